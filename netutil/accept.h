@@ -1,0 +1,121 @@
+// Accepting connections on an IOLoop, fairly beside other processes that share the listening
+// socket.
+//
+//   squall::AcceptHandle handle = squall::AddAcceptHandler(
+//       squall::IOLoop::Current(), sockets[0],
+//       [](squall::UniqueFd connection, squall::SocketAddress peer) {
+//         LOG(INFO) << "connection from " << peer;
+//       });
+//   squall::IOLoop::Current().Start();
+//
+// Everything here belongs to the thread of its loop.
+#ifndef SQUALL_NETUTIL_ACCEPT_H_
+#define SQUALL_NETUTIL_ACCEPT_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/netutil/address.h"
+#include "squall/netutil/sockets.h"
+
+namespace squall {
+
+enum class AcceptPolicy {
+  // Each connection wakes every process that waits for one; one of them gets it. As Tornado does
+  // it.
+  kShared,
+  // Each connection wakes one process (EPOLLEXCLUSIVE, epoll_ctl(2)). If that one blocks before it
+  // accepts,
+  // the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
+  kExclusive,
+};
+
+// Accepting stopped for `pause` because accept failed in a way that would fail again at once.
+struct AcceptError {
+  int error_number = 0;  // EMFILE, ENFILE, ENOBUFS, ENOMEM; others mean that the socket is broken.
+  absl::Duration pause;
+  SocketAddress address;  // The listening socket's.
+};
+
+// What a handler has done since it was added. Only ever counts up.
+struct AcceptStats {
+  uint64_t wakeups = 0;      // epoll said that there is a connection.
+  uint64_t accepted = 0;     // Connections handed to the callback.
+  uint64_t would_block = 0;  // Accepts in vain: another process was faster.
+  uint64_t aborted = 0;      // Connections that failed before they were accepted.
+  uint64_t paused = 0;       // Times that accepting stopped for AcceptOptions::pause.
+  uint64_t idle_tries = 0;   // Accepts by the idle timer; not part of would_block.
+  uint64_t rescued = 0;      // Connections that the idle timer found; part of accepted.
+};
+
+// Gets each connection: non-blocking, close-on-exec, with no other option set. It may destroy the
+// AcceptHandle; nothing is accepted after that. An exception ends the wake-up and is logged by the
+// loop.
+using AcceptCallback = absl::AnyInvocable<void(UniqueFd connection, SocketAddress peer)>;
+
+struct AcceptOptions {
+  AcceptPolicy policy = AcceptPolicy::kExclusive;
+  // Connections accepted per wake-up, at least 1. With 1 a process takes no connection that would
+  // wait behind its own blocking handler while a sibling is idle; Tornado takes 128.
+  int budget = 1;
+  // kExclusive: a process that was not woken for this long looks for itself whether a connection
+  // waits, so that none depends on a process that swallowed its wake-up. It costs one accept4 (1.6
+  // µs) and one turn of the loop each time. absl::InfiniteDuration() turns it off.
+  absl::Duration idle_retry = absl::Milliseconds(100);
+  // How long to stop accepting when descriptors or memory have run out.
+  absl::Duration pause = absl::Milliseconds(100);
+  // Called once per episode of pauses; an episode is over when accepting has gone well for ten
+  // pauses. It may destroy the AcceptHandle. One line is logged in any case.
+  absl::AnyInvocable<void(const AcceptError&)> on_error;
+  // Not owned, may be null; must outlive the handle.
+  AcceptStats* stats = nullptr;
+};
+
+namespace internal {
+class Acceptor;
+}
+
+// Accepts for as long as it lives. Move-only; must not outlive its loop, nor the socket.
+class AcceptHandle {
+ public:
+  AcceptHandle();
+  AcceptHandle(AcceptHandle&&) noexcept;
+  AcceptHandle& operator=(AcceptHandle&&) noexcept;
+  AcceptHandle(const AcceptHandle&) = delete;
+  AcceptHandle& operator=(const AcceptHandle&) = delete;
+  ~AcceptHandle();
+
+  // Stops accepting, at once and for good. The socket stays open. Idempotent; safe inside the
+  // callback.
+  void Stop();
+  // False when empty, moved from or stopped.
+  bool active() const { return acceptor_ != nullptr; }
+
+ private:
+  friend AcceptHandle AddAcceptHandler(IOLoop&, const ListenSocket&, AcceptCallback, AcceptOptions);
+  explicit AcceptHandle(std::shared_ptr<internal::Acceptor> acceptor);
+
+  std::shared_ptr<internal::Acceptor> acceptor_;
+};
+
+// Calls `callback` for each connection on `socket` while the returned handle lives. Mirrors
+// tornado.netutil.add_accept_handler, with accept4's errors handled as accept(2) advises:
+// - EAGAIN: another process has it; wait for the next.
+// - EINTR, and what belongs to the one connection (ECONNABORTED, EPROTO, EPERM, network errors): go
+// on.
+// - EMFILE, ENFILE, ENOBUFS, ENOMEM: stop for options.pause, then try again; never spins.
+// Connections wait
+//   in the backlog, where a sibling process may take them. What else may come (the socket was shut
+//   down) is treated likewise.
+// There is no error to return: if epoll has no memory for the registration, it is tried again after
+// a pause. CHECK-fails if `socket` is not listening or has a handler on this loop already.
+[[nodiscard]] AcceptHandle AddAcceptHandler(IOLoop& loop, const ListenSocket& socket,
+                                            AcceptCallback callback, AcceptOptions options = {});
+
+}  // namespace squall
+
+#endif  // SQUALL_NETUTIL_ACCEPT_H_
