@@ -1,0 +1,89 @@
+#include "squall/httpserver/http_scan.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+namespace squall::internal {
+namespace {
+
+template <uint8_t kClass>
+const char* SkipByTable(const char* p, const char* end) {
+  while (p != end && HasClass(*p, kClass)) ++p;
+  return p;
+}
+
+}  // namespace
+
+std::string_view TrimOws(std::string_view text) {
+  while (!text.empty() && IsOws(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsOws(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (ToLower(a[i]) != ToLower(b[i])) return false;
+  }
+  return true;
+}
+
+const char* SkipToken(const char* begin, const char* end) {
+  return SkipByTable<kTokenChar>(begin, end);
+}
+
+const char* SkipTargetPortable(const char* begin, const char* end) {
+  return SkipByTable<kTargetChar>(begin, end);
+}
+
+const char* SkipFieldValuePortable(const char* begin, const char* end) {
+  return SkipByTable<kFieldValueChar>(begin, end);
+}
+
+#ifdef __SSE2__
+
+// Octets below `first` (unsigned) are found as max(x, first) != x.
+const char* SkipTarget(const char* p, const char* end) {
+  const __m128i first = _mm_set1_epi8(0x21);
+  const __m128i del = _mm_set1_epi8(0x7f);
+  const __m128i hash = _mm_set1_epi8('#');
+  while (end - p >= 16) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i fine = _mm_cmpeq_epi8(_mm_max_epu8(x, first), x);
+    const __m128i bad = _mm_or_si128(_mm_cmpeq_epi8(x, del), _mm_cmpeq_epi8(x, hash));
+    const int stop = _mm_movemask_epi8(_mm_andnot_si128(bad, fine)) ^ 0xffff;
+    if (stop != 0) return p + __builtin_ctz(stop);
+    p += 16;
+  }
+  return SkipTargetPortable(p, end);
+}
+
+const char* SkipFieldValue(const char* p, const char* end) {
+  const __m128i first = _mm_set1_epi8(0x20);
+  const __m128i del = _mm_set1_epi8(0x7f);
+  const __m128i tab = _mm_set1_epi8('\t');
+  while (end - p >= 16) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i fine =
+        _mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(x, first), x), _mm_cmpeq_epi8(x, tab));
+    const int stop = _mm_movemask_epi8(_mm_andnot_si128(_mm_cmpeq_epi8(x, del), fine)) ^ 0xffff;
+    if (stop != 0) return p + __builtin_ctz(stop);
+    p += 16;
+  }
+  return SkipFieldValuePortable(p, end);
+}
+
+#else
+
+const char* SkipTarget(const char* begin, const char* end) {
+  return SkipTargetPortable(begin, end);
+}
+
+const char* SkipFieldValue(const char* begin, const char* end) {
+  return SkipFieldValuePortable(begin, end);
+}
+
+#endif  // __SSE2__
+
+}  // namespace squall::internal
