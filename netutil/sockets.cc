@@ -1,0 +1,161 @@
+#include "squall/netutil/sockets.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "squall/base/logging.h"
+#include "squall/base/status.h"
+
+namespace squall {
+namespace {
+
+// How many free ports are tried until one is free on every address. Each clash needs another
+// process that took the port on one address only, so that two in a row are already rare.
+constexpr int kPortAttempts = 16;
+
+absl::StatusCode CodeOfResolverError(int error) {
+  switch (error) {
+    case EAI_NONAME:
+    case EAI_NODATA:
+      return absl::StatusCode::kNotFound;
+    case EAI_AGAIN:
+      return absl::StatusCode::kUnavailable;
+    case EAI_FAMILY:
+    case EAI_ADDRFAMILY:
+      return absl::StatusCode::kInvalidArgument;
+    case EAI_MEMORY:
+      return absl::StatusCode::kResourceExhausted;
+    default:
+      return absl::StatusCode::kUnknown;
+  }
+}
+
+// All stream addresses of options.address, each once, IPv4 first, in the resolver's order
+// otherwise.
+absl::StatusOr<std::vector<SocketAddress>> Resolve(uint16_t port, const BindOptions& options) {
+  const std::string quoted = absl::StrCat("\"", absl::CHexEscape(options.address), "\"");
+  if (options.address.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot listen on ", quoted, ": a host name contains no NUL"));
+  }
+  addrinfo hints = {};
+  hints.ai_family = options.family;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(options.address.empty() ? nullptr : options.address.c_str(),
+                                  absl::StrCat(port).c_str(), &hints, &found);
+  const int saved_errno = errno;
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, [](addrinfo* list) {
+    if (list != nullptr) ::freeaddrinfo(list);
+  });
+  if (error == EAI_SYSTEM) {
+    return StatusFromErrno(saved_errno, absl::StrCat("cannot resolve host name ", quoted));
+  }
+  if (error != 0) {
+    return absl::Status(
+        CodeOfResolverError(error),
+        absl::StrCat("cannot resolve host name ", quoted, ": ", ::gai_strerror(error)));
+  }
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
+    const SocketAddress address = SocketAddress::FromSockaddr(entry->ai_addr, entry->ai_addrlen);
+    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
+      addresses.push_back(address);
+    }
+  }
+  std::stable_sort(
+      addresses.begin(), addresses.end(),
+      [](const SocketAddress& a, const SocketAddress& b) { return a.family() < b.family(); });
+  return addresses;
+}
+
+absl::Status CannotListen(const SocketAddress& address, int error_number) {
+  return StatusFromErrno(error_number, absl::StrCat("cannot listen on ", address.ToString()));
+}
+
+bool SetOption(int fd, int level, int option) {
+  const int on = 1;
+  return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
+}
+
+absl::StatusOr<ListenSocket> BindOne(const SocketAddress& address, const BindOptions& options) {
+  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid() || !SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR) ||
+      (options.reuse_port && !SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT)) ||
+      (address.family() == AF_INET6 && !SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
+      ::bind(fd.get(), address.data(), address.size()) != 0 ||
+      ::listen(fd.get(), options.backlog) != 0) {
+    return CannotListen(address, errno);
+  }
+  absl::StatusOr<SocketAddress> bound = SocketAddress::Local(fd.get());
+  if (!bound.ok()) return bound.status();
+  return ListenSocket(std::move(fd), *bound);
+}
+
+// Docker's default: the kernel has IPv6 and "localhost" has ::1, but no interface carries it.
+bool IsHalfAnIpv6(const BindOptions& options, const SocketAddress& address, int error_number) {
+  return error_number == EADDRNOTAVAIL && options.address == "localhost" && address.host() == "::1";
+}
+
+absl::StatusOr<std::vector<ListenSocket>> BindAll(const std::vector<SocketAddress>& addresses,
+                                                  const BindOptions& options) {
+  std::vector<ListenSocket> sockets;
+  absl::Status skipped;
+  for (const SocketAddress& wanted : addresses) {
+    const bool follow_first = wanted.port() == 0 && !sockets.empty();
+    const SocketAddress address = follow_first ? wanted.WithPort(sockets[0].port()) : wanted;
+    absl::StatusOr<ListenSocket> socket = BindOne(address, options);
+    if (socket.ok()) {
+      sockets.push_back(*std::move(socket));
+      continue;
+    }
+    const int error_number = ErrnoFromStatus(socket.status()).value_or(0);
+    if (error_number != EAFNOSUPPORT && !IsHalfAnIpv6(options, address, error_number)) {
+      return socket.status();
+    }
+    VLOG(1) << "skipped: " << socket.status().message();
+    skipped = socket.status();
+  }
+  // Everything was skipped, or the resolver had no address, which it reports as an error.
+  if (sockets.empty()) return skipped;
+  return sockets;
+}
+
+absl::Status Validate(const BindOptions& options) {
+  if (options.family != AF_UNSPEC && options.family != AF_INET && options.family != AF_INET6) {
+    return absl::InvalidArgumentError(absl::StrCat("BindOptions::family is ", options.family,
+                                                   "; it must be AF_UNSPEC, AF_INET or AF_INET6"));
+  }
+  if (options.backlog < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("BindOptions::backlog is ", options.backlog, "; it must be at least 1"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ListenSocket>> BindSockets(uint16_t port, const BindOptions& options) {
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  const absl::StatusOr<std::vector<SocketAddress>> addresses = Resolve(port, options);
+  if (!addresses.ok()) return addresses.status();
+  absl::StatusOr<std::vector<ListenSocket>> sockets = BindAll(*addresses, options);
+  // The port that the kernel chose was free for the first address only.
+  for (int attempt = 1; attempt < kPortAttempts && port == 0 && !sockets.ok() &&
+                        ErrnoFromStatus(sockets.status()) == EADDRINUSE;
+       ++attempt) {
+    sockets = BindAll(*addresses, options);
+  }
+  return sockets;
+}
+
+}  // namespace squall
