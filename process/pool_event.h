@@ -1,0 +1,96 @@
+// What the supervisor's core is told. The adapter makes these from fork results, the workers'
+// links, pidfds, signals, control requests and timers.
+//
+//   Perform(pool.Step(WorkerExited{slot, incarnation, status}, clock.Now()));
+//
+// A worker is named by its slot and its incarnation (the slot's how-manieth process it is), never
+// by its pid. Events of another incarnation than the slot's present one, of a slot that does not
+// exist, or that make no sense in the slot's state are ignored: each may come late, twice or in
+// another order than it happened.
+#ifndef SQUALL_PROCESS_POOL_EVENT_H_
+#define SQUALL_PROCESS_POOL_EVENT_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "squall/process/exit_status.h"
+
+namespace squall {
+
+// The first event; later ones are ignored. Starts `desired` workers, lowest task ids first.
+struct PoolStart {};
+
+// SpawnWorker was performed and the process exists.
+struct WorkerSpawned {
+  int slot;
+  uint64_t incarnation;
+  pid_t pid;
+};
+
+// SpawnWorker failed (fork: EAGAIN, ENOMEM, pids limit; socketpair: EMFILE). Tried again with
+// back-off, for ever; not a death.
+struct WorkerSpawnFailed {
+  int slot;
+  uint64_t incarnation;
+  std::string error{};  // For people: "fork: Resource temporarily unavailable".
+};
+
+// The worker said READY.
+struct WorkerReady {
+  int slot;
+  uint64_t incarnation;
+};
+
+// The process is gone and reaped. The adapter also answers with this one (again) when it is told to
+// signal or drain a worker that it knows to be gone.
+struct WorkerExited {
+  int slot;
+  uint64_t incarnation;
+  ExitStatus status;
+};
+
+// An operator's absolute target. Answered by exactly one ResizeResult among the actions of this
+// Step.
+struct ResizeRequest {
+  int target = 0;
+  std::optional<uint64_t> expected_generation{};  // Refused when it is not the present one.
+  std::string request_id{};  // Empty, or at most kMaxRequestId bytes: makes the request idempotent.
+  bool validate_only = false;  // Checks and answers, changes nothing.
+  std::string actor{};         // For the log: "uid 1000, pid 4242".
+};
+inline constexpr size_t kMaxRequestId = 64;
+
+// A relative change, from SIGTTIN (+1) and SIGTTOU (−1). The result is clamped to 1 … max_workers
+// and handled as a ResizeRequest.
+struct ResizeBy {
+  int delta = 0;
+  std::string actor{};  // "signal TTIN".
+};
+
+enum class ShutdownMode : uint8_t {
+  kNone = 0,
+  kGraceful = 1,  // Every worker drains.
+  kFast = 2,      // SIGTERM at once, SIGKILL after kill_after.
+};
+
+// Stop the pool and finish. Asking again escalates: graceful → fast → SIGKILL at once. A request
+// for kGraceful during a fast stop counts as asking again.
+struct ShutdownRequest {
+  ShutdownMode mode = ShutdownMode::kGraceful;
+  std::string actor{};  // "signal TERM".
+};
+
+// Nothing but the time: send one when next_deadline() has come. Every other event does the due
+// work, too.
+struct PoolTick {};
+
+using PoolEvent = std::variant<PoolStart, WorkerSpawned, WorkerSpawnFailed, WorkerReady,
+                               WorkerExited, ResizeRequest, ResizeBy, ShutdownRequest, PoolTick>;
+
+}  // namespace squall
+
+#endif  // SQUALL_PROCESS_POOL_EVENT_H_

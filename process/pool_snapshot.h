@@ -1,0 +1,64 @@
+// A pool as read from its scoreboard at one moment: what `status` shows.
+//
+//   PoolSnapshot snapshot = scoreboard.Read(Clock::Real().Now());
+//   std::cout << snapshot.ready << " of " << snapshot.desired << " workers are ready\n";
+#ifndef SQUALL_PROCESS_POOL_SNAPSHOT_H_
+#define SQUALL_PROCESS_POOL_SNAPSHOT_H_
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "squall/base/clock.h"
+#include "squall/process/pool_view.h"
+#include "squall/process/worker_row.h"
+#include "squall/process/worker_state.h"
+
+namespace squall {
+
+struct WorkerSnapshot {
+  // As the master published it; see SlotView for the fields (state, pid, incarnation, started_at,
+  // …).
+  SlotView slot;
+  // Until the next start of a slot in BACKOFF or FAILED.
+  std::optional<absl::Duration> next_restart_in;
+  // As the worker wrote it. Counters are since this worker's start.
+  WorkerCounters counters;
+  int64_t connections = 0;
+  uint64_t in_flight = 0;
+  std::optional<absl::Duration> heartbeat_age;  // Unset before the first heartbeat.
+  std::optional<RequestInFlight> request;       // Begun last of those in flight.
+  // The master was (or died) in the middle of publishing this slot: `slot` holds its number only.
+  bool torn = false;
+  // The worker was (or died) in the middle of writing its request: it is left out.
+  bool request_torn = false;
+};
+
+struct PoolSnapshot {
+  uint64_t instance_id = 0;  // Random, one per start of the master.
+  pid_t master_pid = 0;
+  absl::Time started_at;  // Of the master, wall clock.
+  PoolView pool;          // Target, generations, counts by state, …
+  // Since the master's start, over all workers that ever were; they never go back from one Read to
+  // the next of the same scoreboard.
+  WorkerCounters totals;
+  int64_t connections = 0;              // Open now, over all workers.
+  std::vector<WorkerSnapshot> workers;  // By slot; EMPTY slots are left out.
+  // The master was (or died) in the middle of publishing the pool: `pool` holds defaults.
+  bool torn = false;
+
+  int ready() const { return pool.count(WorkerState::kReady); }
+  int starting() const { return pool.count(WorkerState::kStarting); }
+  int draining() const { return pool.count(WorkerState::kDraining); }
+  int backoff() const { return pool.count(WorkerState::kBackoff); }
+  int failed() const { return pool.count(WorkerState::kFailed); }
+  int done() const { return pool.count(WorkerState::kDone); }
+};
+
+}  // namespace squall
+
+#endif  // SQUALL_PROCESS_POOL_SNAPSHOT_H_

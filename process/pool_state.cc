@@ -1,0 +1,754 @@
+#include "squall/process/pool_state.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "squall/base/logging.h"
+#include "squall/base/string_view.h"
+
+namespace squall {
+namespace {
+
+// AIP-155: long enough for every client's retries.
+constexpr absl::Duration kRequestMemory = absl::Minutes(10);
+constexpr size_t kMaxRemembered = 16384;
+
+// A deadline overdue by more than this was not missed by the worker but by the master itself
+// (SIGSTOP, a frozen cgroup, a starved machine), and the worker most likely stood still with it.
+constexpr absl::Duration kMasterWasLate = absl::Seconds(5);
+
+// Forks fail because the machine is full, which ends sooner than a bug in a worker does.
+constexpr absl::Duration kMaxSpawnBackoff = absl::Seconds(10);
+
+BackoffOptions SpawnBackoffOptions(BackoffOptions options) {
+  options.max = std::max(options.initial, std::min(options.max, kMaxSpawnBackoff));
+  return options;
+}
+
+bool HasProcess(WorkerState state) {
+  switch (state) {
+    case WorkerState::kStarting:
+    case WorkerState::kReady:
+    case WorkerState::kDraining:
+      return true;
+    case WorkerState::kEmpty:
+    case WorkerState::kBackoff:
+    case WorkerState::kFailed:
+    case WorkerState::kDone:
+      return false;
+  }
+  return false;
+}
+
+// A slot that counts towards the target.
+bool Assigned(WorkerState state) {
+  return state != WorkerState::kEmpty && state != WorkerState::kDraining;
+}
+
+std::string In(absl::Duration duration) {
+  return absl::FormatDuration(absl::Trunc(duration, absl::Milliseconds(1)));
+}
+
+std::string Tally(const SlotView& view) {
+  std::string text;
+  for (int i = 1; i < kNumDeathCauses; ++i) {
+    if (view.deaths[i] == 0) continue;
+    absl::StrAppend(&text, text.empty() ? "" : ", ", view.deaths[i], " × ",
+                    ToAbsl(DeathCauseName(static_cast<DeathCause>(i))));
+  }
+  return text;
+}
+
+std::string By(const std::string& actor) {
+  return actor.empty() ? std::string() : absl::StrCat(" by ", actor);
+}
+
+}  // namespace
+
+PoolState::PoolState(const PoolOptions& options, uint64_t seed)
+    : options_(options), random_(static_cast<std::minstd_rand::result_type>(seed ^ (seed >> 32))) {
+  const absl::Status valid = Validate(options);
+  CHECK(valid.ok()) << valid.message();
+  pool_.desired = options.desired;
+  pool_.max_workers = options.max_workers;
+  pool_.generation = 1;
+  slots_.reserve(options.max_workers);
+  for (int i = 0; i < options.max_workers; ++i) {
+    Slot& slot = slots_.emplace_back(Slot{
+        .backoff = Backoff(options.backoff),
+        .spawn_backoff = Backoff(SpawnBackoffOptions(options.backoff), Backoff::First::kInitial)});
+    slot.view.slot = i;
+  }
+  UpdatePool();
+}
+
+std::vector<PoolAction> PoolState::Step(const PoolEvent& event, MonotonicTime now) {
+  now_ = std::max(now_, now);
+  actions_.clear();
+  if (finished_) return {};
+  // The event first: a READY that came together with the end of the boot timeout counts.
+  std::visit([this](const auto& e) { OnEvent(e); }, event);
+  if (started_) {
+    RunDeadlines();
+    Reconcile();
+    UpdatePool();
+    FinishIfDone();
+  }
+  return std::exchange(actions_, {});
+}
+
+MonotonicTime PoolState::next_deadline() const {
+  MonotonicTime next = MonotonicTime::Infinite();
+  if (finished_) return next;
+  for (const Slot& slot : slots_) next = std::min(next, slot.view.deadline);
+  return next;
+}
+
+SlotView PoolState::slot(int slot) const {
+  CHECK(slot >= 0 && slot < static_cast<int>(slots_.size())) << slot;
+  return slots_[slot].view;
+}
+
+uint64_t PoolState::slot_revision(int slot) const {
+  CHECK(slot >= 0 && slot < static_cast<int>(slots_.size())) << slot;
+  return slots_[slot].revision;
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The slot's state machine. docs/worker-lifecycle.md has it as a diagram and as a table.
+
+void PoolState::Transition(Slot& slot, SlotEvent event, const EventDetails& details) {
+  SlotView& view = slot.view;
+  switch (view.state) {
+    case WorkerState::kEmpty:
+      switch (event) {
+        case SlotEvent::kAssign:
+          return StartWorker(slot);
+        case SlotEvent::kRelease:
+        case SlotEvent::kReleaseFast:
+        case SlotEvent::kReleaseNow:
+        case SlotEvent::kSpawned:
+        case SlotEvent::kSpawnFailed:
+        case SlotEvent::kReady:
+        case SlotEvent::kExited:
+        case SlotEvent::kDeadline:
+          return;
+      }
+      return;
+
+    case WorkerState::kStarting:
+      switch (event) {
+        case SlotEvent::kSpawned:
+          return SetPid(slot, details.pid);
+        case SlotEvent::kSpawnFailed:
+          if (view.pid == 0) RetrySpawn(slot, details.error);
+          return;
+        case SlotEvent::kReady:
+          // After its KILL a READY comes too late: the process is as good as dead.
+          if (view.stop_step == StopStep::kNone) BecomeReady(slot);
+          return;
+        case SlotEvent::kExited:
+          if (details.status.success()) return BecomeDone(slot);
+          return CountDeath(slot,
+                            view.stop_step == StopStep::kKillSent ? DeathCause::kBootTimeout
+                                                                  : DeathCause::kBootFailure,
+                            details.status);
+        case SlotEvent::kRelease:
+          return StartDrain(slot);
+        case SlotEvent::kReleaseFast:
+          return SendTerm(slot);
+        case SlotEvent::kReleaseNow:
+          return SendKill(slot, WorkerState::kDraining);
+        case SlotEvent::kDeadline:
+          if (view.stop_step == StopStep::kNone) NoteBootTimeout(slot);
+          return SendKill(slot, WorkerState::kStarting);
+        case SlotEvent::kAssign:
+          return;
+      }
+      return;
+
+    case WorkerState::kReady:
+      switch (event) {
+        case SlotEvent::kSpawned:
+          return SetPid(slot, details.pid);
+        case SlotEvent::kExited:
+          if (details.status.success()) return BecomeDone(slot);
+          return CountDeath(
+              slot, details.status.signal != 0 ? DeathCause::kSignaled : DeathCause::kExited,
+              details.status);
+        case SlotEvent::kRelease:
+          return StartDrain(slot);
+        case SlotEvent::kReleaseFast:
+          return SendTerm(slot);
+        case SlotEvent::kReleaseNow:
+          return SendKill(slot, WorkerState::kDraining);
+        case SlotEvent::kDeadline:
+          return CloseBreaker(slot);
+        case SlotEvent::kAssign:
+        case SlotEvent::kSpawnFailed:
+        case SlotEvent::kReady:
+          return;
+      }
+      return;
+
+    case WorkerState::kDraining:
+      switch (event) {
+        case SlotEvent::kSpawned:
+          return SetPid(slot, details.pid);
+        case SlotEvent::kSpawnFailed:
+          if (view.pid == 0) Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
+          return;
+        case SlotEvent::kExited:
+          return BecomeStopped(slot, details.status);
+        case SlotEvent::kReleaseFast:
+          if (view.stop_step == StopStep::kAsked) SendTerm(slot);
+          return;
+        case SlotEvent::kReleaseNow:
+          if (view.stop_step != StopStep::kKillSent) SendKill(slot, WorkerState::kDraining);
+          return;
+        case SlotEvent::kDeadline:
+          if (view.stop_step == StopStep::kAsked) return SendTerm(slot);
+          return SendKill(slot, WorkerState::kDraining);
+        case SlotEvent::kAssign:
+        case SlotEvent::kRelease:
+        case SlotEvent::kReady:
+          return;
+      }
+      return;
+
+    case WorkerState::kBackoff:
+    case WorkerState::kFailed:
+      switch (event) {
+        case SlotEvent::kDeadline:
+          return Retry(slot);
+        case SlotEvent::kRelease:
+        case SlotEvent::kReleaseFast:
+        case SlotEvent::kReleaseNow:
+          return GiveUpSlot(slot);
+        case SlotEvent::kAssign:
+        case SlotEvent::kSpawned:
+        case SlotEvent::kSpawnFailed:
+        case SlotEvent::kReady:
+        case SlotEvent::kExited:
+          return;
+      }
+      return;
+
+    case WorkerState::kDone:
+      switch (event) {
+        case SlotEvent::kRelease:
+        case SlotEvent::kReleaseFast:
+        case SlotEvent::kReleaseNow:
+          return GiveUpSlot(slot);
+        case SlotEvent::kAssign:
+        case SlotEvent::kSpawned:
+        case SlotEvent::kSpawnFailed:
+        case SlotEvent::kReady:
+        case SlotEvent::kExited:
+        case SlotEvent::kDeadline:
+          return;
+      }
+      return;
+  }
+}
+
+void PoolState::Enter(Slot& slot, WorkerState state, MonotonicTime deadline) {
+  if (slot.view.state != state) slot.view.since = now_;
+  slot.view.state = state;
+  slot.view.deadline = deadline;
+  slot.extended = false;
+  if (!HasProcess(state)) {
+    slot.view.pid = 0;
+    slot.view.stop_step = StopStep::kNone;
+  }
+  if (state == WorkerState::kEmpty) {
+    // Whoever assigns the slot again asked for a new start.
+    slot.backoff.Reset();
+    slot.spawn_backoff.Reset();
+    slot.deaths.clear();
+    slot.view.on_trial = false;
+  }
+  Touch(slot);
+}
+
+void PoolState::StartWorker(Slot& slot) {
+  SlotView& view = slot.view;
+  ++view.incarnation;
+  view.generation = pool_.generation;
+  view.pid = 0;
+  view.stop_step = StopStep::kNone;
+  view.started_at = now_;
+  view.ready_at = MonotonicTime::Infinite();
+  Enter(slot, WorkerState::kStarting, now_ + options_.boot_timeout);
+  actions_.push_back(SpawnWorker{view.slot, view.incarnation});
+}
+
+void PoolState::SetPid(Slot& slot, pid_t pid) {
+  if (slot.view.pid != 0) return;
+  slot.view.pid = pid;
+  slot.spawn_backoff.Reset();
+  Touch(slot);
+  Note(PoolNote::Type::kWorkerStarting, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(slot), " started"), &slot, slot.view.deadline - now_);
+}
+
+void PoolState::BecomeReady(Slot& slot) {
+  slot.view.ready_at = now_;
+  Enter(slot, WorkerState::kReady,
+        slot.view.on_trial ? now_ + options_.backoff.healthy_after : MonotonicTime::Infinite());
+  Note(PoolNote::Type::kWorkerReady, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(slot), " is ready after ", In(now_ - slot.view.started_at)), &slot);
+}
+
+void PoolState::BecomeDone(Slot& slot) {
+  RecordExit(slot, ExitStatus::Exited(0), DeathCause::kNone);
+  Note(PoolNote::Type::kWorkerDone, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(slot), " exited normally and is not restarted"), &slot);
+  Enter(slot, WorkerState::kDone, MonotonicTime::Infinite());
+}
+
+void PoolState::BecomeStopped(Slot& slot, const ExitStatus& status) {
+  RecordExit(slot, status, DeathCause::kNone);
+  Note(PoolNote::Type::kWorkerStopped, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(slot), " stopped as asked: ", status.ToString(), " after ",
+                    In(now_ - slot.view.since)),
+       &slot);
+  Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
+}
+
+void PoolState::StartDrain(Slot& slot) {
+  // Killed for its boot timeout already: nothing is left to ask for.
+  if (slot.view.stop_step == StopStep::kKillSent) {
+    return Enter(slot, WorkerState::kDraining, slot.view.deadline);
+  }
+  slot.view.stop_step = StopStep::kAsked;
+  Enter(slot, WorkerState::kDraining, now_ + options_.drain.grace);
+  actions_.push_back(
+      DrainWorker{slot.view.slot, slot.view.incarnation, MakeDrainRequest(options_.drain)});
+  Note(PoolNote::Type::kDrainStarted, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(slot), " is asked to stop; SIGTERM in ", In(options_.drain.grace)), &slot,
+       options_.drain.grace);
+}
+
+void PoolState::SendTerm(Slot& slot) {
+  if (slot.view.stop_step == StopStep::kKillSent) {
+    return Enter(slot, WorkerState::kDraining, slot.view.deadline);
+  }
+  slot.view.stop_step = StopStep::kTermSent;
+  Enter(slot, WorkerState::kDraining, now_ + options_.drain.kill_after);
+  actions_.push_back(SignalWorker{slot.view.slot, slot.view.incarnation, SIGTERM});
+  Note(PoolNote::Type::kTermSent, PoolNote::Severity::kWarning,
+       absl::StrCat("SIGTERM to ", Name(slot), "; SIGKILL in ", In(options_.drain.kill_after)),
+       &slot, options_.drain.kill_after);
+}
+
+void PoolState::SendKill(Slot& slot, WorkerState state) {
+  const bool again = slot.view.stop_step == StopStep::kKillSent;
+  slot.view.stop_step = StopStep::kKillSent;
+  Enter(slot, state, now_ + options_.drain.kill_after);
+  actions_.push_back(SignalWorker{slot.view.slot, slot.view.incarnation, SIGKILL});
+  Note(PoolNote::Type::kKillSent, PoolNote::Severity::kWarning,
+       absl::StrCat("SIGKILL to ", Name(slot), again ? " again: it is still there" : ""), &slot,
+       options_.drain.kill_after);
+}
+
+void PoolState::NoteBootTimeout(Slot& slot) {
+  Note(PoolNote::Type::kBootTimeout, PoolNote::Severity::kWarning,
+       absl::StrCat(Name(slot), " was not ready within ", In(options_.boot_timeout)), &slot);
+}
+
+void PoolState::RecordExit(Slot& slot, const ExitStatus& status, DeathCause cause) {
+  slot.view.last_exit = LastExit{.status = status,
+                                 .cause = cause,
+                                 .pid = slot.view.pid,
+                                 .incarnation = slot.view.incarnation,
+                                 .at = now_};
+}
+
+void PoolState::CountDeath(Slot& slot, DeathCause cause, const ExitStatus& status) {
+  SlotView& view = slot.view;
+  RecordExit(slot, status, cause);
+  ++view.restarts;
+  ++view.deaths[static_cast<size_t>(cause)];
+  ++pool_.restarts;
+  const std::string what =
+      absl::StrCat(Name(slot), " was ", status.signal == 0 ? "lost: it " : "", status.ToString(),
+                   " (", ToAbsl(DeathCauseName(cause)), ")");
+
+  if (options_.max_restarts.has_value() &&
+      pool_.restarts > static_cast<uint64_t>(*options_.max_restarts)) {
+    Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning, what, &slot);
+    Note(PoolNote::Type::kGivingUp, PoolNote::Severity::kError,
+         absl::StrCat("Too many child restarts, giving up: more than ", *options_.max_restarts));
+    Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
+    exit_code_ = EXIT_FAILURE;
+    pool_.shutdown = ShutdownMode::kFast;
+    return ReleaseAll(SlotEvent::kReleaseFast);
+  }
+
+  if (!view.ready_at.is_infinite() && now_ - view.ready_at >= options_.backoff.healthy_after) {
+    slot.backoff.Reset();
+    if (view.on_trial) {
+      view.on_trial = false;
+      slot.deaths.clear();
+    }
+  }
+  slot.deaths.push_back(now_);
+  while (now_ - slot.deaths.front() > options_.breaker.window) slot.deaths.pop_front();
+
+  const bool open =
+      !options_.max_restarts.has_value() &&
+      (view.on_trial || slot.deaths.size() > static_cast<size_t>(options_.breaker.deaths));
+  if (open) {
+    Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning, what, &slot);
+    Note(PoolNote::Type::kBreakerOpen, PoolNote::Severity::kError,
+         absl::StrCat(
+             "slot ", view.slot, " failed: ",
+             view.on_trial
+                 ? std::string("its trial worker died, too")
+                 : absl::StrCat(slot.deaths.size(), " deaths within ", In(options_.breaker.window)),
+             " (in all ", Tally(view), "); next trial in ", In(options_.breaker.cool_down)),
+         &slot, options_.breaker.cool_down);
+    return Enter(slot, WorkerState::kFailed, now_ + options_.breaker.cool_down);
+  }
+
+  const absl::Duration delay = slot.backoff.Next(random_);
+  Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
+       absl::StrCat(what, ", restarting",
+                    delay > absl::ZeroDuration() ? absl::StrCat(" in ", In(delay)) : ""),
+       &slot, delay);
+  if (delay <= absl::ZeroDuration()) return StartWorker(slot);
+  Enter(slot, WorkerState::kBackoff, now_ + delay);
+}
+
+void PoolState::RetrySpawn(Slot& slot, const std::string& error) {
+  ++slot.view.spawn_failures;
+  ++pool_.spawn_failures;
+  const absl::Duration delay = slot.spawn_backoff.Next(random_);
+  Note(PoolNote::Type::kSpawnFailed, PoolNote::Severity::kWarning,
+       absl::StrCat("cannot start worker ", slot.view.slot, ": ", error, "; next attempt in ",
+                    In(delay)),
+       &slot, delay);
+  Enter(slot, WorkerState::kBackoff, now_ + delay);
+}
+
+void PoolState::Retry(Slot& slot) {
+  if (slot.view.state == WorkerState::kFailed) {
+    slot.view.on_trial = true;
+    Note(PoolNote::Type::kBreakerTrial, PoolNote::Severity::kInfo,
+         absl::StrCat("slot ", slot.view.slot, " gets a trial worker"), &slot);
+  }
+  StartWorker(slot);
+}
+
+void PoolState::CloseBreaker(Slot& slot) {
+  slot.view.on_trial = false;
+  slot.deaths.clear();
+  slot.backoff.Reset();
+  Note(PoolNote::Type::kBreakerClosed, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(slot), " passed its trial of ", In(options_.backoff.healthy_after)),
+       &slot);
+  Enter(slot, WorkerState::kReady, MonotonicTime::Infinite());
+}
+
+void PoolState::GiveUpSlot(Slot& slot) {
+  Note(PoolNote::Type::kSlotReleased, PoolNote::Severity::kInfo,
+       absl::StrCat("slot ", slot.view.slot, " is no longer wanted; it was ",
+                    ToAbsl(WorkerStateName(slot.view.state))),
+       &slot);
+  Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Events.
+
+PoolState::Slot* PoolState::Find(int slot, uint64_t incarnation) {
+  if (slot < 0 || slot >= static_cast<int>(slots_.size())) return nullptr;
+  return slots_[slot].view.incarnation == incarnation ? &slots_[slot] : nullptr;
+}
+
+void PoolState::OnEvent(const PoolStart&) {
+  if (started_) return;
+  started_ = true;
+  pool_.started_at = now_;
+  Note(PoolNote::Type::kPoolStarted, PoolNote::Severity::kInfo,
+       absl::StrCat("Starting ", pool_.desired, " processes"));
+}
+
+void PoolState::OnEvent(const WorkerSpawned& event) {
+  if (Slot* slot = Find(event.slot, event.incarnation)) {
+    Transition(*slot, SlotEvent::kSpawned, {.pid = event.pid});
+  }
+}
+
+void PoolState::OnEvent(const WorkerSpawnFailed& event) {
+  if (Slot* slot = Find(event.slot, event.incarnation)) {
+    Transition(*slot, SlotEvent::kSpawnFailed, {.error = event.error});
+  }
+}
+
+void PoolState::OnEvent(const WorkerReady& event) {
+  if (Slot* slot = Find(event.slot, event.incarnation)) Transition(*slot, SlotEvent::kReady);
+}
+
+void PoolState::OnEvent(const WorkerExited& event) {
+  if (Slot* slot = Find(event.slot, event.incarnation)) {
+    Transition(*slot, SlotEvent::kExited, {.status = event.status});
+  }
+}
+
+void PoolState::OnEvent(const ResizeRequest& event) {
+  ResizeResult result = Resize(event);
+  if (result.code != absl::StatusCode::kOk) {
+    Note(PoolNote::Type::kResizeRefused, PoolNote::Severity::kWarning,
+         absl::StrCat("resize to ", event.target, By(event.actor), " refused: ", result.message));
+  }
+  actions_.push_back(std::move(result));
+}
+
+void PoolState::OnEvent(const ResizeBy& event) {
+  int64_t target = static_cast<int64_t>(pool_.desired) + event.delta;
+  target = std::clamp<int64_t>(target, 1, pool_.max_workers);
+  // A pool that was resized to 0 does not grow by "one less".
+  if (event.delta < 0) target = std::min<int64_t>(target, pool_.desired);
+  OnEvent(ResizeRequest{.target = static_cast<int>(target), .actor = event.actor});
+}
+
+void PoolState::OnEvent(const ShutdownRequest& event) {
+  if (event.mode == ShutdownMode::kNone) return;
+  started_ = true;  // Before PoolStart there is nothing to stop, and nothing to start any more.
+  const ShutdownMode before = pool_.shutdown;
+  pool_.shutdown = before == ShutdownMode::kNone ? event.mode : ShutdownMode::kFast;
+  SlotEvent how = SlotEvent::kReleaseNow;
+  std::string_view text = "kill";
+  if (before != ShutdownMode::kFast) {
+    const bool fast = pool_.shutdown == ShutdownMode::kFast;
+    how = fast ? SlotEvent::kReleaseFast : SlotEvent::kRelease;
+    text = fast ? "fast" : "graceful";
+  }
+  Note(PoolNote::Type::kShutdownRequested, PoolNote::Severity::kInfo,
+       absl::StrCat("shutdown (", ToAbsl(text), ") requested", By(event.actor)));
+  ReleaseAll(how);
+}
+
+void PoolState::OnEvent(const PoolTick&) {}
+
+ResizeResult PoolState::Resize(const ResizeRequest& request) {
+  ResizeResult result{
+      .generation = pool_.generation, .desired = pool_.desired, .max_workers = pool_.max_workers};
+  const auto refuse = [&](absl::StatusCode code, ResizeReason reason, std::string message) {
+    result.code = code;
+    result.reason = reason;
+    result.message = std::move(message);
+    return result;
+  };
+
+  if (request.request_id.size() > kMaxRequestId) {
+    return refuse(absl::StatusCode::kInvalidArgument, ResizeReason::kRequestIdTooLong,
+                  absl::StrCat("the request id has ", request.request_id.size(),
+                               " bytes; it may have at most ", kMaxRequestId));
+  }
+  ForgetOldRequests();
+  if (const auto it = requests_.find(request.request_id);
+      !request.request_id.empty() && it != requests_.end()) {
+    if (it->second.target != request.target) {
+      return refuse(absl::StatusCode::kInvalidArgument, ResizeReason::kRequestIdReused,
+                    absl::StrCat("the request id ", request.request_id, " was used to resize to ",
+                                 it->second.target, ", it cannot be used again to resize to ",
+                                 request.target));
+    }
+    result = it->second.result;
+    result.replayed = true;
+    return result;
+  }
+  if (!started_) {
+    return refuse(absl::StatusCode::kFailedPrecondition, ResizeReason::kNotStarted,
+                  "the pool has not started yet");
+  }
+  if (pool_.shutdown != ShutdownMode::kNone) {
+    return refuse(absl::StatusCode::kFailedPrecondition, ResizeReason::kShuttingDown,
+                  "the pool is shutting down");
+  }
+  if (request.target < 0) {
+    return refuse(
+        absl::StatusCode::kInvalidArgument, ResizeReason::kNegativeTarget,
+        absl::StrCat("the number of workers must not be negative, it was ", request.target));
+  }
+  if (request.target > pool_.max_workers) {
+    return refuse(absl::StatusCode::kFailedPrecondition, ResizeReason::kSlotCapacity,
+                  absl::StrCat("this pool can have at most ", pool_.max_workers,
+                               " workers (max_workers, fixed at its start), ", request.target,
+                               " were asked for"));
+  }
+  if (request.expected_generation.has_value() && *request.expected_generation != pool_.generation) {
+    return refuse(absl::StatusCode::kAborted, ResizeReason::kStaleGeneration,
+                  absl::StrCat("the pool is at generation ", pool_.generation, " now, not at ",
+                               *request.expected_generation, "; read it and decide again"));
+  }
+  if (!request.request_id.empty() && requests_.size() >= kMaxRemembered) {
+    return refuse(
+        absl::StatusCode::kResourceExhausted, ResizeReason::kTooManyRequestIds,
+        absl::StrCat("there were ", kMaxRemembered, " resizes with a request id in the last ",
+                     In(kRequestMemory), "; try again later"));
+  }
+
+  result.desired = request.target;
+  if (request.validate_only) return result;
+  const int before = pool_.desired;
+  SetTarget(request.target);
+  result.generation = pool_.generation;
+  Note(PoolNote::Type::kResizeAccepted, PoolNote::Severity::kInfo,
+       absl::StrCat("resize from ", before, " to ", request.target, By(request.actor),
+                    " accepted, generation ", pool_.generation));
+  if (!request.request_id.empty()) {
+    requests_.emplace(request.request_id, RememberedRequest{result, request.target, now_});
+    request_order_.push_back(request.request_id);
+  }
+  return result;
+}
+
+void PoolState::ForgetOldRequests() {
+  while (!request_order_.empty()) {
+    const auto it = requests_.find(request_order_.front());
+    if (now_ - it->second.at <= kRequestMemory) return;
+    requests_.erase(it);
+    request_order_.pop_front();
+  }
+}
+
+void PoolState::SetTarget(int target) {
+  if (target != pool_.desired) {
+    pool_.desired = target;
+    ++pool_.generation;
+  }
+  // Whoever asks for `target` workers wants living ones.
+  for (Slot& slot : slots_) {
+    if (slot.view.state == WorkerState::kDone) Transition(slot, SlotEvent::kRelease);
+  }
+}
+
+void PoolState::ReleaseAll(SlotEvent event) {
+  for (Slot& slot : slots_) Transition(slot, event);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// What follows from the present state.
+
+void PoolState::RunDeadlines() {
+  for (Slot& slot : slots_) {
+    if (slot.view.deadline > now_ || ExtendDeadline(slot)) continue;
+    Transition(slot, SlotEvent::kDeadline);
+  }
+}
+
+bool PoolState::ExtendDeadline(Slot& slot) {
+  const absl::Duration late = now_ - slot.view.deadline;
+  if (late < kMasterWasLate || slot.extended || !HasProcess(slot.view.state)) return false;
+  absl::Duration period;
+  switch (slot.view.stop_step) {
+    case StopStep::kNone:
+      if (slot.view.state == WorkerState::kReady) return false;
+      period = options_.boot_timeout;
+      break;
+    case StopStep::kAsked:
+      period = options_.drain.grace;
+      break;
+    case StopStep::kTermSent:
+      period = options_.drain.kill_after;
+      break;
+    case StopStep::kKillSent:
+      return false;
+  }
+  const absl::Duration more = std::min(late, period);
+  slot.view.deadline = now_ + more;
+  slot.extended = true;
+  Touch(slot);
+  Note(PoolNote::Type::kDeadlineExtended, PoolNote::Severity::kWarning,
+       absl::StrCat("the master stood still for ", In(late), "; ", Name(slot), " gets ", In(more),
+                    " more"),
+       &slot, more);
+  return true;
+}
+
+void PoolState::Reconcile() {
+  if (pool_.shutdown != ShutdownMode::kNone) return;
+  int assigned = 0;
+  for (const Slot& slot : slots_) assigned += Assigned(slot.view.state);
+  for (; assigned > pool_.desired; --assigned) Transition(*NextToRelease(), SlotEvent::kRelease);
+  // The lowest free ids. A slot whose worker still drains is not free; when no other is left, the
+  // target waits for it, at most as long as the ladder.
+  for (Slot& slot : slots_) {
+    if (assigned >= pool_.desired) break;
+    if (slot.view.state != WorkerState::kEmpty) continue;
+    Transition(slot, SlotEvent::kAssign);
+    ++assigned;
+  }
+}
+
+// FAILED slots first, for they serve nobody and keeping one would cost a worker that serves. Then
+// the highest task ids, whatever they are doing, so that ids stay dense and low ones (programs give
+// task 0 special work) stay.
+PoolState::Slot* PoolState::NextToRelease() {
+  Slot* last = nullptr;
+  Slot* last_failed = nullptr;
+  for (Slot& slot : slots_) {
+    if (Assigned(slot.view.state)) last = &slot;
+    if (slot.view.state == WorkerState::kFailed) last_failed = &slot;
+  }
+  return last_failed != nullptr ? last_failed : last;
+}
+
+void PoolState::UpdatePool() {
+  PoolView view = pool_;
+  view.slots.fill(0);
+  for (const Slot& slot : slots_) ++view.slots[static_cast<size_t>(slot.view.state)];
+  const int met = view.count(WorkerState::kReady) + view.count(WorkerState::kDone);
+  if (started_ && view.shutdown == ShutdownMode::kNone && met == view.desired &&
+      met + view.count(WorkerState::kEmpty) == view.max_workers) {
+    view.observed_generation = view.generation;
+  }
+  if (view == published_) return;
+  pool_ = view;
+  published_ = view;
+  ++revision_;
+}
+
+void PoolState::FinishIfDone() {
+  const int empty = pool_.count(WorkerState::kEmpty);
+  if (pool_.shutdown == ShutdownMode::kNone) {
+    const int done = pool_.count(WorkerState::kDone);
+    if (done == 0 || done != pool_.desired || done + empty != pool_.max_workers) return;
+  } else if (empty != pool_.max_workers) {
+    return;
+  }
+  finished_ = true;
+  ++revision_;
+  Note(PoolNote::Type::kFinished,
+       exit_code_ == 0 ? PoolNote::Severity::kInfo : PoolNote::Severity::kError,
+       absl::StrCat("no worker is left, exiting with status ", exit_code_));
+  actions_.push_back(FinishPool{exit_code_});
+}
+
+void PoolState::Touch(Slot& slot) { slot.revision = ++revision_; }
+
+std::string PoolState::Name(const Slot& slot) {
+  return slot.view.pid == 0 ? absl::StrCat("worker ", slot.view.slot)
+                            : absl::StrCat("worker ", slot.view.slot, " (pid ", slot.view.pid, ")");
+}
+
+void PoolState::Note(PoolNote::Type type, PoolNote::Severity severity, std::string text,
+                     const Slot* slot, absl::Duration time_left) {
+  PoolNote note{
+      .severity = severity, .type = type, .time_left = time_left, .text = std::move(text)};
+  if (slot != nullptr) {
+    note.slot = slot->view.slot;
+    note.incarnation = slot->view.incarnation;
+    note.pid = slot->view.pid;
+  }
+  actions_.push_back(std::move(note));
+}
+
+}  // namespace squall

@@ -1,0 +1,21 @@
+#include "squall/process/pool_view.h"
+
+namespace squall {
+
+std::string_view DeathCauseName(DeathCause cause) {
+  switch (cause) {
+    case DeathCause::kNone:
+      return "";
+    case DeathCause::kExited:
+      return "exited";
+    case DeathCause::kSignaled:
+      return "signaled";
+    case DeathCause::kBootFailure:
+      return "boot failure";
+    case DeathCause::kBootTimeout:
+      return "boot timeout";
+  }
+  return "unknown";
+}
+
+}  // namespace squall

@@ -1,0 +1,110 @@
+// The pool's state in shared memory: the master publishes slots and pool, each worker its own row,
+// everybody else reads without asking the master or waiting for anyone.
+//
+//   ASSIGN_OR_RETURN(Scoreboard scoreboard, Scoreboard::Create(64));        // master, before any
+//   fork scoreboard.PublishPool(pool.pool());                                    // master
+//   scoreboard.PublishSlot(pool.slot(3));                                   // master
+//   WorkerRow& row = scoreboard.worker_row(3);                              // worker of slot 3
+//   ASSIGN_OR_RETURN(Scoreboard reader, Scoreboard::MapReadOnly(fd));       // control process
+//   PoolSnapshot snapshot = reader.Read(Clock::Real().Now());
+//
+// There is no lock in it: each row has one writing process, who may be killed between any two
+// stores. Rows that are more than one word carry a sequence counter; readers try a bounded number
+// of times and then mark the row as torn.
+#ifndef SQUALL_PROCESS_SCOREBOARD_H_
+#define SQUALL_PROCESS_SCOREBOARD_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "squall/base/clock.h"
+#include "squall/base/unique_fd.h"
+#include "squall/process/pool_snapshot.h"
+#include "squall/process/pool_view.h"
+#include "squall/process/worker_row.h"
+
+namespace squall {
+
+class Scoreboard {
+ public:
+  // Of everything in the mapping. A reader of another version is refused.
+  static constexpr uint32_t kSchemaVersion = 1;
+  static constexpr int kMaxSlots = 4096;
+
+  // A new scoreboard in a memfd (close-on-exec, mode 0600, sealed against resizing), with
+  // `max_slots` EMPTY slots. By the master; its children inherit the mapping. INVALID_ARGUMENT:
+  // max_slots outside 1 … kMaxSlots. Else what memfd_create(2), mmap(2) say.
+  static absl::StatusOr<Scoreboard> Create(int max_slots);
+
+  // Maps the scoreboard behind `fd` for reading. `fd` stays the caller's and may be closed.
+  // FAILED_PRECONDITION with both numbers: another schema version. INVALID_ARGUMENT: not a
+  // scoreboard.
+  static absl::StatusOr<Scoreboard> MapReadOnly(int fd);
+
+  Scoreboard(Scoreboard&& other) noexcept;
+  Scoreboard& operator=(Scoreboard&& other) noexcept;
+  ~Scoreboard();
+
+  // For handing it to another process; owned by the scoreboard. -1 in one that was mapped by
+  // MapReadOnly.
+  int fd() const { return fd_.get(); }
+  int max_slots() const;
+  uint64_t instance_id() const;
+
+  // --- The master.
+
+  // Makes the pool's and the slot's present state visible; call it after each Step for what changed
+  // (PoolState::slot_revision). For a new worker after FoldWorker.
+  void PublishPool(const PoolView& view);
+  void PublishSlot(const SlotView& view);
+
+  // The process that wrote worker_row(slot) is dead and reaped, and no new one was started: its
+  // counters become part of the totals alone, its connections, heartbeat and request end. Without
+  // effect when called twice.
+  void FoldWorker(int slot);
+
+  // --- A child of the master, after its fork.
+
+  // Worker: from now on this process can write its own row only; a stray pointer into another one
+  // crashes this worker instead of falsifying the scoreboard.
+  absl::Status RestrictToWorker(int slot);
+  // Control process: from now on this process can only read.
+  absl::Status RestrictToReading();
+
+  // The row that the worker of `slot` writes. Valid as long as the scoreboard.
+  WorkerRow& worker_row(int slot);
+  const WorkerRow& worker_row(int slot) const;
+
+  // --- Any process.
+
+  // The present state. Bounded: also with a dead or stopped writer it takes well under a
+  // millisecond per hundred slots. `now` is used for ages.
+  PoolSnapshot Read(MonotonicTime now) const;
+
+ private:
+  struct Header;
+  struct PoolRow;
+  struct SlotRow;
+  struct Layout;
+
+  Scoreboard(UniqueFd fd, void* base, size_t size);
+
+  Header& header() const;
+  PoolRow& pool_row() const;
+  SlotRow& slot_row(int slot) const;
+  void WriteSlot(int slot);
+
+  UniqueFd fd_;
+  char* base_ = nullptr;  // Of the mapping, owned.
+  size_t size_ = 0;
+  // The master's private copies of what the slots' rows hold.
+  std::vector<SlotView> views_;
+  std::vector<WorkerCounters> bases_;
+};
+
+}  // namespace squall
+
+#endif  // SQUALL_PROCESS_SCOREBOARD_H_
