@@ -37,8 +37,8 @@ enum class AcceptPolicy {
 // Accepting stopped for `pause` because accept failed in a way that would fail again at once.
 struct AcceptError {
   int error_number = 0;  // EMFILE, ENFILE, ENOBUFS, ENOMEM; others mean that the socket is broken.
-  absl::Duration pause;
-  SocketAddress address;  // The listening socket's.
+  absl::Duration pause = absl::ZeroDuration();
+  SocketAddress address = {};  // The listening socket's.
 };
 
 // What a handler has done since it was added. Only ever counts up.
@@ -70,7 +70,7 @@ struct AcceptOptions {
   absl::Duration pause = absl::Milliseconds(100);
   // Called once per episode of pauses; an episode is over when accepting has gone well for ten
   // pauses. It may destroy the AcceptHandle. One line is logged in any case.
-  absl::AnyInvocable<void(const AcceptError&)> on_error;
+  absl::AnyInvocable<void(const AcceptError&)> on_error = nullptr;
   // Not owned, may be null; must outlive the handle.
   AcceptStats* stats = nullptr;
 };

@@ -17,9 +17,9 @@
 namespace squall {
 namespace {
 
-// How many free ports are tried until one is free on every address. Each clash needs another
-// process that took the port on one address only, so that two in a row are already rare.
-constexpr int kPortAttempts = 16;
+// Ports that were free on the first address but not on another one. Each takes a process that has
+// the port on one address only, so that two in a row are already rare.
+constexpr size_t kMaxPortClashes = 16;
 
 absl::StatusCode CodeOfResolverError(int error) {
   switch (error) {
@@ -106,9 +106,9 @@ bool IsHalfAnIpv6(const BindOptions& options, const SocketAddress& address, int 
   return error_number == EADDRNOTAVAIL && options.address == "localhost" && address.host() == "::1";
 }
 
-absl::StatusOr<std::vector<ListenSocket>> BindAll(const std::vector<SocketAddress>& addresses,
-                                                  const BindOptions& options) {
-  std::vector<ListenSocket> sockets;
+// Appends to `sockets`, which holds what was bound before the failure if it fails.
+absl::Status BindAll(const std::vector<SocketAddress>& addresses, const BindOptions& options,
+                     std::vector<ListenSocket>& sockets) {
   absl::Status skipped;
   for (const SocketAddress& wanted : addresses) {
     const bool follow_first = wanted.port() == 0 && !sockets.empty();
@@ -125,9 +125,8 @@ absl::StatusOr<std::vector<ListenSocket>> BindAll(const std::vector<SocketAddres
     VLOG(1) << "skipped: " << socket.status().message();
     skipped = socket.status();
   }
-  // Everything was skipped, or the resolver had no address, which it reports as an error.
-  if (sockets.empty()) return skipped;
-  return sockets;
+  // getaddrinfo has an error instead of an empty list, so that here everything was skipped.
+  return sockets.empty() ? skipped : absl::OkStatus();
 }
 
 absl::Status Validate(const BindOptions& options) {
@@ -148,14 +147,18 @@ absl::StatusOr<std::vector<ListenSocket>> BindSockets(uint16_t port, const BindO
   if (absl::Status status = Validate(options); !status.ok()) return status;
   const absl::StatusOr<std::vector<SocketAddress>> addresses = Resolve(port, options);
   if (!addresses.ok()) return addresses.status();
-  absl::StatusOr<std::vector<ListenSocket>> sockets = BindAll(*addresses, options);
-  // The port that the kernel chose was free for the first address only.
-  for (int attempt = 1; attempt < kPortAttempts && port == 0 && !sockets.ok() &&
-                        ErrnoFromStatus(sockets.status()) == EADDRINUSE;
-       ++attempt) {
-    sockets = BindAll(*addresses, options);
+  // Sockets whose port is taken on another address. They stay open until the end, so that the
+  // kernel does not choose their port again.
+  std::vector<std::vector<ListenSocket>> clashed;
+  for (;;) {
+    std::vector<ListenSocket> sockets;
+    const absl::Status status = BindAll(*addresses, options, sockets);
+    if (status.ok()) return sockets;
+    const bool try_next_port =
+        port == 0 && ErrnoFromStatus(status) == EADDRINUSE && clashed.size() < kMaxPortClashes;
+    if (!try_next_port) return status;
+    clashed.push_back(std::move(sockets));
   }
-  return sockets;
 }
 
 }  // namespace squall

@@ -51,7 +51,7 @@ class ListenSocket {
 
 struct BindOptions {
   // An IPv4 or IPv6 address, or a host name, all of whose addresses are bound. "": all interfaces.
-  std::string address;
+  std::string address = "";
   // AF_UNSPEC (both), AF_INET or AF_INET6.
   int family = AF_UNSPEC;
   // Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
