@@ -1,0 +1,51 @@
+// Cookies: reading the Cookie field and writing Set-Cookie.
+//
+//   squall::CookieMap cookies = squall::ParseCookie("chips=ahoy; vienna=finger");
+//   absl::StatusOr<std::string> field = squall::FormatSetCookie("sec", "1", {.http_only = true});
+//   // "sec=1; HttpOnly; Path=/"
+//
+// Pure functions, linear in their input. Source: RFC 6265 where browsers follow it; Tornado's
+// httputil.parse_cookie and Python's http.cookies for the format.
+#ifndef SQUALL_HTTPSERVER_COOKIES_H_
+#define SQUALL_HTTPSERVER_COOKIES_H_
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace squall {
+
+using CookieMap = std::map<std::string, std::string, std::less<>>;
+
+// Reads the value of a Cookie field as browsers write it: every ";" ends a cookie, also inside
+// quotes, a piece without "=" has the name "", the last of equal names wins, a quoted value loses
+// its quotes and its escapes. Several Cookie fields are joined by "; " first. Never fails.
+CookieMap ParseCookie(std::string_view field_value);
+
+enum class SameSite { kStrict, kLax, kNone };
+
+struct SetCookieOptions {
+  std::string domain;
+  std::string path = "/";                 // Empty: no Path attribute.
+  std::optional<absl::Time> expires;      // As "expires" with an HTTP date.
+  std::optional<absl::Duration> max_age;  // Whole seconds.
+  std::optional<SameSite> same_site;
+  bool http_only = false;
+  bool secure = false;
+};
+
+// The value of a Set-Cookie field. A value with octets that a cookie cannot have bare is quoted,
+// with \ooo escapes, which ParseCookie reads back. INVALID_ARGUMENT for a name that is not a token
+// or is the name of an attribute, a value with control characters or spaces, an attribute with
+// those or ";".
+absl::StatusOr<std::string> FormatSetCookie(std::string_view name, std::string_view value,
+                                            const SetCookieOptions& options = {});
+
+}  // namespace squall
+
+#endif  // SQUALL_HTTPSERVER_COOKIES_H_
