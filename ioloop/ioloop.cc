@@ -1,0 +1,409 @@
+#include "squall/ioloop/ioloop.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "squall/base/clock.h"
+#include "squall/base/logging.h"
+#include "squall/base/status.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/fork_generation.h"
+#include "squall/ioloop/invoke.h"
+#include "squall/ioloop/task.h"
+#include "squall/ioloop/timeout.h"
+
+namespace squall {
+namespace {
+
+std::atomic<int> live_loops{0};
+std::atomic<void (*)(IOLoop&)> loop_start_hook{nullptr};
+
+// Waiting longer than an hour at a time gains nothing and keeps the arithmetic far from overflow.
+constexpr absl::Duration kLongestWait = absl::Hours(1);
+
+// Only so that leak checkers still find loops that are left alone on purpose.
+[[maybe_unused]] IOLoop* volatile abandoned_loop = nullptr;
+
+uint64_t EventData(int fd, uint32_t generation) {
+  return (uint64_t{generation} << 32) | static_cast<uint32_t>(fd);
+}
+
+}  // namespace
+
+struct IOLoop::ThreadSlot {
+  IOLoop* loop = nullptr;
+
+  ~ThreadSlot() {
+    if (loop == nullptr) return;
+    if (loop->running_ || loop->fork_generation_ != internal::ForkGeneration()) {
+      // exit() inside a callback, whose frames are still on the stack; or another process, which
+      // must not take the parent's registrations out of the epoll instance that both share.
+      abandoned_loop = loop;
+      return;
+    }
+    IOLoop* const ending = loop;
+    delete ending;
+    loop = nullptr;
+  }
+};
+
+IOLoop::ThreadSlot& IOLoop::Slot() {
+  thread_local ThreadSlot slot;
+  return slot;
+}
+
+IOLoop& IOLoop::Current() {
+  ThreadSlot& slot = Slot();
+  if (slot.loop == nullptr) {
+    slot.loop = new IOLoop;
+  } else {
+    slot.loop->CheckProcess("Current");
+  }
+  return *slot.loop;
+}
+
+IOLoop* IOLoop::IfExists() {
+  IOLoop* const loop = Slot().loop;
+  return loop != nullptr && loop->fork_generation_ == internal::ForkGeneration() ? loop : nullptr;
+}
+
+bool IOLoop::Exists() { return live_loops.load(std::memory_order_relaxed) > 0; }
+
+void IOLoop::ClearCurrent() {
+  ThreadSlot& slot = Slot();
+  if (slot.loop == nullptr) return;
+  slot.loop->CheckProcess("ClearCurrent");
+  CHECK(!slot.loop->running_) << "IOLoop::ClearCurrent was called inside a callback of the loop; "
+                                 "call Stop() and clear it after Start() has returned";
+  delete slot.loop;
+  slot.loop = nullptr;
+}
+
+IOLoop::IOLoop()
+    : fork_generation_((internal::WatchForks(), internal::ForkGeneration())),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      now_(Clock::Real().Now()) {
+  internal::EnsureLogging();
+  PCHECK(epoll_.valid() && wake_.valid())
+      << "cannot make an IOLoop: epoll_create1 or eventfd failed";
+  const absl::Status status = Control(EPOLL_CTL_ADD, wake_.get(), kRead, 0);
+  CHECK(status.ok()) << status;
+  live_loops.fetch_add(1, std::memory_order_relaxed);
+}
+
+IOLoop::~IOLoop() {
+  closing_ = true;
+  // What is destroyed here is user code, which may come back with RemoveHandler, Cancel and the
+  // like; so everything is emptied while all members are alive.
+  spawned_.DestroyAll();
+  callbacks_.clear();
+  for (const std::unique_ptr<Handler>& handler : std::exchange(handlers_, {})) {
+    if (handler != nullptr) handler->callback = nullptr;
+  }
+  live_loops.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void IOLoop::CheckProcess(std::string_view function) const {
+  if (fork_generation_ == internal::ForkGeneration()) [[likely]] {
+    return;
+  }
+  LOG(FATAL) << "IOLoop::" << function << " was called in process " << ::getpid()
+             << ", but this loop was made before a fork, in another process. Fork first, and call "
+                "IOLoop::Current() afterwards in each child";
+}
+
+void IOLoop::CheckThread(std::string_view function) const {
+  CheckProcess(function);
+  CHECK(Slot().loop == this) << "IOLoop::" << function
+                             << " was called in a thread that does not own the loop; only "
+                                "AddCallback may be, so hand the work over with that";
+}
+
+void IOLoop::Start() {
+  CheckThread("Start");
+  CHECK(!running_) << "IOLoop::Start was called inside a callback of this loop, which is running "
+                      "already; loops do not nest";
+  if (std::exchange(stop_requested_, false)) return;
+  running_ = true;
+  now_ = Clock::Real().Now();
+  if (const auto hook = loop_start_hook.load(std::memory_order_relaxed)) hook(*this);
+  while (!stop_requested_) RunIteration();
+  running_ = false;
+  stop_requested_ = false;
+}
+
+void IOLoop::Stop() {
+  CheckThread("Stop");
+  stop_requested_ = true;
+}
+
+void IOLoop::RunIteration() {
+  now_ = Clock::Real().Now();
+  RunCallbacks();
+  timers_.RunDue(now_);
+  if (!stop_requested_) Poll();
+}
+
+void IOLoop::RunCallbacks() {
+  if (has_remote_callbacks_.load(std::memory_order_acquire)) TakeRemoteCallbacks();
+  if (callbacks_.empty()) return;
+  running_callbacks_.swap(callbacks_);
+  for (Callback& entry : running_callbacks_) {
+    // In a local, so that what it owns is released as soon as it has run.
+    Callback callback = std::move(entry);
+    internal::InvokeLogged("a callback", callback);
+  }
+  running_callbacks_.clear();
+}
+
+void IOLoop::TakeRemoteCallbacks() {
+  std::vector<Callback> taken;
+  {
+    std::lock_guard<std::mutex> lock(remote_mutex_);
+    taken.swap(remote_callbacks_);
+    has_remote_callbacks_.store(false, std::memory_order_relaxed);
+  }
+  std::move(taken.begin(), taken.end(), std::back_inserter(callbacks_));
+}
+
+int IOLoop::PollTimeoutMillis() {
+  if (!callbacks_.empty()) return 0;
+  const MonotonicTime next = timers_.NextDeadline();
+  if (next.is_infinite()) return -1;
+  const absl::Duration wait = std::min(next - Clock::Real().Now(), kLongestWait);
+  if (wait <= absl::ZeroDuration()) return 0;
+  // Rounded up: one millisecond too early would be a turn of the loop for nothing.
+  return static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1))));
+}
+
+void IOLoop::Poll() {
+  const int count = ::epoll_wait(epoll_.get(), events_, std::size(events_), PollTimeoutMillis());
+  if (count < 0) {
+    PCHECK(errno == EINTR) << "epoll_wait";
+    return;
+  }
+  if (count == 0) return;
+  now_ = Clock::Real().Now();
+  for (int i = 0; i < count; ++i) Dispatch(events_[i]);
+}
+
+void IOLoop::Dispatch(const epoll_event& event) {
+  const int fd = static_cast<int>(event.data.u64 & 0xffffffff);
+  const uint32_t generation = event.data.u64 >> 32;
+  if (generation == 0) {
+    uint64_t ignored;
+    [[maybe_unused]] const ssize_t size = ::read(fd, &ignored, sizeof ignored);
+    return;
+  }
+  Handler* const handler =
+      static_cast<size_t>(fd) < handlers_.size() ? handlers_[fd].get() : nullptr;
+  if (handler == nullptr || handler->generation != generation) return;
+  const uint32_t events = event.events & (handler->events | kError);
+  if (events == 0) return;
+  executing_ = handler;
+  internal::InvokeLogged("a handler", handler->callback, events);
+  executing_ = nullptr;
+  if (removed_while_executing_ != nullptr) Recycle(std::move(removed_while_executing_));
+}
+
+void IOLoop::Recycle(std::unique_ptr<Handler> handler) {
+  constexpr size_t kMaxFreeHandlers = 1024;
+  handler->callback = nullptr;
+  if (free_handlers_.size() < kMaxFreeHandlers) free_handlers_.push_back(std::move(handler));
+}
+
+absl::Status IOLoop::Control(int operation, int fd, uint32_t events, uint32_t generation) {
+  epoll_event event = {};
+  event.events = events;
+  event.data.u64 = EventData(fd, generation);
+  if (::epoll_ctl(epoll_.get(), operation, fd, &event) != 0) {
+    return StatusFromErrno(errno, absl::StrCat("epoll_ctl of descriptor ", fd));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdCallback callback) {
+  CheckThread("AddHandler");
+  if (closing_) return absl::FailedPreconditionError("AddHandler: the loop is being destroyed");
+  if (fd < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("AddHandler: ", fd, " is no descriptor; it must not be negative"));
+  }
+  const size_t index = fd;
+  if (index < handlers_.size() && handlers_[index] != nullptr) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("AddHandler: descriptor ", fd,
+                     " has a handler; use UpdateHandler, or RemoveHandler before closing it"));
+  }
+  const uint32_t generation = next_generation_;
+  if (absl::Status status = Control(EPOLL_CTL_ADD, fd, events, generation); !status.ok()) {
+    return status;
+  }
+  // 0 is the wake-up descriptor's.
+  if (++next_generation_ == 0) next_generation_ = 1;
+  if (index >= handlers_.size()) handlers_.resize(std::max(index + 1, handlers_.size() * 2));
+  std::unique_ptr<Handler> handler;
+  if (free_handlers_.empty()) {
+    handler = std::make_unique<Handler>();
+  } else {
+    handler = std::move(free_handlers_.back());
+    free_handlers_.pop_back();
+  }
+  handler->callback = std::move(callback);
+  handler->generation = generation;
+  handler->events = events;
+  handlers_[index] = std::move(handler);
+  return absl::OkStatus();
+}
+
+absl::Status IOLoop::UpdateHandler(int fd, uint32_t events) {
+  CheckThread("UpdateHandler");
+  Handler* const handler =
+      fd >= 0 && static_cast<size_t>(fd) < handlers_.size() ? handlers_[fd].get() : nullptr;
+  if (handler == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("UpdateHandler: descriptor ", fd, " has no handler; call AddHandler first"));
+  }
+  if (handler->events == events) return absl::OkStatus();
+  if (((handler->events | events) & EPOLLEXCLUSIVE) != 0) {
+    // The kernel refuses to modify to or from exclusive, see epoll_ctl(2).
+    if (absl::Status status = Control(EPOLL_CTL_DEL, fd, 0, 0); !status.ok()) return status;
+    if (absl::Status status = Control(EPOLL_CTL_ADD, fd, events, handler->generation);
+        !status.ok()) {
+      // As before, as far as possible.
+      Control(EPOLL_CTL_ADD, fd, handler->events, handler->generation).IgnoreError();
+      return status;
+    }
+  } else if (absl::Status status = Control(EPOLL_CTL_MOD, fd, events, handler->generation);
+             !status.ok()) {
+    return status;
+  }
+  handler->events = events;
+  return absl::OkStatus();
+}
+
+void IOLoop::RemoveHandler(int fd) {
+  if (fork_generation_ != internal::ForkGeneration()) return;
+  CheckThread("RemoveHandler");
+  if (fd < 0 || static_cast<size_t>(fd) >= handlers_.size() || handlers_[fd] == nullptr) return;
+  std::unique_ptr<Handler> handler = std::move(handlers_[fd]);
+  // Fails when the caller has closed the descriptor already, and with it the registration.
+  Control(EPOLL_CTL_DEL, fd, 0, 0).IgnoreError();
+  if (handler.get() == executing_) {
+    removed_while_executing_ = std::move(handler);
+  } else {
+    Recycle(std::move(handler));
+  }
+}
+
+void IOLoop::AddCallback(Callback callback) {
+  CheckProcess("AddCallback");
+  if (Slot().loop == this) {
+    if (!closing_) callbacks_.push_back(std::move(callback));
+    return;
+  }
+  bool was_empty;
+  {
+    std::lock_guard<std::mutex> lock(remote_mutex_);
+    was_empty = remote_callbacks_.empty();
+    remote_callbacks_.push_back(std::move(callback));
+    has_remote_callbacks_.store(true, std::memory_order_release);
+  }
+  if (!was_empty) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t size = ::write(wake_.get(), &one, sizeof one);
+}
+
+Timeout IOLoop::CallLater(absl::Duration delay, Callback callback) {
+  return CallAt(Clock::Real().Now() + delay, std::move(callback));
+}
+
+Timeout IOLoop::CallAt(MonotonicTime when, Callback callback) {
+  CheckThread("CallAt");
+  return closing_ ? Timeout() : timers_.Add(when, std::move(callback));
+}
+
+absl::Status IOLoop::AddSignalHandler(int signo, SignalCallback callback) {
+  CheckThread("AddSignalHandler");
+  const bool first = signals_.fd() < 0;
+  if (absl::Status status = signals_.Add(signo, std::move(callback)); !status.ok()) return status;
+  if (!first) return absl::OkStatus();
+  return AddHandler(signals_.fd(), kRead, [this](uint32_t) { signals_.HandleReadable(); });
+}
+
+void IOLoop::RemoveSignalHandler(int signo) {
+  if (fork_generation_ != internal::ForkGeneration()) return;
+  CheckThread("RemoveSignalHandler");
+  signals_.Remove(signo);
+}
+
+void IOLoop::Spawn(Task<> task) {
+  CheckThread("Spawn");
+  if (!closing_) spawned_.Start(std::move(task));
+}
+
+Task<> IOLoop::StoreNothing(Task<> task, SyncRun* run) {
+  try {
+    co_await std::move(task);
+  } catch (...) {
+    run->exception = std::current_exception();
+  }
+  run->Finish();
+}
+
+void IOLoop::SyncRun::Finish() {
+  done = true;
+  if (looping) loop->Stop();
+}
+
+absl::Status IOLoop::RunUntilDone(SyncRun& run, absl::Duration timeout) {
+  CheckThread("RunSync");
+  if (!run.done) {
+    bool timed_out = false;
+    Timeout timer;
+    if (timeout < absl::InfiniteDuration()) {
+      timer = CallLater(timeout, [this, &timed_out] {
+        timed_out = true;
+        Stop();
+      });
+    }
+    run.looping = true;
+    Start();
+    run.looping = false;
+    if (!run.done && timed_out) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("RunSync: the task was not done after ", absl::FormatDuration(timeout)));
+    }
+    if (!run.done) {
+      return absl::AbortedError("RunSync: the loop was stopped before the task was done");
+    }
+  }
+  if (run.exception) std::rethrow_exception(run.exception);
+  return absl::OkStatus();
+}
+
+namespace internal {
+
+void SetLoopStartHook(void (*hook)(IOLoop&)) {
+  loop_start_hook.store(hook, std::memory_order_relaxed);
+}
+
+}  // namespace internal
+}  // namespace squall
