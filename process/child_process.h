@@ -1,0 +1,38 @@
+// Internal: fork, death and signals of a child by pidfd, so that no pid is ever reused under us and
+// no other code's children are reaped.
+#ifndef SQUALL_PROCESS_CHILD_PROCESS_H_
+#define SQUALL_PROCESS_CHILD_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "squall/base/unique_fd.h"
+#include "squall/process/exit_status.h"
+
+namespace squall::internal {
+
+struct ChildProcess {
+  pid_t pid = 0;  // 0: this process is the child
+  UniqueFd pidfd;
+};
+
+// Forks. Returns in both processes; in the child with pid 0 and no pidfd. Fails, with nothing
+// forked, when this process has more than one thread or the system refuses (EAGAIN, ENOMEM,
+// EMFILE).
+absl::StatusOr<ChildProcess> Fork();
+
+// Takes the exit status of a child that ended; nothing while it lives. waitid(P_PIDFD), never
+// wait(-1). Never blocks.
+std::optional<ExitStatus> Reap(const UniqueFd& pidfd);
+
+// pidfd_send_signal. False when the child is gone already.
+bool Signal(const UniqueFd& pidfd, int signo);
+
+// Waits for the death of a child, at most `milliseconds`; false if it still lives.
+bool WaitForDeath(const UniqueFd& pidfd, int milliseconds);
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_PROCESS_CHILD_PROCESS_H_

@@ -1,0 +1,81 @@
+#include "squall/process/control_link.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <type_traits>
+
+#include "squall/base/status.h"
+
+namespace squall {
+namespace {
+
+template <typename Packet>
+bool Send(int fd, const Packet& packet) {
+  static_assert(std::is_trivially_copyable_v<Packet>);
+  ssize_t sent;
+  do {
+    sent = send(fd, &packet, sizeof packet, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  return sent == static_cast<ssize_t>(sizeof packet);
+}
+
+template <typename Packet>
+Packet Copy(const char* bytes) {
+  Packet packet;
+  std::memcpy(&packet, bytes, sizeof packet);
+  return packet;
+}
+
+}  // namespace
+
+absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeControlLink() {
+  int fds[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) != 0) {
+    return StatusFromErrno(errno, "cannot make the control link (socketpair)");
+  }
+  return std::make_pair(UniqueFd(fds[0]), UniqueFd(fds[1]));
+}
+
+bool SendLink(int fd, const LinkRequest& packet) { return Send(fd, packet); }
+bool SendLink(int fd, const LinkReply& packet) { return Send(fd, packet); }
+bool SendLink(int fd, const LinkNotice& packet) { return Send(fd, packet); }
+
+LinkRead ReceiveLink(int fd) {
+  char bytes[sizeof(LinkReply) + sizeof(LinkRequest)];
+  ssize_t received;
+  do {
+    received = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  } while (received < 0 && errno == EINTR);
+  if (received == 0) return LinkEndOfFile{};
+  if (received < 0) {
+    if (errno == EAGAIN) return LinkNothing{};
+    return LinkEndOfFile{};
+  }
+  const size_t size = static_cast<size_t>(received);
+  if (size < sizeof(LinkHeader)) return LinkMalformed{};
+  const auto header = Copy<LinkHeader>(bytes);
+  if (header.version != kLinkVersion) return LinkMalformed{};
+  switch (header.type) {
+    case LinkPacketType::kRequest: {
+      if (size != sizeof(LinkRequest)) return LinkMalformed{};
+      auto request = Copy<LinkRequest>(bytes);
+      if (request.command != LinkCommand::kResize) return LinkMalformed{};
+      request.request_id[sizeof request.request_id - 1] = '\0';
+      return request;
+    }
+    case LinkPacketType::kReply: {
+      if (size != sizeof(LinkReply)) return LinkMalformed{};
+      auto reply = Copy<LinkReply>(bytes);
+      reply.message[sizeof reply.message - 1] = '\0';
+      return reply;
+    }
+    case LinkPacketType::kNotice:
+      if (size != sizeof(LinkNotice)) return LinkMalformed{};
+      return LinkNotice{};
+  }
+  return LinkMalformed{};
+}
+
+}  // namespace squall

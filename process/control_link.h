@@ -1,0 +1,96 @@
+// The packets between the master and its sidecar: fixed size, versioned, no protobuf, so that the
+// master can check them without a parser. Reads (which worker does what) never use the link: they
+// come from the scoreboard.
+//
+//   squall::LinkRequest request;
+//   request.sequence = 7;
+//   request.target = 8;
+//   squall::SetLinkText(request.request_id, "3f0c…");
+//   if (!squall::SendLink(link.get(), request)) return absl::UnavailableError("…");
+//
+// Both directions are non-blocking. The master cuts a sidecar that sends what it cannot read or
+// does not read its answers; a notice that finds the link full is dropped, for the next one says
+// the same.
+#ifndef SQUALL_PROCESS_CONTROL_LINK_H_
+#define SQUALL_PROCESS_CONTROL_LINK_H_
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "squall/base/unique_fd.h"
+#include "squall/process/pool_action.h"
+
+namespace squall {
+
+inline constexpr uint32_t kLinkVersion = 1;
+
+enum class LinkPacketType : uint32_t { kRequest = 1, kReply = 2, kNotice = 3 };
+
+enum class LinkCommand : uint32_t { kResize = 1 };
+
+struct LinkHeader {
+  uint32_t version = kLinkVersion;
+  LinkPacketType type = LinkPacketType::kRequest;
+};
+
+struct LinkRequest {
+  LinkHeader header{kLinkVersion, LinkPacketType::kRequest};
+  uint64_t sequence = 0;  // chosen by the sidecar, comes back in the reply
+  LinkCommand command = LinkCommand::kResize;
+  int32_t target = 0;                // absolute number of workers
+  uint64_t expected_generation = 0;  // 0: whatever it is
+  uint32_t validate_only = 0;        // 1: answer as if, change nothing
+  uint32_t actor_uid = 0;            // who asked, for the log
+  int32_t actor_pid = 0;
+  uint32_t reserved = 0;
+  char request_id[64] = {};  // NUL-terminated; empty: none
+};
+
+struct LinkReply {
+  LinkHeader header{kLinkVersion, LinkPacketType::kReply};
+  uint64_t sequence = 0;
+  int32_t code = 0;                           // absl::StatusCode
+  ResizeReason reason = ResizeReason::kNone;  // for programs; message is for people
+  uint8_t replayed = 0;                       // 1: this request_id was answered before
+  uint16_t reserved = 0;
+  uint64_t generation = 0;  // after the request
+  int32_t desired = 0;
+  int32_t max_workers = 0;
+  char message[256] = {};  // NUL-terminated, one sentence; empty when code is 0
+};
+
+// The pool changed: read the scoreboard again.
+struct LinkNotice {
+  LinkHeader header{kLinkVersion, LinkPacketType::kNotice};
+};
+
+// {master's end, sidecar's end}.
+absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeControlLink();
+
+// False when the packet could not be queued at once: the peer is gone or does not read.
+bool SendLink(int fd, const LinkRequest& packet);
+bool SendLink(int fd, const LinkReply& packet);
+bool SendLink(int fd, const LinkNotice& packet);
+
+struct LinkNothing {};    // nothing to read now
+struct LinkEndOfFile {};  // the peer is gone
+struct LinkMalformed {};  // a packet of another version, type or size
+using LinkRead =
+    std::variant<LinkNothing, LinkEndOfFile, LinkMalformed, LinkRequest, LinkReply, LinkNotice>;
+
+// Takes one packet off the link, never blocks. Text fields of what it returns are terminated.
+LinkRead ReceiveLink(int fd);
+
+// Copies `text` into a field, cut to its size less one.
+template <size_t N>
+void SetLinkText(char (&field)[N], std::string_view text) {
+  const size_t size = text.copy(field, N - 1);
+  field[size] = '\0';
+}
+
+}  // namespace squall
+
+#endif  // SQUALL_PROCESS_CONTROL_LINK_H_

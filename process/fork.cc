@@ -1,0 +1,157 @@
+#include "squall/process/fork.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "squall/base/logging.h"
+#include "squall/base/status.h"
+#include "squall/base/status_macros.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/process/cpu_count.h"
+#include "squall/process/master.h"
+#include "squall/process/orphan_guard.h"
+#include "squall/process/reseed.h"
+#include "squall/process/threads.h"
+#include "squall/process/worker_setup.h"
+
+namespace squall {
+namespace {
+
+constexpr int kDefaultMaxWorkers = 64;
+
+absl::Status CheckMayFork() {
+  if (TaskId().has_value()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("ForkProcesses was called in worker ", *TaskId(),
+                     ", which it made itself; call it once, in the program that starts"));
+  }
+  if (IOLoop::Exists()) {
+    return absl::FailedPreconditionError(
+        "ForkProcesses was called after an IOLoop was made; its epoll would be shared by all "
+        "workers. Make the loop, and servers on it, after ForkProcesses");
+  }
+  return internal::CheckSingleThreaded();
+}
+
+PoolOptions ToPoolOptions(int num_processes, const ForkOptions& options) {
+  PoolOptions pool;
+  pool.desired = num_processes;
+  pool.max_workers =
+      options.max_workers != 0 ? options.max_workers : std::max(kDefaultMaxWorkers, num_processes);
+  pool.boot_timeout = options.boot_timeout;
+  pool.drain = options.drain;
+  pool.backoff = options.backoff;
+  pool.breaker = options.breaker;
+  pool.max_restarts = options.max_restarts;
+  return pool;
+}
+
+// Closes everything but stdio and `keep`: the sidecar must hold neither the service's listeners,
+// which would keep the port alive, nor a lifeline.
+void CloseAllBut(std::vector<int> keep) {
+  keep.insert(keep.end(), {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
+  std::sort(keep.begin(), keep.end());
+  unsigned int from = 0;
+  for (const int fd : keep) {
+    const auto kept = static_cast<unsigned int>(fd);
+    if (kept > from) syscall(SYS_close_range, from, kept - 1, 0);
+    from = kept + 1;
+  }
+  syscall(SYS_close_range, from, std::numeric_limits<unsigned int>::max(), 0);
+}
+
+[[noreturn]] void RunSidecar(std::unique_ptr<internal::Master> master,
+                             internal::Master::BecameSidecar role) {
+  Sidecar sidecar = std::move(master->sidecar());
+  Scoreboard scoreboard = master->TakeScoreboard();
+  master->RestoreSignalsInChild();
+  // ^C reaches the whole group; the master decides what it means.
+  signal(SIGINT, SIG_IGN);
+  // The end of file on the link ends the sidecar; this is for the time before it reads the link.
+  internal::DieWithMaster(master->pid());
+  master.reset();
+
+  SidecarContext context{.scoreboard = scoreboard, .link = std::move(role.link), .fds = {}};
+  std::vector<int> keep = {context.link.get()};
+  for (const UniqueFd& fd : sidecar.fds) {
+    context.fds.push_back(fd.get());
+    keep.push_back(fd.get());
+  }
+  // The owners of what is closed here stand on the stack of a function that never goes on.
+  CloseAllBut(std::move(keep));
+  if (absl::Status status = scoreboard.RestrictToReading(); !status.ok()) {
+    LOG(FATAL) << "cannot make the scoreboard read-only: " << status.message();
+  }
+  internal::ReseedGenerators();
+  prctl(PR_SET_NAME, sidecar.name.c_str());
+  SetLogRole(sidecar.name);
+  exit(sidecar.main(context));
+}
+
+int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::BecameWorker role,
+                 const ForkOptions& options) {
+  WorkerSetup setup;
+  setup.task_id = role.slot;
+  setup.incarnation = role.incarnation;
+  setup.channel = std::move(role.channel);
+  setup.scoreboard = master->TakeScoreboard();
+  setup.on_supervisor_exit = options.on_supervisor_exit;
+  setup.grace = options.drain.grace;
+  setup.kill_after = options.drain.kill_after;
+  SetLogTaskId(role.slot);
+  if (options.on_supervisor_exit != OnSupervisorExit::kKeep) {
+    internal::DieWithMaster(master->pid());
+  }
+  master->RestoreSignalsInChild();
+  // Closes the master's descriptors in this process, the siblings' lifelines among them.
+  master.reset();
+  internal::ReseedGenerators();
+  if (absl::Status status = setup.scoreboard->RestrictToWorker(role.slot); !status.ok()) {
+    LOG(FATAL) << "cannot protect the other workers' rows: " << status.message();
+  }
+  WorkerSetup::BecomeWorker(std::move(setup));
+  return role.slot;
+}
+
+}  // namespace
+
+absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
+  InitLogging();
+  RETURN_IF_ERROR(CheckMayFork());
+  if (num_processes <= 0) num_processes = CpuCount();
+  const PoolOptions pool = ToPoolOptions(num_processes, options);
+  RETURN_IF_ERROR(Validate(pool));
+  ASSIGN_OR_RETURN(auto master, internal::Master::Create(pool, std::move(options.sidecar)));
+  options.sidecar.reset();
+  master->SetOnReady(std::move(options.on_ready));
+  SetLogRole("master");
+
+  internal::Master::Outcome outcome = master->Run();
+  if (auto* ended = std::get_if<internal::Master::Ended>(&outcome)) {
+    // Static destructors run, those of the caller's objects do not: Tornado's SystemExit.
+    exit(ended->exit_code);
+  }
+  if (auto* sidecar = std::get_if<internal::Master::BecameSidecar>(&outcome)) {
+    RunSidecar(std::move(master), std::move(*sidecar));
+  }
+  return BecomeWorker(std::move(master),
+                      std::move(std::get<internal::Master::BecameWorker>(outcome)), options);
+}
+
+std::optional<int> TaskId() {
+  const Worker* worker = Worker::Current();
+  if (worker == nullptr) return std::nullopt;
+  return worker->task_id();
+}
+
+}  // namespace squall

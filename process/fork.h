@@ -1,0 +1,84 @@
+// Pre-fork serving: one call turns a program into a supervised pool of workers (Tornado's
+// process.fork_processes).
+//
+//   auto sockets = squall::BindSockets(8090).value();
+//   squall::ForkProcesses(2).value();             // returns in the workers
+//   squall::Application app{{"/", squall::Handler<MainHandler>()}};
+//   squall::HttpServer server(app);
+//   server.AddSockets(std::move(sockets));
+//   squall::IOLoop::Current().Start();
+//
+// The calling process becomes the master and never returns from the call: it forks the workers,
+// replaces those that die (with back-off), resizes and drains the pool, and exits when it is done.
+//
+// What ends a worker, and what the master does (Tornado's contract, tornado/process.py):
+//   - exit status 0 without a request: done, not replaced; when all ended so, the master exits 0;
+//   - another status, or a signal: replaced with the same task id, after a back-off that grows from
+//     0 over 100 ms to 30 s and is forgotten after a healthy minute;
+//   - a stop that the master asked for (shrink, shutdown) is no crash, whatever the status.
+// docs/worker-lifecycle.md has the states and times, docs/tornado-compat.md the differences.
+//
+// Signals to the master: TERM and QUIT drain every worker and exit 0; INT, and a second TERM or
+// QUIT, end them at once; TTIN and TTOU add and remove one worker. When the master dies, the
+// workers finish what is in flight and end (OnSupervisorExit).
+#ifndef SQUALL_PROCESS_FORK_H_
+#define SQUALL_PROCESS_FORK_H_
+
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "squall/process/pool_options.h"
+#include "squall/process/sidecar.h"
+#include "squall/process/worker.h"
+
+namespace squall {
+
+struct ForkOptions {
+  // The pool can be resized up to this many workers; the memory for their counters is reserved at
+  // the start. 0: 64, or num_processes if that is more.
+  int max_workers = 0;
+
+  // Tornado's limit: with it, the (n+1)th unrequested death in the life of the pool stops every
+  // worker and the master exits 1. Unset: no limit, `breaker` parks a slot that keeps dying.
+  std::optional<int> max_restarts;
+
+  // A worker that did not say READY by then is killed, and its death counts as a crash at boot. An
+  // IOLoop says READY when it runs; a worker without a loop calls Worker::NotifyReady() or sets
+  // this to absl::InfiniteDuration().
+  absl::Duration boot_timeout = absl::Seconds(60);
+
+  // How long a worker may take to stop, and what follows.
+  DrainOptions drain;
+
+  BackoffOptions backoff;
+  BreakerOptions breaker;
+
+  OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;
+
+  // Called once, in the master, when all workers are READY for the first time. It must not block.
+  absl::AnyInvocable<void(const PoolSnapshot&)> on_ready;
+
+  // A process beside the workers, e.g. the control plane (control/control_process.h).
+  std::optional<Sidecar> sidecar;
+};
+
+// Forks `num_processes` workers, or one per CPU (CpuCount()) if that is 0 or less. Call it in the
+// main thread, after the sockets are bound and before anything makes threads or an IOLoop.
+//
+// Returns the task id, 0 to num_processes - 1, in each worker: at once, and again in each
+// replacement, which gets the id of the worker that died. Does not return in the master. Before
+// anything was forked it returns
+//   FAILED_PRECONDITION  in a worker (it forked already), with more than one thread, or with an
+//                        IOLoop made: each of them would be broken in the children;
+//   INVALID_ARGUMENT     an option out of its range;
+//   another code         what the system refused (descriptors, memory).
+absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options = {});
+
+// This worker's task id; nothing outside a worker of ForkProcesses (tornado.process.task_id).
+std::optional<int> TaskId();
+
+}  // namespace squall
+
+#endif  // SQUALL_PROCESS_FORK_H_

@@ -1,0 +1,112 @@
+// Internal: the master of a pool. A thin adapter between the kernel (fork, pidfd, signalfd, epoll)
+// and PoolState, which decides everything. One thread; it never waits for a worker, a client or the
+// sidecar.
+//
+// Run() returns in three kinds of process: in the master when the pool has ended, and in each child
+// that it forked. A child gets what it needs in the outcome and destroys the Master, which closes
+// the master's descriptors there, the lifelines of its siblings among them: one leaked end would
+// keep a sibling from seeing the master's death.
+#ifndef SQUALL_PROCESS_MASTER_H_
+#define SQUALL_PROCESS_MASTER_H_
+
+#include <sys/types.h>
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "squall/base/clock.h"
+#include "squall/base/unique_fd.h"
+#include "squall/process/child_process.h"
+#include "squall/process/control_link.h"
+#include "squall/process/master_signals.h"
+#include "squall/process/pool_state.h"
+#include "squall/process/scoreboard.h"
+#include "squall/process/sidecar_keeper.h"
+
+namespace squall::internal {
+
+class Master {
+ public:
+  struct Ended {
+    int exit_code = 0;
+  };
+  struct BecameWorker {
+    int slot = 0;
+    uint64_t incarnation = 0;
+    UniqueFd channel;
+  };
+  struct BecameSidecar {
+    UniqueFd link;
+  };
+  using Outcome = std::variant<Ended, BecameWorker, BecameSidecar>;
+
+  static absl::StatusOr<std::unique_ptr<Master>> Create(const PoolOptions& options,
+                                                        std::optional<Sidecar> sidecar);
+
+  // See ForkOptions::on_ready.
+  void SetOnReady(absl::AnyInvocable<void(const PoolSnapshot&)> on_ready) {
+    on_ready_ = std::move(on_ready);
+  }
+
+  // Call once.
+  Outcome Run();
+
+  // The master's pid, in its children too.
+  pid_t pid() const { return pid_; }
+
+  // In a child: dispositions and mask as before the master began; then what the child needs.
+  void RestoreSignalsInChild() const { signals_.RestoreInChild(); }
+  Scoreboard TakeScoreboard() { return std::move(scoreboard_); }
+  Sidecar& sidecar() { return sidecar_->sidecar(); }
+
+ private:
+  struct Process {
+    uint64_t incarnation = 0;
+    ChildProcess child;
+    UniqueFd channel;
+  };
+
+  Master(const PoolOptions& options, std::optional<Sidecar> sidecar, uint64_t seed,
+         MasterSignals signals, Scoreboard scoreboard, UniqueFd epoll);
+
+  void Dispatch(PoolEvent event);
+  void Perform(const PoolAction& action);
+  void Spawn(const SpawnWorker& action);
+  void Drain(const DrainWorker& action);
+  void SignalProcess(const SignalWorker& action);
+  void StartSidecar();
+  bool Waits() const { return !outcome_.has_value(); }
+
+  void Poll();
+  void OnSignals();
+  void OnSignal(int signo);
+  void OnChannel(int slot);
+  void OnDeath(int slot);
+  std::optional<LinkReply> OnRequest(const LinkRequest& request);
+  // False when the kernel refuses (ENOSPC, ENOMEM).
+  bool Watch(int fd, uint64_t tag);
+  void Unwatch(int fd);
+  void Publish();
+
+  const pid_t pid_;
+  MasterSignals signals_;
+  Scoreboard scoreboard_;
+  UniqueFd epoll_;
+  PoolState pool_;
+  std::optional<SidecarKeeper> sidecar_;
+  std::vector<Process> processes_;  // by slot
+  absl::AnyInvocable<void(const PoolSnapshot&)> on_ready_;
+  std::deque<PoolEvent> pending_;
+  std::optional<ResizeResult> resize_result_;
+  std::optional<Outcome> outcome_;
+  MonotonicTime now_;
+};
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_PROCESS_MASTER_H_

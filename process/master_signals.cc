@@ -1,0 +1,58 @@
+#include "squall/process/master_signals.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "squall/base/status.h"
+
+namespace squall::internal {
+namespace {
+
+constexpr int kMasterSignals[] = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,
+                                  SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU};
+
+}  // namespace
+
+absl::StatusOr<MasterSignals> MasterSignals::Create() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signo : kMasterSignals) sigaddset(&set, signo);
+  sigset_t before;
+  if (const int error = pthread_sigmask(SIG_BLOCK, &set, &before); error != 0) {
+    return StatusFromErrno(error, "cannot block the master's signals");
+  }
+  // An ignored signal never reaches a signalfd (nohup ignores SIGHUP, which is then left alone).
+  for (int signo : kMasterSignals) {
+    if (signo != SIGHUP) signal(signo, SIG_DFL);
+  }
+  // A log pipe whose reader died must not take the master, and so the service, with it.
+  signal(SIGPIPE, SIG_IGN);
+  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd.valid()) {
+    const int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return StatusFromErrno(error, "cannot open the master's signalfd");
+  }
+  return MasterSignals(std::move(fd), before);
+}
+
+std::optional<int> MasterSignals::Next() {
+  signalfd_siginfo info;
+  ssize_t got;
+  do {
+    got = read(fd_.get(), &info, sizeof info);
+  } while (got < 0 && errno == EINTR);
+  if (got != static_cast<ssize_t>(sizeof info)) return std::nullopt;
+  return static_cast<int>(info.ssi_signo);
+}
+
+void MasterSignals::RestoreInChild() const {
+  for (int signo : kMasterSignals) {
+    if (signo != SIGHUP) signal(signo, SIG_DFL);
+  }
+  pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
+}
+
+}  // namespace squall::internal

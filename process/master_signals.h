@@ -1,0 +1,43 @@
+// Internal: the master's signals, blocked and read from a signalfd, so that nothing ever runs in a
+// signal handler of the master; and the way back for a child, which must not inherit a blocked
+// mask.
+#ifndef SQUALL_PROCESS_MASTER_SIGNALS_H_
+#define SQUALL_PROCESS_MASTER_SIGNALS_H_
+
+#include <signal.h>
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "squall/base/unique_fd.h"
+
+namespace squall::internal {
+
+class MasterSignals {
+ public:
+  // Blocks the master's signals and opens the signalfd. Call it in the single thread of the master.
+  static absl::StatusOr<MasterSignals> Create();
+
+  MasterSignals(MasterSignals&&) = default;
+
+  int fd() const { return fd_.get(); }
+
+  // The next signal that came in, or nothing. Never blocks.
+  std::optional<int> Next();
+
+  // In a forked child, before it runs anything of the user's: default dispositions for what the
+  // master blocks (SIGPIPE stays ignored: a closed client or log pipe must not kill a worker), then
+  // the mask that the process had before the master began.
+  void RestoreInChild() const;
+
+ private:
+  explicit MasterSignals(UniqueFd fd, const sigset_t& before)
+      : fd_(std::move(fd)), mask_before_(before) {}
+
+  UniqueFd fd_;
+  sigset_t mask_before_;
+};
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_PROCESS_MASTER_SIGNALS_H_

@@ -1,0 +1,178 @@
+#include "squall/process/worker.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "squall/base/clock.h"
+#include "squall/base/logging.h"
+#include "squall/process/orphan_guard.h"
+#include "squall/process/worker_channel.h"
+#include "squall/process/worker_setup.h"
+
+namespace squall {
+namespace {
+
+// A heartbeat that is older than a few of these means that a handler blocks the loop.
+constexpr absl::Duration kHeartbeatInterval = absl::Seconds(1);
+
+// When the master is gone nobody takes the port over, so silent connections need not be kept for
+// long: only for a request that was on its way when the drain began.
+constexpr absl::Duration kIdleCloseWithoutMaster = absl::Seconds(1);
+
+// Set once in the child, never destroyed: user code may use it until the last instruction.
+Worker* g_worker = nullptr;
+
+}  // namespace
+
+Worker* Worker::Current() { return g_worker; }
+
+Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
+    : options_(options),
+      channel_(std::move(channel)),
+      scoreboard_(std::move(scoreboard)),
+      row_(&scoreboard_.worker_row(options.task_id)) {}
+
+void Worker::NotifyReady() {
+  if (ready_said_) return;
+  ready_said_ = true;
+  Beat();
+  internal::WorkerPacket packet;
+  packet.type = internal::WorkerPacketType::kReady;
+  internal::SendPacket(channel_.get(), packet);
+}
+
+void Worker::AttachTo(IOLoop& loop) {
+  if (loop_ != nullptr) return;
+  loop_ = &loop;
+  switch (options_.on_supervisor_exit) {
+    case OnSupervisorExit::kDrain:
+      if (absl::Status guarded = internal::GuardOrphan(options_.grace + options_.kill_after);
+          !guarded.ok()) {
+        LOG(WARNING) << guarded.message() << "; a blocked handler may outlive the master";
+      }
+      break;
+    case OnSupervisorExit::kKeep:
+      internal::OutliveMaster();
+      break;
+    case OnSupervisorExit::kDie:
+      break;
+  }
+  const absl::Status added =
+      loop.AddHandler(channel_.get(), IOLoop::kRead, [this](uint32_t) { OnChannel(); });
+  CHECK(added.ok()) << added.message();
+  loop.AddCallback([this] {
+    NotifyReady();
+    Beat();
+  });
+}
+
+void Worker::Beat() {
+  row_->Heartbeat(Clock::Real().Now());
+  if (loop_ != nullptr) heartbeat_ = loop_->CallLater(kHeartbeatInterval, [this] { Beat(); });
+}
+
+void Worker::OnChannel() {
+  internal::WorkerPacket packet;
+  for (;;) {
+    switch (internal::ReceivePacket(channel_.get(), packet)) {
+      case internal::ChannelRead::kNothing:
+        return;
+      case internal::ChannelRead::kEndOfFile:
+        loop_->RemoveHandler(channel_.get());
+        OnSupervisorGone();
+        return;
+      case internal::ChannelRead::kPacket:
+        if (packet.type == internal::WorkerPacketType::kDrain) {
+          BeginDrain({.grace = absl::Nanoseconds(packet.grace_ns),
+                      .idle_close_after = absl::Nanoseconds(packet.idle_close_after_ns)});
+        }
+    }
+  }
+}
+
+void Worker::OnSupervisorGone() {
+  switch (options_.on_supervisor_exit) {
+    case OnSupervisorExit::kKeep:
+      LOG(WARNING) << "the master is gone; this worker serves on";
+      return;
+    case OnSupervisorExit::kDie:
+      LOG(WARNING) << "the master is gone; this worker ends";
+      _exit(0);
+    case OnSupervisorExit::kDrain:
+      break;
+  }
+  LOG(WARNING) << "the master is gone; this worker finishes what is in flight, for at most "
+               << absl::FormatDuration(options_.grace);
+  hard_stop_ = loop_->CallLater(options_.grace, [this] {
+    LOG(WARNING) << "the grace period is over; requests in flight are cut";
+    loop_->Stop();
+  });
+  BeginDrain({.grace = options_.grace,
+              .idle_close_after = std::min(options_.grace, kIdleCloseWithoutMaster),
+              .supervisor_gone = true});
+}
+
+void Worker::BeginDrain(const DrainRequest& request) {
+  draining_ = true;
+  // A handler may be done, or destroy its registration, inside its own call.
+  std::vector<std::pair<uint64_t, std::shared_ptr<DrainHandler>>> to_call;
+  for (const Registered& registered : handlers_) {
+    if (!registered.done) to_call.emplace_back(registered.id, registered.handler);
+  }
+  for (auto& [id, handler] : to_call) {
+    (*handler)(request, [this, id = id] { MarkDone(id); });
+  }
+  StopWhenDrained();
+}
+
+Worker::DrainRegistration Worker::OnDrain(DrainHandler handler) {
+  const uint64_t id = next_id_++;
+  handlers_.push_back({id, std::make_shared<DrainHandler>(std::move(handler))});
+  return DrainRegistration(id);
+}
+
+void Worker::MarkDone(uint64_t id) {
+  for (Registered& registered : handlers_) {
+    if (registered.id == id) registered.done = true;
+  }
+  StopWhenDrained();
+}
+
+void Worker::StopWhenDrained() {
+  if (!draining_ || loop_ == nullptr) return;
+  const bool all_done = std::all_of(handlers_.begin(), handlers_.end(),
+                                    [](const Registered& one) { return one.done; });
+  if (all_done) loop_->Stop();
+}
+
+Worker::DrainRegistration::DrainRegistration(DrainRegistration&& other) noexcept
+    : id_(std::exchange(other.id_, 0)) {}
+
+Worker::DrainRegistration& Worker::DrainRegistration::operator=(
+    DrainRegistration&& other) noexcept {
+  std::swap(id_, other.id_);
+  return *this;
+}
+
+Worker::DrainRegistration::~DrainRegistration() {
+  if (id_ == 0 || g_worker == nullptr) return;
+  g_worker->handlers_.remove_if([this](const Registered& one) { return one.id == id_; });
+  g_worker->StopWhenDrained();
+}
+
+void WorkerSetup::BecomeWorker(WorkerSetup setup) {
+  CHECK(g_worker == nullptr);
+  g_worker = new Worker({.task_id = setup.task_id,
+                         .incarnation = setup.incarnation,
+                         .on_supervisor_exit = setup.on_supervisor_exit,
+                         .grace = setup.grace,
+                         .kill_after = setup.kill_after},
+                        std::move(setup.channel), std::move(*setup.scoreboard));
+  internal::SetLoopStartHook([](IOLoop& loop) { g_worker->AttachTo(loop); });
+}
+
+}  // namespace squall

@@ -1,0 +1,126 @@
+// The worker's side of a pool made by ForkProcesses: its place in the scoreboard, READY, and drain.
+//
+// A program with an HttpServer needs none of this: the server counts, announces and drains itself.
+// A server of your own joins in like this:
+//
+//   if (squall::Worker* worker = squall::Worker::Current()) {
+//     drain_ = worker->OnDrain([this](const squall::DrainRequest& request, auto done) {
+//       StopAccepting();
+//       FinishWhatIsInFlight(std::move(done));   // calls done() when the last one is answered
+//     });
+//   }
+//   squall::IOLoop::Current().Start();   // says READY; returns when every handler is done
+//
+// All functions: in the worker process, on the thread of its loop.
+#ifndef SQUALL_PROCESS_WORKER_H_
+#define SQUALL_PROCESS_WORKER_H_
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/process/drain.h"
+#include "squall/process/scoreboard.h"
+
+namespace squall {
+
+// What a worker does when its master is gone.
+enum class OnSupervisorExit {
+  kDrain,  // stop accepting, answer what is in flight, end
+  kKeep,   // serve on
+  kDie,    // end at once
+};
+
+class Worker {
+ public:
+  using Done = absl::AnyInvocable<void()>;
+  using DrainHandler = absl::AnyInvocable<void(const DrainRequest&, Done)>;
+
+  // Takes part in the drain until it is destroyed; destroying it while it drains counts as done.
+  class DrainRegistration {
+   public:
+    DrainRegistration() = default;
+    DrainRegistration(DrainRegistration&& other) noexcept;
+    DrainRegistration& operator=(DrainRegistration&& other) noexcept;
+    ~DrainRegistration();
+
+   private:
+    friend class Worker;
+    explicit DrainRegistration(uint64_t id) : id_(id) {}
+    uint64_t id_ = 0;
+  };
+
+  // This process's worker, or null when it is none (the master, or a program without
+  // ForkProcesses). Lives until the process ends.
+  static Worker* Current();
+
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  int task_id() const { return options_.task_id; }
+  // How many lives this slot had, this one included; starts at 1.
+  uint64_t incarnation() const { return options_.incarnation; }
+  // Has the drain begun? A server that is set up after that should not start to accept.
+  bool draining() const { return draining_; }
+
+  // Counters and the request in flight, read by `squallctl status`. Valid for ever.
+  WorkerRow& row() { return *row_; }
+
+  // Tells the master that this worker serves. Done by itself in the first iteration of an IOLoop
+  // that was started by Start(); call it in a worker that runs no loop, or boot_timeout ends it.
+  // Later calls do nothing.
+  void NotifyReady();
+
+  // `handler` is called on the loop when this worker has to stop, and may be called again with
+  // shorter times (the master died while the worker drained). It must lead to one call of any of
+  // the `done` it was given; further calls are ignored. When all handlers are done, the loop stops.
+  [[nodiscard]] DrainRegistration OnDrain(DrainHandler handler);
+
+ private:
+  friend class WorkerSetup;
+
+  struct Options {
+    int task_id = 0;
+    uint64_t incarnation = 0;
+    OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;
+    absl::Duration grace;       // when the master is gone
+    absl::Duration kill_after;  // after the grace
+  };
+
+  struct Registered {
+    uint64_t id = 0;
+    std::shared_ptr<DrainHandler> handler;
+    bool done = false;
+  };
+
+  Worker(Options options, UniqueFd channel, Scoreboard scoreboard);
+
+  void AttachTo(IOLoop& loop);
+  void OnChannel();
+  void OnSupervisorGone();
+  void BeginDrain(const DrainRequest& request);
+  void MarkDone(uint64_t id);
+  void StopWhenDrained();
+  void Beat();
+
+  const Options options_;
+  UniqueFd channel_;
+  Scoreboard scoreboard_;
+  WorkerRow* row_;
+  IOLoop* loop_ = nullptr;
+  Timeout heartbeat_;
+  Timeout hard_stop_;
+  std::list<Registered> handlers_;
+  uint64_t next_id_ = 1;
+  bool ready_said_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace squall
+
+#endif  // SQUALL_PROCESS_WORKER_H_

@@ -1,0 +1,41 @@
+// Internal: the packets on the socketpair between the master and one worker. The socketpair is the
+// lifeline as well: end of file means that the other side is gone.
+#ifndef SQUALL_PROCESS_WORKER_CHANNEL_H_
+#define SQUALL_PROCESS_WORKER_CHANNEL_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "squall/base/unique_fd.h"
+
+namespace squall::internal {
+
+enum class WorkerPacketType : uint32_t {
+  kReady = 1,  // worker to master: the loop runs and the listeners are registered
+  kDrain = 2,  // master to worker: finish what is in flight, then end
+};
+
+// Both ends are of one binary image, so the layout needs no version.
+struct WorkerPacket {
+  WorkerPacketType type = WorkerPacketType::kReady;
+  uint32_t reserved = 0;
+  int64_t grace_ns = 0;
+  int64_t idle_close_after_ns = 0;
+};
+
+enum class ChannelRead { kPacket, kNothing, kEndOfFile };
+
+// {master's end, worker's end}: SOCK_SEQPACKET, non-blocking, close-on-exec.
+absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeWorkerChannel();
+
+// Never blocks. False when the packet could not be queued (peer gone, or it does not read).
+bool SendPacket(int fd, const WorkerPacket& packet);
+
+// Never blocks. A packet of a wrong size or type is dropped and reported as kNothing.
+ChannelRead ReceivePacket(int fd, WorkerPacket& packet);
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_PROCESS_WORKER_CHANNEL_H_
