@@ -53,6 +53,13 @@ for argument in sys.argv[1:]:
             problems.append("deps(//%s) contains %s: %s" % (user, label, problem))
     checked += len(labels)
 
+given = {os.path.basename(argument)[len("deps_of_"):] for argument in sys.argv[1:]}
+for user in LINE if given else []:  # by hand, without Bazel, there are none
+    build = os.path.join(user, "BUILD")
+    if (user not in given and os.path.exists(os.path.join(source_tree.root(), build)) and
+            'name = "%s"' % user in source_tree.read(build)):
+        problems.append("%s has a façade that FACADES of tests/checks/BUILD lacks" % build)
+
 for path in source_tree.files(source_tree.CPP + ("BUILD", ".proto")):
     user = path.split("/")[0] if "/" in path else ""
     if user in FREE:
