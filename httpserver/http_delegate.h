@@ -59,7 +59,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/httpserver/http_headers.h"
-#include "squall/httpserver/http_request.h"
+#include "squall/httpserver/request_head.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/task.h"
 #include "squall/netutil/address.h"
@@ -99,8 +99,8 @@ class HttpConnection {
   // Content-Length in `head` the body is chunked for HTTP/1.1 and ends with the connection for
   // HTTP/1.0. The body is dropped (but counted) for HEAD, 204 and 304.
   //
-  // Errors, with nothing written: InvalidArgument (CR, LF or NUL in a field or reason, a name that
-  // is no token, a status outside 200-999, a Content-Length that is no number, a Transfer-Encoding:
+  // Errors, with nothing written: InvalidArgument (a reason with control characters,
+  // a status outside 200-999, a Content-Length that is no number, a Transfer-Encoding:
   // framing is the connection's business), after which another head may be tried; OutOfRange
   // (`first_body` is longer than Content-Length; the connection is closed then, as in Tornado);
   // FailedPrecondition (an answer was started already); Unavailable (the client is gone).
@@ -125,8 +125,8 @@ class HttpConnection {
   // When an answer has begun already, the connection is just closed.
   virtual void FinishWithError(int status, std::string_view text) = 0;
 
-  // Back-pressure for writers: completes when less than the low mark waits in the write buffer, at
-  // once when that is so already. Unavailable when the client went away or stalled meanwhile. The
+  // Back-pressure for writers: completes at once unless write_blocked(), else when the write buffer
+  // has fallen below the low mark. Unavailable when the client went away or stalled meanwhile. The
   // task may outlive the exchange.
   virtual Task<absl::Status> Drained() = 0;
 

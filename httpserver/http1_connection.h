@@ -1,0 +1,192 @@
+// One HTTP/1 connection of a server: a state machine on the loop and a Transport, without a coroutine
+// frame. It reads, feeds the parser, drives the delegate of the present request and sends its answer.
+//
+// What keeps it cheap: it reads right after the accept and registers with epoll only before its first
+// wait; a keep-alive request costs one recv and one send; the answers of pipelined requests leave
+// together; parser and buffers belong to the core's pools and are held only while a request is in
+// progress; timeouts are stored deadlines under one timer that looks at them when it fires.
+//
+// Internal to httpserver; HttpServer makes it. The loop's thread only.
+#ifndef SQUALL_HTTPSERVER_HTTP1_CONNECTION_H_
+#define SQUALL_HTTPSERVER_HTTP1_CONNECTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "squall/base/clock.h"
+#include "squall/httpserver/gzip_decompressor.h"
+#include "squall/httpserver/http1_parser.h"
+#include "squall/httpserver/http1_response_encoder.h"
+#include "squall/httpserver/http_delegate.h"
+#include "squall/httpserver/http_server_core.h"
+#include "squall/httpserver/write_gate.h"
+#include "squall/httpserver/xheaders.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/transport.h"
+#include "squall/netutil/address.h"
+
+namespace squall::internal {
+
+class Http1Connection final : public HttpConnection {
+ public:
+  Http1Connection(HttpServerCore& core, std::unique_ptr<Transport> transport, SocketAddress peer);
+  ~Http1Connection() override;
+
+  // Begins to serve. `self` is this connection's place in the core's list. May destroy `this`, as may
+  // each of the following.
+  void Start(HttpServerCore::ConnectionList::iterator self);
+  // The turn that Post() asked for.
+  void OnPosted();
+  // Closes at once; an exchange in progress hears OnConnectionClose().
+  void Abort();
+  // For the drain: closes if no request is in progress and none has arrived.
+  void CloseIfIdle();
+
+  bool posted() const { return posted_; }
+
+  // HttpConnection.
+  const RequestHead& head() const override { return parser_->head(); }
+  IOLoop& loop() const override { return core_.loop(); }
+  std::string_view remote_ip() const override;
+  std::string_view protocol() const override;
+  const SocketAddress& peer() const override { return peer_; }
+  absl::Status WriteHead(const ResponseHead& head, std::string_view first_body) override;
+  absl::Status Write(std::string_view body) override;
+  absl::Status Finish() override;
+  absl::Status FinishWith(const ResponseHead& head, std::string_view whole_body) override;
+  void FinishWithError(int status, std::string_view text) override;
+  Task<absl::Status> Drained() override;
+  size_t write_buffer_size() const override { return output_.size() - output_sent_; }
+  bool write_blocked() const override;
+  void SetMaxBodySize(uint64_t octets) override;
+  void SetBodyTimeout(absl::Duration whole_body) override;
+  void PauseReading() override;
+  void ResumeReading() override;
+  void CloseAfterResponse() override { close_after_response_ = true; }
+  bool response_started() const override { return encoder_.begun(); }
+  uint64_t body_bytes_written() const override { return encoder_.body_bytes(); }
+
+ private:
+  enum class State {
+    kServing,
+    kFlushing,   // the last answer is in the write buffer; the end follows
+    kLingering,  // all is sent and our side shut down; discards until the client has seen it
+    kClosed,     // the transport is gone; the object follows when nothing of it is on the stack
+  };
+  enum class End {
+    kClose,   // nothing of the client's is unread
+    kLinger,  // something may be, and a plain close would reset the answer away
+  };
+  // What a turn from the loop begins with.
+  enum class Entry { kRead, kGoOn };
+  // Why Process() stopped.
+  enum class Progress { kNeedInput, kWaiting, kYield };
+
+  // http1_connection.cc: reading and the state machine.
+  void OnEvents(uint32_t events);
+  void OnTimer();
+  void Enter(Entry entry);
+  void Drive(Entry entry);
+  Progress Process();
+  void Receive();
+  void OnEndOfInput();
+  void BeginExchange();
+  void DeliverBody();
+  void MessageComplete();
+  void EndExchange();
+  void Refuse(int status, std::string_view why);
+  void Discard();
+  void Hold();
+  void Settle();
+  void TimeOut();
+  void UpdateInterest();
+  void UpdateDeadline();
+  bool WantsInput() const;
+  bool RequestIsRead();
+  template <typename F>
+  void Guarded(const char* what, F&& callback);
+  void OnDelegateFailure(const char* what, std::string_view error);
+
+  // http1_connection_write.cc: the answer, and the socket's other direction.
+  absl::Status CheckWritable() const;
+  absl::Status Begin(const ResponseHead& head, std::optional<uint64_t> whole_body_size,
+                     bool whole_request_expected);
+  absl::Status GiveUpAnswer(absl::Status why);
+  void AppendErrorAnswer(int status);
+  void AppendOutput(std::string_view piece);
+  void SendBody(std::string_view body, bool last);
+  bool Flush();
+  void NoteBlocked();
+  void AfterCall();
+  void EndConnection(End end);
+  void GoOnEnding();
+  void Close(absl::Status why);
+
+  HttpServerCore& core_;
+  HttpServerCore::ConnectionList::iterator self_;
+  std::unique_ptr<Transport> transport_;
+  const SocketAddress peer_;
+  mutable std::string peer_ip_;  // made when first asked for
+
+  State state_ = State::kServing;
+  End end_ = End::kClose;
+  int depth_ = 0;  // turns from the loop and delegate callbacks on the stack
+  bool posted_ = false;
+  bool registered_ = false;
+  bool unwanted_input_ = false;  // epoll reported input that nobody wants now
+  bool end_of_input_ = false;    // the client has shut down its side
+  bool maybe_unread_ = false;    // the last read filled the whole buffer
+  uint32_t interest_ = 0;
+
+  // Input. `input_` and `body_` are views that end with the turn; Hold() saves what is left of them.
+  std::unique_ptr<Http1Parser> parser_;  // null between requests
+  bool parser_fresh_ = true;             // has seen nothing since the last message
+  std::string_view input_;               // not yet parsed
+  std::string_view body_;                // given out by the parser, not yet delivered
+  std::string held_;                     // body of the last turn, then input of the last turn
+  size_t held_at_ = 0;                   // where in held_ that begins
+  size_t held_body_ = 0;                 // how much of it is body
+  int burst_ = 0;                        // requests served in this turn
+
+  // The present exchange.
+  std::unique_ptr<HttpMessageDelegate> delegate_;
+  Http1ResponseEncoder encoder_;
+  bool in_exchange_ = false;
+  bool message_read_ = false;      // the parser has seen the end of the request
+  bool message_complete_ = false;  // and the delegate has heard of it
+  bool paused_ = false;
+  bool continue_due_ = false;
+  bool close_after_response_ = false;
+  bool inflate_more_ = false;  // the decompressor holds output that did not fit
+  uint64_t max_body_size_ = 0;
+  uint64_t inflated_ = 0;
+  std::unique_ptr<GzipDecompressor> gzip_;
+  std::unique_ptr<ForwardedClient> forwarded_;
+
+  // Output.
+  std::string output_;
+  size_t output_sent_ = 0;
+  bool blocked_ = false;  // the socket took less than was offered
+  std::shared_ptr<WriteGate> gate_;
+  uint64_t discarded_ = 0;
+
+  // Each counts only while the connection waits for what it bounds.
+  MonotonicTime idle_deadline_;
+  MonotonicTime head_deadline_;
+  MonotonicTime body_deadline_;
+  MonotonicTime write_deadline_;
+  MonotonicTime linger_deadline_;
+  MonotonicTime deadline_ = MonotonicTime::Infinite();  // the one that counts now
+  MonotonicTime timer_at_ = MonotonicTime::Infinite();  // not after deadline_
+  Timeout timer_;
+};
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_HTTPSERVER_HTTP1_CONNECTION_H_

@@ -1,0 +1,332 @@
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "squall/base/logging.h"
+#include "squall/base/status.h"
+#include "squall/httpserver/http1_connection.h"
+#include "squall/httpserver/http_status.h"
+
+namespace squall::internal {
+namespace {
+
+// An answer up to this size is copied behind its head, and the turn's answers leave in one send; for a
+// larger one the copy costs more than it saves.
+constexpr size_t kCopyBelow = 16 * 1024;
+// Answers of pipelined requests leave when they are this much together.
+constexpr size_t kSendTogether = 64 * 1024;
+
+}  // namespace
+
+std::string_view Http1Connection::remote_ip() const {
+  if (forwarded_ != nullptr) return forwarded_->remote_ip;
+  if (peer_ip_.empty()) {
+    const bool internet = peer_.family() == AF_INET || peer_.family() == AF_INET6;
+    peer_ip_ = internet ? peer_.host() : "0.0.0.0";
+  }
+  return peer_ip_;
+}
+
+std::string_view Http1Connection::protocol() const {
+  if (forwarded_ != nullptr) return forwarded_->protocol;
+  const std::optional<std::string>& fixed = core_.options().protocol;
+  return fixed.has_value() ? std::string_view(*fixed) : std::string_view("http");
+}
+
+absl::Status Http1Connection::CheckWritable() const {
+  if (state_ != State::kServing || !in_exchange_) {
+    return absl::UnavailableError("the client's connection is closed");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Http1Connection::Begin(const ResponseHead& head,
+                                    std::optional<uint64_t> whole_body_size,
+                                    bool whole_request_expected) {
+  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  return encoder_.Begin(head,
+                        {.whole_body_size = whole_body_size,
+                         .close = core_.draining() || close_after_response_ || end_of_input_ ||
+                                  (whole_request_expected && !RequestIsRead()),
+                         .date = core_.Date()},
+                        &output_);
+}
+
+absl::Status Http1Connection::WriteHead(const ResponseHead& head, std::string_view first_body) {
+  if (absl::Status status = CheckWritable(); !status.ok()) return status;
+  const size_t before = output_.size();
+  if (absl::Status status = Begin(head, std::nullopt, false); !status.ok()) return status;
+  if (absl::Status status = encoder_.Count(first_body.size()); !status.ok()) {
+    output_.resize(before);
+    return GiveUpAnswer(std::move(status));
+  }
+  SendBody(first_body, /*last=*/false);
+  AfterCall();
+  return CheckWritable();
+}
+
+absl::Status Http1Connection::Write(std::string_view body) {
+  if (absl::Status status = CheckWritable(); !status.ok()) return status;
+  if (absl::Status status = encoder_.Count(body.size()); !status.ok()) {
+    return absl::IsOutOfRange(status) ? GiveUpAnswer(std::move(status)) : status;
+  }
+  SendBody(body, /*last=*/false);
+  AfterCall();
+  return CheckWritable();
+}
+
+absl::Status Http1Connection::Finish() {
+  if (absl::Status status = CheckWritable(); !status.ok()) return status;
+  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  if (absl::Status status = encoder_.End(&output_); !status.ok()) {
+    return absl::IsOutOfRange(status) ? GiveUpAnswer(std::move(status)) : status;
+  }
+  if (depth_ == 0) Flush();
+  AfterCall();
+  return absl::OkStatus();
+}
+
+absl::Status Http1Connection::FinishWith(const ResponseHead& head, std::string_view whole_body) {
+  if (absl::Status status = CheckWritable(); !status.ok()) return status;
+  const size_t before = output_.size();
+  if (absl::Status status = Begin(head, whole_body.size(), true); !status.ok()) return status;
+  if (absl::Status status = encoder_.Count(whole_body.size()); !status.ok()) {
+    output_.resize(before);
+    return GiveUpAnswer(std::move(status));
+  }
+  SendBody(whole_body, /*last=*/true);
+  if (state_ == State::kClosed) {
+    AfterCall();
+    return CheckWritable();
+  }
+  if (absl::Status status = encoder_.End(&output_); !status.ok()) {
+    return GiveUpAnswer(std::move(status));
+  }
+  if (depth_ == 0 || output_.size() - output_sent_ > kSendTogether) Flush();
+  AfterCall();
+  return absl::OkStatus();
+}
+
+void Http1Connection::FinishWithError(int status, std::string_view text) {
+  if (!CheckWritable().ok() || encoder_.ended()) return;
+  if (encoder_.begun()) {
+    Close(absl::AbortedError(text));
+    AfterCall();
+    return;
+  }
+  ResponseHead head;
+  head.status = status;
+  head.headers.Set("Content-Type", "text/plain; charset=utf-8");
+  close_after_response_ = true;
+  FinishWith(head, text).IgnoreError();
+}
+
+void Http1Connection::AppendErrorAnswer(int status) {
+  ResponseHead head;
+  head.status = status;
+  head.headers.Set("Content-Type", "text/plain");
+  const std::string text = absl::StrCat(status, ": ", ReasonPhrase(status), "\n");
+  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  absl::Status made = encoder_.Begin(head,
+                                     {.whole_body_size = text.size(),
+                                      .close = true,
+                                      .always_say_close = true,
+                                      .date = core_.Date()},
+                                     &output_);
+  if (made.ok()) made = encoder_.Body(text, &output_);
+  if (made.ok()) made = encoder_.End(&output_);
+  DCHECK(made.ok()) << made;
+}
+
+absl::Status Http1Connection::GiveUpAnswer(absl::Status why) {
+  LOG(ERROR) << "Closing the connection of " << peer_ << ": the handler " << why.message();
+  EndConnection(End::kClose);
+  if (depth_ == 0) Flush();
+  AfterCall();
+  return why;
+}
+
+void Http1Connection::AppendOutput(std::string_view piece) {
+  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  output_.append(piece);
+}
+
+void Http1Connection::SendBody(std::string_view body, bool last) {
+  Http1ResponseEncoder::ChunkStartBuffer buffer;
+  std::string_view start;
+  std::string_view end;
+  if (encoder_.body_suppressed()) body = {};
+  if (encoder_.chunked() && !body.empty()) {
+    start = Http1ResponseEncoder::ChunkStart(body.size(), buffer);
+    end = "\r\n";
+  }
+  // A whole answer waits for the end of the turn; a piece of one is wanted by the client now.
+  const bool copy = blocked_ || body.size() < kCopyBelow;
+  if (copy) {
+    AppendOutput(start);
+    AppendOutput(body);
+    AppendOutput(end);
+    if (!last && !blocked_) Flush();
+    return;
+  }
+  const std::string_view pieces[] = {std::string_view(output_).substr(output_sent_), start, body,
+                                     end};
+  iovec vector[4];
+  int count = 0;
+  for (std::string_view piece : pieces) {
+    if (!piece.empty()) vector[count++] = {const_cast<char*>(piece.data()), piece.size()};
+  }
+  ssize_t sent;
+  do {
+    sent = transport_->Write(vector, count);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    Close(StatusFromErrno(errno, "write to client"));
+    return;
+  }
+  size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
+  core_.stats().BytesOut(taken);
+  const size_t waiting = pieces[0].size();
+  if (taken < waiting) {
+    output_sent_ += taken;
+    taken = 0;
+  } else {
+    output_.clear();
+    output_sent_ = 0;
+    taken -= waiting;
+  }
+  for (std::string_view piece : {start, body, end}) {
+    const size_t skip = std::min(taken, piece.size());
+    taken -= skip;
+    AppendOutput(piece.substr(skip));
+  }
+  if (!output_.empty()) NoteBlocked();
+}
+
+void Http1Connection::NoteBlocked() {
+  blocked_ = true;
+  write_deadline_ = Clock::Real().Now() + core_.options().write_timeout;
+}
+
+bool Http1Connection::Flush() {
+  while (output_sent_ < output_.size()) {
+    const size_t size = output_.size() - output_sent_;
+    const iovec vector = {output_.data() + output_sent_, size};
+    const ssize_t sent = transport_->Write(&vector, 1);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        if (!blocked_) NoteBlocked();
+      } else {
+        Close(StatusFromErrno(errno, "write to client"));
+      }
+      return false;
+    }
+    core_.stats().BytesOut(static_cast<uint64_t>(sent));
+    output_sent_ += static_cast<size_t>(sent);
+    if (static_cast<size_t>(sent) < size) {
+      NoteBlocked();
+      // What is sent is given back once it is the larger part, so the copying stays linear.
+      if (output_sent_ > output_.size() / 2) {
+        output_.erase(0, output_sent_);
+        output_sent_ = 0;
+      }
+      if (gate_ != nullptr && write_buffer_size() < core_.options().write_low_mark) {
+        gate_->Open(core_.loop());
+      }
+      return false;
+    }
+  }
+  output_.clear();
+  output_sent_ = 0;
+  if (std::exchange(blocked_, false)) {
+    // The client was busy reading until now.
+    idle_deadline_ = Clock::Real().Now() + core_.options().idle_connection_timeout;
+  }
+  if (gate_ != nullptr) gate_->Open(core_.loop());
+  return true;
+}
+
+bool Http1Connection::write_blocked() const {
+  return write_buffer_size() > core_.options().write_high_mark;
+}
+
+Task<absl::Status> Http1Connection::Drained() {
+  if (gate_ == nullptr) gate_ = std::make_shared<WriteGate>();
+  if (absl::Status status = CheckWritable(); !status.ok()) {
+    gate_->Break(core_.loop(), std::move(status));
+  } else if (write_blocked()) {
+    gate_->Close();
+  }
+  return WriteGate::Wait(gate_);
+}
+
+void Http1Connection::SetMaxBodySize(uint64_t octets) {
+  if (!in_exchange_) return;
+  max_body_size_ = octets;
+  parser_->SetMaxBodySize(octets);
+}
+
+void Http1Connection::SetBodyTimeout(absl::Duration whole_body) {
+  body_deadline_ = Clock::Real().Now() + whole_body;
+  if (depth_ == 0 && state_ != State::kClosed) UpdateDeadline();
+}
+
+void Http1Connection::PauseReading() {
+  if (in_exchange_ && !message_complete_) paused_ = true;
+}
+
+void Http1Connection::ResumeReading() {
+  if (!std::exchange(paused_, false) || depth_ > 0 || posted_) return;
+  posted_ = true;
+  core_.Post(this);
+}
+
+void Http1Connection::AfterCall() {
+  // In a turn from the loop, the turn goes on with what has changed.
+  if (depth_ > 0) return;
+  if (state_ != State::kServing || encoder_.ended()) {
+    if (!std::exchange(posted_, true)) core_.Post(this);
+  } else {
+    UpdateInterest();
+    if (state_ != State::kClosed) UpdateDeadline();
+  }
+}
+
+void Http1Connection::EndConnection(End end) {
+  if (state_ != State::kServing) return;
+  state_ = State::kFlushing;
+  end_ = end;
+}
+
+void Http1Connection::GoOnEnding() {
+  if (state_ == State::kFlushing && Flush()) {
+    // After the client's own shutdown there is nothing that could come unread.
+    if (end_ == End::kClose || end_of_input_ || transport_->ShutdownWrite() < 0) {
+      Close(absl::OkStatus());
+    } else {
+      state_ = State::kLingering;
+      linger_deadline_ = Clock::Real().Now() + core_.options().linger_timeout;
+    }
+  }
+  if (state_ == State::kLingering) Discard();
+}
+
+void Http1Connection::Close(absl::Status why) {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  blocked_ = false;
+  if (gate_ != nullptr) {
+    gate_->Break(core_.loop(),
+                 absl::UnavailableError(why.ok() ? "the connection is closed" : why.message()));
+  }
+  timer_.Cancel();
+  if (std::exchange(registered_, false)) core_.loop().RemoveHandler(transport_->fd());
+  transport_.reset();
+}
+
+}  // namespace squall::internal

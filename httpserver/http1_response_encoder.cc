@@ -1,0 +1,172 @@
+#include "squall/httpserver/http1_response_encoder.h"
+
+#include <charconv>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "squall/base/string_view.h"
+#include "squall/httpserver/http_scan.h"
+#include "squall/httpserver/http_status.h"
+
+namespace squall::internal {
+namespace {
+
+absl::Status BadField(std::string_view name, std::string_view why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("response field \"", ToAbsl(name), "\" ", ToAbsl(why)));
+}
+
+bool ParseLength(std::string_view text, uint64_t* value) {
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size();
+}
+
+void AppendNumber(uint64_t value, std::string* out) {
+  char digits[20];
+  const auto result = std::to_chars(digits, digits + sizeof digits, value);
+  out->append(digits, result.ptr);
+}
+
+void AppendField(std::string_view name, std::string_view value, std::string* out) {
+  out->append(name).append(": ").append(value).append("\r\n");
+}
+
+}  // namespace
+
+void Http1ResponseEncoder::Start(const RequestFacts& request) {
+  *this = Http1ResponseEncoder();
+  request_ = request;
+}
+
+absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOptions& options,
+                                         std::string* out) {
+  if (begun_) return absl::FailedPreconditionError("the answer was begun already");
+  if (head.status < 200 || head.status > 999) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("status ", head.status, " of a final answer is not in 200 to 999"));
+  }
+  if (!head.reason.empty() && !IsValidReasonPhrase(head.reason)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("reason phrase \"", absl::CHexEscape(head.reason),
+                     "\" has a character that no reason phrase may have"));
+  }
+  std::optional<uint64_t> length;
+  bool has_date = false;
+  bool asked_to_close = false;
+  // HttpHeaders holds valid names and values only, so no field can end a line and start another.
+  for (const auto [name, value] : head.headers) {
+    switch (name.size()) {
+      case 4:
+        has_date = has_date || EqualsIgnoreCase(name, "Date");
+        break;
+      case 10:
+        if (EqualsIgnoreCase(name, "Connection")) asked_to_close |= HasToken(value, "close");
+        break;
+      case 14:
+        if (EqualsIgnoreCase(name, "Content-Length")) {
+          uint64_t parsed = 0;
+          if (length.has_value()) return BadField(name, "is given twice");
+          if (!ParseLength(value, &parsed)) return BadField(name, "is not a decimal number");
+          length = parsed;
+        }
+        break;
+      case 17:
+        if (EqualsIgnoreCase(name, "Transfer-Encoding")) {
+          return BadField(name, "is the connection's business; leave it out");
+        }
+        break;
+      default:
+        break;
+    }
+  }
+
+  begun_ = true;
+  status_ = head.status;
+  const bool no_content = head.status == 204;
+  body_suppressed_ = request_.method_is_head || no_content || head.status == 304;
+  // A 204 has no body whatever is announced, and must not announce one (RFC 9110 8.6).
+  length_ = no_content ? std::nullopt : length;
+  const bool add_length = options.whole_body_size.has_value() && !length.has_value() &&
+                          !no_content && head.status != 304;
+  if (add_length) length_ = options.whole_body_size;
+  const bool delimited = length_.has_value() || body_suppressed_;
+  chunked_ = !delimited && request_.http11;
+  close_ = options.close || asked_to_close || !request_.keep_alive || (!delimited && !chunked_);
+  // The length announced for HEAD and 304 is that of a body which is not here.
+  if (body_suppressed_) length_.reset();
+
+  out->append("HTTP/1.1 ");
+  AppendNumber(static_cast<uint64_t>(head.status), out);
+  out->push_back(' ');
+  out->append(head.reason.empty() ? std::string_view(ReasonPhrase(head.status))
+                                  : std::string_view(head.reason));
+  out->append("\r\n");
+  for (const auto [name, value] : head.headers) {
+    if (name.size() == 10 && EqualsIgnoreCase(name, "Connection")) continue;
+    if (no_content && name.size() == 14 && EqualsIgnoreCase(name, "Content-Length")) continue;
+    AppendField(name, value, out);
+  }
+  if (!has_date && !options.date.empty()) AppendField("Date", options.date, out);
+  if (add_length) {
+    out->append("Content-Length: ");
+    AppendNumber(*options.whole_body_size, out);
+    out->append("\r\n");
+  }
+  if (chunked_) out->append("Transfer-Encoding: chunked\r\n");
+  if (close_) {
+    // An HTTP/1.0 client that did not ask for more expects the close; Tornado says nothing to it.
+    if (request_.http11 || request_.keep_alive || options.always_say_close) {
+      out->append("Connection: close\r\n");
+    }
+  } else if (!request_.http11) {
+    out->append("Connection: Keep-Alive\r\n");
+  }
+  out->append("\r\n");
+  return absl::OkStatus();
+}
+
+absl::Status Http1ResponseEncoder::Count(uint64_t size) {
+  if (!begun_ || ended_) {
+    return absl::FailedPreconditionError(begun_ ? "the answer is finished already"
+                                                : "the answer has no head yet");
+  }
+  if (length_.has_value() && size > *length_ - body_bytes_) {
+    return absl::OutOfRangeError(absl::StrCat("tried to write ", body_bytes_ + size,
+                                              " octets of body, more than Content-Length ",
+                                              *length_));
+  }
+  body_bytes_ += size;
+  return absl::OkStatus();
+}
+
+std::string_view Http1ResponseEncoder::ChunkStart(size_t size, ChunkStartBuffer& buffer) {
+  char* const end = std::to_chars(buffer.data(), buffer.data() + buffer.size() - 2, size, 16).ptr;
+  end[0] = '\r';
+  end[1] = '\n';
+  return std::string_view(buffer.data(), end + 2 - buffer.data());
+}
+
+absl::Status Http1ResponseEncoder::Body(std::string_view data, std::string* out) {
+  if (absl::Status status = Count(data.size()); !status.ok()) return status;
+  if (body_suppressed_ || data.empty()) return absl::OkStatus();
+  if (chunked_) {
+    ChunkStartBuffer buffer;
+    out->append(ChunkStart(data.size(), buffer)).append(data).append("\r\n");
+  } else {
+    out->append(data);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Http1ResponseEncoder::End(std::string* out) {
+  if (absl::Status status = Count(0); !status.ok()) return status;
+  if (length_.has_value() && body_bytes_ < *length_) {
+    return absl::OutOfRangeError(absl::StrCat(
+        "tried to write ", body_bytes_, " octets of body, fewer than Content-Length ", *length_));
+  }
+  if (chunked_) out->append("0\r\n\r\n");
+  ended_ = true;
+  return absl::OkStatus();
+}
+
+}  // namespace squall::internal

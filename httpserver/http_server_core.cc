@@ -1,0 +1,164 @@
+#include "squall/httpserver/http_server_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "squall/base/logging.h"
+#include "squall/httpserver/http1_connection.h"
+#include "squall/httpserver/http_date.h"
+#include "squall/ioloop/transport.h"
+
+namespace squall::internal {
+namespace {
+
+// What is kept for the next busy connection. More of them at the same time get their own and free it.
+constexpr size_t kMaxPooled = 64;
+constexpr size_t kMaxPooledOutput = 64 * 1024;
+
+Http1Limits LimitsOf(const HttpServerOptions& options) {
+  Http1Limits limits;
+  limits.max_header_size = options.max_header_size;
+  limits.max_request_line = std::min(limits.max_request_line, options.max_header_size);
+  limits.max_body_size = options.max_body_size;
+  return limits;
+}
+
+}  // namespace
+
+HttpServerCore::HttpServerCore(HttpServerConnectionDelegate& app, HttpServerOptions options)
+    : app_(app),
+      options_(std::move(options)),
+      limits_(LimitsOf(options_)),
+      read_buffer_(new char[kReadBufferSize]),
+      self_(std::make_shared<HttpServerCore*>(this)) {
+  CHECK_GT(options_.chunk_size, 0u) << "HttpServerOptions::chunk_size must be at least 1";
+  auto trusted = TrustedNetworks::Parse(options_.trusted_downstream);
+  CHECK(trusted.ok()) << "HttpServerOptions::trusted_downstream: " << trusted.status().message();
+  trusted_ = *std::move(trusted);
+}
+
+HttpServerCore::~HttpServerCore() {
+  CloseAll();
+  CHECK(connections_.empty()) << "an HttpServer was destroyed in a callback of its own connection";
+  *self_ = nullptr;
+}
+
+IOLoop& HttpServerCore::loop() {
+  if (loop_ == nullptr) loop_ = &IOLoop::Current();
+  return *loop_;
+}
+
+void HttpServerCore::Accept(UniqueFd fd, SocketAddress peer) {
+  stats_.ConnectionOpened();
+  const auto position = connections_.insert(
+      connections_.end(),
+      std::make_unique<Http1Connection>(*this, MakePlainTransport(std::move(fd)), peer));
+  (*position)->Start(position);
+}
+
+void HttpServerCore::Remove(ConnectionList::iterator position) {
+  Http1Connection* const connection = position->get();
+  if (connection->posted()) std::replace(posted_.begin(), posted_.end(), connection, {});
+  stats_.ConnectionClosed();
+  connections_.erase(position);
+  MaybeFinishDrain();
+}
+
+void HttpServerCore::CloseAll() {
+  for (auto next = connections_.begin(); next != connections_.end();) {
+    Http1Connection& connection = **next++;  // it removes itself
+    connection.Abort();
+  }
+}
+
+char* HttpServerCore::inflate_buffer() {
+  if (inflate_buffer_ == nullptr) inflate_buffer_.reset(new char[options_.chunk_size]);
+  return inflate_buffer_.get();
+}
+
+std::unique_ptr<Http1Parser> HttpServerCore::TakeParser() {
+  if (parsers_.empty()) return std::make_unique<Http1Parser>(limits_);
+  std::unique_ptr<Http1Parser> parser = std::move(parsers_.back());
+  parsers_.pop_back();
+  return parser;
+}
+
+void HttpServerCore::ReturnParser(std::unique_ptr<Http1Parser> parser) {
+  if (parsers_.size() < kMaxPooled) parsers_.push_back(std::move(parser));
+}
+
+std::string HttpServerCore::TakeOutput() {
+  if (outputs_.empty()) return std::string();
+  std::string buffer = std::move(outputs_.back());
+  outputs_.pop_back();
+  return buffer;
+}
+
+void HttpServerCore::ReturnOutput(std::string buffer) {
+  if (outputs_.size() >= kMaxPooled || buffer.capacity() > kMaxPooledOutput) return;
+  buffer.clear();
+  outputs_.push_back(std::move(buffer));
+}
+
+std::string_view HttpServerCore::Date() {
+  const time_t now = ::time(nullptr);
+  if (now != date_second_) {
+    date_second_ = now;
+    date_ = FormatHttpDate(absl::FromTimeT(now));
+  }
+  return date_;
+}
+
+void HttpServerCore::Post(Http1Connection* connection) {
+  posted_.push_back(connection);
+  if (std::exchange(post_scheduled_, true)) return;
+  loop().AddCallback([self = self_] {
+    if (*self != nullptr) (*self)->RunPosted();
+  });
+}
+
+void HttpServerCore::RunPosted() {
+  post_scheduled_ = false;
+  // By index: a connection that is removed meanwhile leaves a null behind, and one that is posted again
+  // has its turn in the next round.
+  const size_t count = posted_.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (Http1Connection* const connection = std::exchange(posted_[i], nullptr)) {
+      connection->OnPosted();
+    }
+  }
+  posted_.erase(posted_.begin(), posted_.begin() + static_cast<ptrdiff_t>(count));
+}
+
+void HttpServerCore::Drain(absl::Duration idle_close_after, absl::AnyInvocable<void()> done) {
+  if (done != nullptr) drain_done_.push_back(std::move(done));
+  draining_ = true;
+  const MonotonicTime at = loop().Now() + idle_close_after;
+  if (at < idle_close_at_) {
+    idle_close_at_ = at;
+    idle_close_ = loop().CallAt(at, [this] { CloseIdle(); });
+  }
+  MaybeFinishDrain();
+}
+
+void HttpServerCore::CloseIdle() {
+  for (auto next = connections_.begin(); next != connections_.end();) {
+    Http1Connection& connection = **next++;  // the connection may remove itself
+    connection.CloseIfIdle();
+  }
+}
+
+void HttpServerCore::MaybeFinishDrain() {
+  if (!draining_ || !connections_.empty() || drain_done_.empty()) return;
+  if (std::exchange(done_scheduled_, true)) return;
+  loop().AddCallback([self = self_] {
+    if (*self == nullptr) return;
+    HttpServerCore& core = **self;
+    core.done_scheduled_ = false;
+    if (!core.connections_.empty()) return;  // one was accepted by hand meanwhile; its end asks again
+    core.idle_close_.Cancel();
+    for (auto& done : std::exchange(core.drain_done_, {})) done();
+  });
+}
+
+}  // namespace squall::internal

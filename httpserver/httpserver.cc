@@ -1,0 +1,40 @@
+#include "squall/httpserver/httpserver.h"
+
+#include <utility>
+
+#include "squall/httpserver/http_server_core.h"
+
+namespace squall {
+namespace {
+
+TcpServer::Options TcpOptions(const HttpServerOptions& options) {
+  TcpServer::Options result;
+  result.accept_policy = options.accept_policy;
+  result.accept_budget = options.accept_budget;
+  return result;
+}
+
+}  // namespace
+
+HttpServer::HttpServer(HttpServerConnectionDelegate& app, HttpServerOptions options)
+    : TcpServer(TcpOptions(options)),
+      core_(std::make_unique<internal::HttpServerCore>(app, std::move(options))) {}
+
+HttpServer::~HttpServer() { Stop(); }
+
+void HttpServer::Drain(const HttpDrainOptions& options, absl::AnyInvocable<void()> done) {
+  Stop();
+  core_->Drain(options.idle_close_after, std::move(done));
+}
+
+void HttpServer::CloseAllConnections() { core_->CloseAll(); }
+
+size_t HttpServer::connection_count() const { return core_->connection_count(); }
+
+void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
+  core_->Accept(std::move(connection), peer);
+}
+
+void HttpServer::OnSocketsAdded() {}
+
+}  // namespace squall

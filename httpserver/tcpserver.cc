@@ -1,0 +1,95 @@
+#include "squall/httpserver/tcpserver.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <exception>
+#include <utility>
+
+#include "squall/base/logging.h"
+#include "squall/ioloop/ioloop.h"
+
+namespace squall {
+
+TcpServer::TcpServer(Options options) : options_(std::move(options)) {}
+
+TcpServer::~TcpServer() { Stop(); }
+
+absl::Status TcpServer::Listen(uint16_t port, const BindOptions& options) {
+  absl::StatusOr<std::vector<ListenSocket>> sockets = BindSockets(port, options);
+  if (!sockets.ok()) return sockets.status();
+  AddSockets(*std::move(sockets));
+  return absl::OkStatus();
+}
+
+void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
+  IOLoop& loop = IOLoop::Current();
+  for (ListenSocket& socket : sockets) {
+    if (socket.address().family() == AF_INET || socket.address().family() == AF_INET6) {
+      // Accepted sockets inherit it (tcp(7)), which saves a system call for each.
+      const int on = 1;
+      ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    AcceptOptions accept;
+    accept.policy = options_.accept_policy;
+    accept.budget = options_.accept_budget;
+    Listener& listener = listeners_.emplace_back();
+    listener.socket = std::move(socket);
+    listener.handle = AddAcceptHandler(
+        loop, listener.socket,
+        [this](UniqueFd connection, SocketAddress peer) {
+          try {
+            HandleConnection(std::move(connection), peer);
+          } catch (const std::exception& error) {
+            LOG(ERROR) << "Error in connection callback for " << peer << ": " << error.what();
+          } catch (...) {
+            LOG(ERROR) << "Error in connection callback for " << peer;
+          }
+        },
+        std::move(accept));
+  }
+  OnSocketsAdded();
+}
+
+void TcpServer::AddSocket(ListenSocket socket) {
+  std::vector<ListenSocket> sockets;
+  sockets.push_back(std::move(socket));
+  AddSockets(std::move(sockets));
+}
+
+void TcpServer::Stop() {
+  // The handle goes before its socket, so that the loop never watches a closed descriptor.
+  for (Listener& listener : listeners_) listener.handle.Stop();
+  listeners_.clear();
+}
+
+std::vector<SocketAddress> TcpServer::addresses() const {
+  std::vector<SocketAddress> result;
+  result.reserve(listeners_.size());
+  for (const Listener& listener : listeners_) result.push_back(listener.socket.address());
+  return result;
+}
+
+void TcpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
+  IOStream stream(std::move(connection), options_.stream);
+  IOLoop::Current().Spawn(Serve(this, std::move(stream), peer));
+}
+
+Task<> TcpServer::Serve(TcpServer* server, IOStream stream, SocketAddress peer) {
+  try {
+    co_await server->HandleStream(std::move(stream), peer);
+  } catch (const std::exception& error) {
+    LOG(ERROR) << "Error in connection callback for " << peer << ": " << error.what();
+  } catch (...) {
+    LOG(ERROR) << "Error in connection callback for " << peer;
+  }
+}
+
+Task<> TcpServer::HandleStream(IOStream stream, SocketAddress peer) {
+  LOG(ERROR) << "Closing the connection of " << peer << ": HandleStream() is not overridden";
+  stream.Close();
+  co_return;
+}
+
+}  // namespace squall
