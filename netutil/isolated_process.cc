@@ -10,7 +10,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "squall/base/unique_fd.h"
@@ -38,6 +38,17 @@ void WriteFile(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   Require(fd.valid() && ::write(fd.get(), text.data(), text.size()) == ssize_t(text.size()),
           path.c_str());
+}
+
+uint32_t ErrnoResult(int error_number) {
+  return SECCOMP_RET_ERRNO | (static_cast<uint32_t>(error_number) & SECCOMP_RET_DATA);
+}
+
+void InstallFilter(std::vector<sock_filter> filter) {
+  const sock_fprog program = {static_cast<unsigned short>(filter.size()), filter.data()};  // NOLINT
+  Require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+              ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
+          "seccomp");
 }
 
 }  // namespace
@@ -83,21 +94,26 @@ void ReplaceHosts(std::string_view text) {
   Require(::mount(path.c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) == 0, "mount /etc/hosts");
 }
 
-void FailSockets(int family, int error_number) {
-  const uint32_t result =
-      SECCOMP_RET_ERRNO | (static_cast<uint32_t>(error_number) & SECCOMP_RET_DATA);
-  sock_filter filter[] = {
+void FailSystemCall(int number, int error_number) {
+  const uint32_t result = ErrnoResult(error_number);
+  InstallFilter({
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(family), 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, result),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program = {std::size(filter), filter};
-  Require(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-              ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0,
-          "seccomp");
+  });
+}
+
+void FailSystemCall(int number, int first_argument, int error_number) {
+  const uint32_t result = ErrnoResult(error_number);
+  InstallFilter({
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(first_argument), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, result),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  });
 }
 
 }  // namespace squall

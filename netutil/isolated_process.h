@@ -27,8 +27,10 @@ void EnterOwnNetwork();
 void SetNetworkSysctl(std::string_view name, std::string_view value);
 // After EnterOwnNetwork. Puts `text` in the place of /etc/hosts.
 void ReplaceHosts(std::string_view text);
-// socket(2) fails with `error_number` for this address family from now on.
-void FailSockets(int family, int error_number);
+// The system call `number` (SYS_...) fails with `error_number` from now on, always or if its first
+// argument is `first_argument`.
+void FailSystemCall(int number, int error_number);
+void FailSystemCall(int number, int first_argument, int error_number);
 
 }  // namespace squall
 

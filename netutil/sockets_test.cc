@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/syscall.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -164,7 +165,7 @@ TEST(BindSocketsTest, HalfAnIpv6IsToleratedForLocalhostOnly) {
 
 TEST(BindSocketsTest, SkipsAFamilyThatTheKernelDoesNotHave) {
   const Isolated result = RunIsolated([] {
-    FailSockets(AF_INET6, EAFNOSUPPORT);
+    FailSystemCall(SYS_socket, AF_INET6, EAFNOSUPPORT);
     const auto sockets = BindSockets(0);
     ASSERT_THAT(sockets, IsOk());
     EXPECT_THAT(Hosts(*sockets), ElementsAre("0.0.0.0"));

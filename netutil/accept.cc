@@ -1,0 +1,223 @@
+#include "squall/netutil/accept.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "squall/base/clock.h"
+#include "squall/base/logging.h"
+#include "squall/base/status.h"
+
+namespace squall {
+namespace internal {
+namespace {
+
+// Failed connections that one wake-up may take off the queue. Each is cheap, but a flood of them
+// must not keep the loop from everything else.
+constexpr int kMaxAbortedPerWakeup = 64;
+// An episode of pauses is over when accepting has gone well for this many of them.
+constexpr int kQuietPauses = 10;
+
+enum class Outcome { kAccepted, kWouldBlock, kAborted, kFailed };
+
+Outcome OutcomeOf(int error_number) {
+  switch (error_number) {
+    case EAGAIN:
+      return Outcome::kWouldBlock;
+    // The connection failed while it waited, or a firewall refuses it; accept(2): treat the network
+    // errors like EAGAIN, for they are those of the new connection.
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+      return Outcome::kAborted;
+    // EMFILE, ENFILE, ENOBUFS, ENOMEM, and what means that the socket is no longer a listening one:
+    // epoll would report it again at once, for ever.
+    default:
+      return Outcome::kFailed;
+  }
+}
+
+}  // namespace
+
+// Every function that calls the user's code holds a reference on `this`, because that code may
+// destroy the handle, and looks at state_ before it goes on.
+class Acceptor : public std::enable_shared_from_this<Acceptor> {
+ public:
+  Acceptor(IOLoop& loop, const ListenSocket& socket, AcceptCallback callback, AcceptOptions options)
+      : loop_(loop),
+        fd_(socket.fd()),
+        address_(socket.address()),
+        callback_(std::move(callback)),
+        options_(std::move(options)),
+        stats_(options_.stats != nullptr ? *options_.stats : own_stats_) {}
+
+  void Start() {
+    const bool exclusive = options_.policy == AcceptPolicy::kExclusive;
+    const uint32_t events = IOLoop::kRead | (exclusive ? uint32_t{EPOLLEXCLUSIVE} : 0u);
+    const absl::Status added = loop_.AddHandler(fd_, events, [this](uint32_t) { OnWakeup(); });
+    if (!added.ok()) {
+      const int error_number = ErrnoFromStatus(added).value_or(0);
+      CHECK(error_number == ENOMEM || error_number == ENOSPC)
+          << "cannot accept on " << address_ << ": " << added;
+      Pause(error_number);
+      return;
+    }
+    state_ = State::kAccepting;
+    if (exclusive && options_.idle_retry < absl::InfiniteDuration()) ArmIdleTimer();
+  }
+
+  void Stop() {
+    if (state_ == State::kAccepting) loop_.RemoveHandler(fd_);
+    state_ = State::kStopped;
+    idle_timer_.Cancel();
+    pause_timer_.Cancel();
+  }
+
+ private:
+  enum class State { kAccepting, kPaused, kStopped };
+  enum class Source { kWakeup, kIdleTimer };
+
+  void ArmIdleTimer() {
+    idle_timer_ = loop_.CallLater(options_.idle_retry, [this] { OnIdleTimer(); });
+  }
+
+  void OnWakeup() {
+    woken_ = true;
+    ++stats_.wakeups;
+    AcceptSome(Source::kWakeup);
+  }
+
+  void OnIdleTimer() {
+    ArmIdleTimer();
+    // Whoever is woken goes on until nothing waits, for epoll reports a waiting connection each
+    // time.
+    if (std::exchange(woken_, false)) return;
+    ++stats_.idle_tries;
+    AcceptSome(Source::kIdleTimer);
+  }
+
+  void AcceptSome(Source source) {
+    const std::shared_ptr<Acceptor> keep = shared_from_this();
+    int accepted = 0;
+    int aborted = 0;
+    while (state_ == State::kAccepting && accepted < options_.budget &&
+           aborted < kMaxAbortedPerWakeup) {
+      switch (AcceptOne(source)) {
+        case Outcome::kAccepted:
+          ++accepted;
+          break;
+        case Outcome::kAborted:
+          ++aborted;
+          break;
+        case Outcome::kWouldBlock:
+        case Outcome::kFailed:
+          return;
+      }
+    }
+  }
+
+  Outcome AcceptOne(Source source) {
+    sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    auto* const peer_address = reinterpret_cast<sockaddr*>(&peer);
+    UniqueFd connection(::accept4(fd_, peer_address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (connection.valid()) {
+      ++stats_.accepted;
+      if (source == Source::kIdleTimer) ++stats_.rescued;
+      callback_(std::move(connection), SocketAddress::FromSockaddr(peer_address, size));
+      return Outcome::kAccepted;
+    }
+    const int error_number = errno;
+    const Outcome outcome = OutcomeOf(error_number);
+    if (outcome == Outcome::kWouldBlock && source == Source::kWakeup) ++stats_.would_block;
+    if (outcome == Outcome::kAborted && error_number != EINTR) ++stats_.aborted;
+    if (outcome == Outcome::kFailed) Pause(error_number);
+    return outcome;
+  }
+
+  // An exclusive registration cannot be modified (epoll_ctl(2)), so it is removed and added again.
+  void Pause(int error_number) {
+    if (state_ == State::kAccepting) loop_.RemoveHandler(fd_);
+    state_ = State::kPaused;
+    idle_timer_.Cancel();
+    pause_timer_ = loop_.CallLater(options_.pause, [this] { Start(); });
+    ++stats_.paused;
+    const MonotonicTime now = loop_.Now();
+    const bool first_of_episode =
+        !last_failure_.has_value() || now > *last_failure_ + kQuietPauses * options_.pause;
+    last_failure_ = now;
+    if (!first_of_episode) return;
+    LOG(WARNING) << "cannot accept on " << address_ << ": " << std::strerror(error_number)
+                 << "; trying again every " << options_.pause;
+    if (!options_.on_error) return;
+    const std::shared_ptr<Acceptor> keep = shared_from_this();
+    options_.on_error({.error_number = error_number, .pause = options_.pause, .address = address_});
+  }
+
+  IOLoop& loop_;
+  const int fd_;
+  const SocketAddress address_;
+  AcceptCallback callback_;
+  AcceptOptions options_;
+  AcceptStats own_stats_;
+  AcceptStats& stats_;
+  State state_ = State::kPaused;
+  bool woken_ = false;  // Since the idle timer fired last.
+  std::optional<MonotonicTime> last_failure_;
+  Timeout idle_timer_;
+  Timeout pause_timer_;
+};
+
+}  // namespace internal
+
+AcceptHandle::AcceptHandle() = default;
+AcceptHandle::AcceptHandle(AcceptHandle&&) noexcept = default;
+AcceptHandle::AcceptHandle(std::shared_ptr<internal::Acceptor> acceptor)
+    : acceptor_(std::move(acceptor)) {}
+
+AcceptHandle& AcceptHandle::operator=(AcceptHandle&& other) noexcept {
+  if (this == &other) return *this;
+  Stop();
+  acceptor_ = std::move(other.acceptor_);
+  return *this;
+}
+
+AcceptHandle::~AcceptHandle() { Stop(); }
+
+void AcceptHandle::Stop() {
+  // The acceptor may be in the middle of the callback that calls this, and then outlives the
+  // handle.
+  if (const std::shared_ptr<internal::Acceptor> acceptor = std::exchange(acceptor_, nullptr)) {
+    acceptor->Stop();
+  }
+}
+
+AcceptHandle AddAcceptHandler(IOLoop& loop, const ListenSocket& socket, AcceptCallback callback,
+                              AcceptOptions options) {
+  CHECK_GE(options.budget, 1) << "AcceptOptions::budget";
+  CHECK(options.idle_retry > absl::ZeroDuration()) << "AcceptOptions::idle_retry";
+  CHECK(options.pause > absl::ZeroDuration()) << "AcceptOptions::pause";
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  CHECK(::getsockopt(socket.fd(), SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening)
+      << "descriptor " << socket.fd() << " (" << socket.address() << ") is not a listening socket";
+  auto acceptor =
+      std::make_shared<internal::Acceptor>(loop, socket, std::move(callback), std::move(options));
+  acceptor->Start();
+  return AcceptHandle(std::move(acceptor));
+}
+
+}  // namespace squall

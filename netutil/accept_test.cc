@@ -1,0 +1,236 @@
+#include "squall/netutil/accept.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "squall/base/status_matchers.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/netutil/address.h"
+#include "squall/netutil/sockets.h"
+
+namespace squall {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr absl::Duration kDeadline = absl::Seconds(30);
+
+class AcceptTest : public testing::Test {
+ protected:
+  void SetUp() override { Listen(); }
+
+  void Listen() {
+    auto sockets = BindSockets(0, {.address = "127.0.0.1"});
+    ASSERT_THAT(sockets, IsOk());
+    socket_ = std::move(sockets->front());
+  }
+
+  // Connects; the connection waits in the backlog until it is accepted.
+  UniqueFd Connect() {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const SocketAddress& address = socket_.address();
+    EXPECT_EQ(::connect(fd.get(), address.data(), address.size()), 0);
+    return fd;
+  }
+
+  std::vector<UniqueFd> Connect(int count) {
+    std::vector<UniqueFd> clients;
+    for (int i = 0; i < count; ++i) clients.push_back(Connect());
+    return clients;
+  }
+
+  // Runs the loop until `condition` holds, which is looked at every millisecond.
+  void RunUntil(const std::function<bool()>& condition) {
+    bool late = false;
+    const Timeout deadline = loop_.CallLater(kDeadline, [&] {
+      late = true;
+      loop_.Stop();
+    });
+    Timeout poll;
+    std::function<void()> check = [&] {
+      if (condition()) return loop_.Stop();
+      poll = loop_.CallLater(absl::Milliseconds(1), [&] { check(); });
+    };
+    check();
+    if (!condition()) loop_.Start();
+    EXPECT_FALSE(late);
+  }
+
+  void RunFor(absl::Duration duration) {
+    const Timeout end = loop_.CallLater(duration, [this] { loop_.Stop(); });
+    loop_.Start();
+  }
+
+  AcceptCallback Keep() {
+    return [this](UniqueFd connection, SocketAddress) {
+      accepted_.push_back(std::move(connection));
+      wakeup_of_accepted_.push_back(stats_.wakeups);
+    };
+  }
+
+  IOLoop& loop_ = IOLoop::Current();
+  ListenSocket socket_;
+  AcceptStats stats_;
+  std::vector<UniqueFd> accepted_;
+  std::vector<uint64_t> wakeup_of_accepted_;
+};
+
+class AcceptPolicyTest : public AcceptTest, public testing::WithParamInterface<AcceptPolicy> {};
+
+INSTANTIATE_TEST_SUITE_P(Policies, AcceptPolicyTest,
+                         testing::Values(AcceptPolicy::kShared, AcceptPolicy::kExclusive));
+
+TEST_P(AcceptPolicyTest, HandsConnectionsToTheCallback) {
+  std::vector<SocketAddress> peers;
+  const AcceptHandle handle =
+      AddAcceptHandler(loop_, socket_,
+                       [&](UniqueFd connection, SocketAddress peer) {
+                         EXPECT_NE(::fcntl(connection.get(), F_GETFL) & O_NONBLOCK, 0);
+                         EXPECT_NE(::fcntl(connection.get(), F_GETFD) & FD_CLOEXEC, 0);
+                         peers.push_back(peer);
+                       },
+                       {.policy = GetParam(), .stats = &stats_});
+  EXPECT_TRUE(handle.active());
+  const std::vector<UniqueFd> clients = Connect(3);
+  RunUntil([&] { return peers.size() == 3; });
+  EXPECT_THAT(peers, ElementsAre(*SocketAddress::Local(clients[0].get()),
+                                 *SocketAddress::Local(clients[1].get()),
+                                 *SocketAddress::Local(clients[2].get())));
+  EXPECT_EQ(stats_.accepted, 3u);
+  EXPECT_EQ(stats_.paused, 0u);
+}
+
+TEST_P(AcceptPolicyTest, AcceptsOneConnectionPerWakeup) {
+  const AcceptHandle handle =
+      AddAcceptHandler(loop_, socket_, Keep(), {.policy = GetParam(), .stats = &stats_});
+  const std::vector<UniqueFd> clients = Connect(4);
+  RunUntil([&] { return accepted_.size() == 4; });
+  EXPECT_THAT(wakeup_of_accepted_, ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(stats_.would_block, 0u);
+}
+
+TEST_P(AcceptPolicyTest, AcceptsAsManyPerWakeupAsTheBudgetSays) {
+  const AcceptHandle handle = AddAcceptHandler(
+      loop_, socket_, Keep(), {.policy = GetParam(), .budget = 2, .stats = &stats_});
+  const std::vector<UniqueFd> clients = Connect(5);
+  RunUntil([&] { return accepted_.size() == 5; });
+  EXPECT_THAT(wakeup_of_accepted_, ElementsAre(1, 1, 2, 2, 3));
+  EXPECT_EQ(stats_.would_block, 1u);
+}
+
+// Tornado: TCPServerTest.test_stop_in_callback (issue 2069), also with the socket closed.
+TEST_P(AcceptPolicyTest, StopInsideTheCallbackIsFinal) {
+  AcceptHandle handle = AddAcceptHandler(loop_, socket_,
+                                         [&](UniqueFd connection, SocketAddress) {
+                                           accepted_.push_back(std::move(connection));
+                                           handle.Stop();
+                                           socket_.Release().reset();
+                                         },
+                                         {.policy = GetParam(), .budget = 128, .stats = &stats_});
+  const std::vector<UniqueFd> clients = Connect(40);
+  RunUntil([&] { return !accepted_.empty(); });
+  RunFor(absl::Milliseconds(20));
+  EXPECT_EQ(accepted_.size(), 1u);
+  EXPECT_EQ(stats_.paused, 0u);
+  EXPECT_FALSE(handle.active());
+}
+
+TEST_P(AcceptPolicyTest, AStoppedHandlerLeavesTheRestInTheBacklog) {
+  AcceptHandle handle = AddAcceptHandler(
+      loop_, socket_, Keep(), {.policy = GetParam(), .idle_retry = absl::Milliseconds(1)});
+  const std::vector<UniqueFd> clients = Connect(2);
+  handle.Stop();
+  handle.Stop();
+  RunFor(absl::Milliseconds(20));
+  EXPECT_TRUE(accepted_.empty());
+  handle = AddAcceptHandler(loop_, socket_, Keep(), {.policy = GetParam()});
+  RunUntil([&] { return accepted_.size() == 2; });
+}
+
+TEST_P(AcceptPolicyTest, AMovedHandleGoesOn) {
+  AcceptHandle first = AddAcceptHandler(loop_, socket_, Keep(), {.policy = GetParam()});
+  AcceptHandle second = std::move(first);
+  EXPECT_FALSE(first.active());  // NOLINT(bugprone-use-after-move)
+  EXPECT_TRUE(second.active());
+  const UniqueFd client = Connect();
+  RunUntil([&] { return accepted_.size() == 1; });
+  second = AcceptHandle();
+  EXPECT_FALSE(second.active());
+}
+
+TEST_P(AcceptPolicyTest, AnExceptionInTheCallbackDoesNotEndAccepting) {
+  const AcceptHandle handle =
+      AddAcceptHandler(loop_, socket_,
+                       [&](UniqueFd connection, SocketAddress) {
+                         accepted_.push_back(std::move(connection));
+                         if (accepted_.size() == 1)
+                           throw std::runtime_error("in the accept callback");
+                       },
+                       {.policy = GetParam()});
+  const std::vector<UniqueFd> clients = Connect(2);
+  RunUntil([&] { return accepted_.size() == 2; });
+}
+
+TEST_P(AcceptPolicyTest, AcceptsOnUnixSockets) {
+  const std::string name = std::string(1, '\0') + "squall-accept-" + std::to_string(::getpid());
+  auto unix_socket = BindUnixSocket(name);
+  ASSERT_THAT(unix_socket, IsOk());
+  socket_ = *std::move(unix_socket);
+  SocketAddress seen;
+  const AcceptHandle handle = AddAcceptHandler(loop_, socket_,
+                                               [&](UniqueFd connection, SocketAddress peer) {
+                                                 accepted_.push_back(std::move(connection));
+                                                 seen = peer;
+                                               },
+                                               {.policy = GetParam()});
+  UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::connect(client.get(), socket_.address().data(), socket_.address().size()), 0);
+  RunUntil([&] { return accepted_.size() == 1; });
+  EXPECT_EQ(seen.ToString(), "unix:");
+}
+
+TEST_F(AcceptTest, AnIdleExclusiveHandlerLooksNowAndThen) {
+  const AcceptHandle handle = AddAcceptHandler(
+      loop_, socket_, Keep(), {.idle_retry = absl::Milliseconds(2), .stats = &stats_});
+  RunUntil([&] { return stats_.idle_tries >= 3; });
+  EXPECT_EQ(stats_.wakeups, 0u);
+  EXPECT_EQ(stats_.would_block, 0u);
+  EXPECT_EQ(stats_.rescued, 0u);
+}
+
+TEST_F(AcceptTest, OnlyAnIdleExclusiveHandlerHasATimer) {
+  AcceptStats off;
+  const AcceptHandle without = AddAcceptHandler(
+      loop_, socket_, Keep(), {.idle_retry = absl::InfiniteDuration(), .stats = &off});
+  ListenSocket exclusive_socket = std::move(socket_);
+  Listen();
+  const AcceptHandle shared = AddAcceptHandler(
+      loop_, socket_, Keep(),
+      {.policy = AcceptPolicy::kShared, .idle_retry = absl::Milliseconds(1), .stats = &stats_});
+  RunFor(absl::Milliseconds(20));
+  EXPECT_EQ(off.idle_tries, 0u);
+  EXPECT_EQ(stats_.idle_tries, 0u);
+}
+
+using AcceptDeathTest = AcceptTest;
+
+TEST_F(AcceptDeathTest, ASocketThatDoesNotListenIsAMistake) {
+  const ListenSocket mistake(UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), {});
+  EXPECT_DEATH((void)AddAcceptHandler(loop_, mistake, Keep()), "is not a listening socket");
+  EXPECT_DEATH((void)AddAcceptHandler(loop_, socket_, Keep(), {.budget = 0}),
+               "AcceptOptions::budget");
+}
+
+}  // namespace
+}  // namespace squall
