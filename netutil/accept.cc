@@ -135,6 +135,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     auto* const peer_address = reinterpret_cast<sockaddr*>(&peer);
     UniqueFd connection(::accept4(fd_, peer_address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (connection.valid()) {
+      GoesWell();
       ++stats_.accepted;
       if (source == Source::kIdleTimer) ++stats_.rescued;
       callback_(std::move(connection), SocketAddress::FromSockaddr(peer_address, size));
@@ -142,10 +143,18 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     }
     const int error_number = errno;
     const Outcome outcome = OutcomeOf(error_number);
-    if (outcome == Outcome::kWouldBlock && source == Source::kWakeup) ++stats_.would_block;
+    if (outcome == Outcome::kWouldBlock) {
+      GoesWell();
+      if (source == Source::kWakeup) ++stats_.would_block;
+    }
     if (outcome == Outcome::kAborted && error_number != EINTR) ++stats_.aborted;
     if (outcome == Outcome::kFailed) Pause(error_number);
     return outcome;
+  }
+
+  void GoesWell() {
+    if (!std::exchange(failing_, false)) return;
+    well_since_ = loop_.Now();
   }
 
   // An exclusive registration cannot be modified (epoll_ctl(2)), so it is removed and added again.
@@ -155,10 +164,10 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     idle_timer_.Cancel();
     pause_timer_ = loop_.CallLater(options_.pause, [this] { Start(); });
     ++stats_.paused;
-    const MonotonicTime now = loop_.Now();
     const bool first_of_episode =
-        !last_failure_.has_value() || now > *last_failure_ + kQuietPauses * options_.pause;
-    last_failure_ = now;
+        !failing_ &&
+        (!well_since_.has_value() || loop_.Now() > *well_since_ + kQuietPauses * options_.pause);
+    failing_ = true;
     if (!first_of_episode) return;
     LOG(WARNING) << "cannot accept on " << address_ << ": " << std::strerror(error_number)
                  << "; trying again every " << options_.pause;
@@ -176,7 +185,9 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   AcceptStats& stats_;
   State state_ = State::kPaused;
   bool woken_ = false;  // Since the idle timer fired last.
-  std::optional<MonotonicTime> last_failure_;
+  // Whether the last accept failed, and since when it has gone well after a failure.
+  bool failing_ = false;
+  std::optional<MonotonicTime> well_since_;
   Timeout idle_timer_;
   Timeout pause_timer_;
 };

@@ -112,7 +112,6 @@ TEST(AcceptFaultsTest, PausesWithoutDescriptorsAndRecovers) {
       for (int i = 0; i < 3; ++i) clients.push_back(ConnectTo(socket.address()));
       std::vector<UniqueFd> taken = TakeAllDescriptors();
       const AcceptStats before = stats;
-      // Long enough for several pauses, short of the ten after which another episode would begin.
       RunUntil([&] { return stats.paused >= before.paused + 8; });
       // It does not spin: each try, one per pause, is one wake-up.
       EXPECT_EQ(stats.wakeups - before.wakeups, stats.paused - before.paused);

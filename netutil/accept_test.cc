@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <functional>
 #include <stdexcept>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/random/random.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -183,7 +183,9 @@ TEST_P(AcceptPolicyTest, AnExceptionInTheCallbackDoesNotEndAccepting) {
 }
 
 TEST_P(AcceptPolicyTest, AcceptsOnUnixSockets) {
-  const std::string name = std::string(1, '\0') + "squall-accept-" + std::to_string(::getpid());
+  // Tests in sandboxes share the abstract names, but not their pids.
+  const uint64_t unique = absl::Uniform<uint64_t>(absl::BitGen());
+  const std::string name = std::string(1, '\0') + "squall-accept-" + std::to_string(unique);
   auto unix_socket = BindUnixSocket(name);
   ASSERT_THAT(unix_socket, IsOk());
   socket_ = *std::move(unix_socket);

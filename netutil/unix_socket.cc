@@ -96,6 +96,8 @@ absl::Status CheckStale(const SocketAddress& address, const UniqueFd& file) {
     ucred server = {};
     socklen_t size = sizeof server;
     ::getsockopt(probe.get(), SOL_SOCKET, SO_PEERCRED, &server, &size);
+    // A process outside this pid namespace has no number here.
+    if (server.pid == 0) return Refused(address, "another process is listening there");
     return Refused(address, absl::StrFormat("process %d is listening there", server.pid));
   }
   switch (errno) {

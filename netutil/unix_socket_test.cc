@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,7 +15,10 @@
 #include <thread>
 #include <vector>
 
+#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
@@ -61,6 +63,9 @@ mode_t ModeOf(const std::string& path) {
   EXPECT_EQ(::lstat(path.c_str(), &found), 0);
   return found.st_mode & 07777;
 }
+
+// Tests in sandboxes share the abstract names, but not their pids.
+std::string RandomName() { return std::to_string(absl::Uniform<uint64_t>(absl::BitGen())); }
 
 mode_t Umask() {
   const mode_t mask = ::umask(0);
@@ -208,7 +213,7 @@ TEST_F(BindUnixSocketTest, OptionsThatMakeNoSenseAreNamed) {
 }
 
 TEST_F(BindUnixSocketTest, AbstractNamesHaveNoFile) {
-  const std::string name = std::string(1, '\0') + "squall-test-" + std::to_string(::getpid());
+  const std::string name = std::string(1, '\0') + "squall-test-" + RandomName();
   {
     const auto socket = BindUnixSocket(name);
     ASSERT_THAT(socket, IsOk());
@@ -248,7 +253,7 @@ TEST_F(BindUnixSocketTest, WaitsForAProcessThatIsBinding) {
     bound = true;
   });
   // Cannot fail by being slow, only by binding in spite of the lock.
-  for (int i = 0; i < 1000; ++i) ::sched_yield();
+  absl::SleepFor(absl::Milliseconds(50));
   EXPECT_FALSE(bound);
   directory.reset();
   binder.join();
