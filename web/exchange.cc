@@ -1,0 +1,266 @@
+#include "squall/web/exchange.h"
+
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "squall/base/logging.h"
+#include "squall/base/string_view.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/web/access_log.h"
+#include "squall/web/application.h"
+#include "squall/web/http_error.h"
+#include "squall/web/settings.h"
+#include "squall/web/status_to_http.h"
+
+namespace squall::internal {
+
+Exchange::Exchange(const Application& application, HttpConnection& connection)
+    : application_(application), connection_(connection) {}
+
+Exchange::~Exchange() {
+  if (!handler_) return;
+  if (!handler_->finished_) handler_->closed_ = true;
+  // Nobody but a coroutine can look at the handler after this.
+  if (awaiting_) handler_->request_->Detach();
+  handler_->connection_ = nullptr;
+  handler_->host_ = nullptr;
+}
+
+bool Exchange::over() const { return handler_->finished_ || handler_->closed_; }
+
+void Exchange::HeadersReceived() {
+  match_ = application_.router_.Find(connection_.head().path());
+  const HandlerSpec& spec = match_.rule == Router::kNoRule
+                                ? application_.default_handler_
+                                : application_.rules_[match_.rule].handler;
+  class_ = &spec.handler_class();
+  handler_ = HandlerRef(spec.factory().Make().release());
+  handler_->application_ = &application_;
+  handler_->settings_ = &application_.settings();
+  handler_->host_ = this;
+  handler_->connection_ = &connection_;
+  handler_->request_ = std::unique_ptr<HttpRequest>(new HttpRequest(connection_));
+  try {
+    handler_->Clear();
+    spec.factory().Initialize(*handler_);
+  } catch (...) {
+    HandleCurrentException(*handler_);
+  }
+  if (class_->data_received != nullptr && !over()) Start();
+}
+
+void Exchange::DataReceived(std::string_view data) {
+  if (over()) return;
+  if (class_->data_received == nullptr) {
+    handler_->request_->body_.append(data);
+  } else if (awaiting_) {
+    waiting_data_.append(data);
+  } else {
+    Deliver(data);
+  }
+}
+
+void Exchange::Finish() {
+  body_complete_ = true;
+  if (over()) return;
+  if (class_->data_received == nullptr) {
+    Start();
+  } else if (!awaiting_) {
+    RunVerb();
+  }
+}
+
+void Exchange::OnConnectionClose() {
+  if (!handler_ || over()) return;
+  handler_->closed_ = true;
+  handler_->request_->Detach();
+  handler_->connection_ = nullptr;
+  try {
+    handler_->OnConnectionClose();
+  } catch (const std::exception& error) {
+    LOG(ERROR) << "exception in OnConnectionClose(): " << error.what();
+  } catch (...) {
+    LOG(ERROR) << "unknown exception in OnConnectionClose()";
+  }
+}
+
+void Exchange::Start() {
+  if (!CheckRequest()) return;
+  if (class_->prepare == nullptr) {
+    After(Step::kPrepare);
+  } else {
+    Perform(Step::kPrepare, [this] { return class_->prepare(*handler_); });
+  }
+}
+
+// Tornado's order: method, body, path, XSRF.
+bool Exchange::CheckRequest() {
+  RequestHandler& handler = *handler_;
+  if (class_->any_method) return true;
+  const std::optional<Verb> verb = VerbFromMethod(handler.request().method());
+  if (!verb.has_value() || class_->verbs[static_cast<size_t>(*verb)].run == nullptr) {
+    handler.SendError(405);
+    return false;
+  }
+  if (const absl::Status status = handler.request_->ParseBody(); !status.ok()) {
+    HandleStatus(handler, status);
+    return false;
+  }
+  if (!match_.groups.empty()) {
+    absl::StatusOr<PathArgs> args = DecodeGroups(match_);
+    if (!args.ok()) {
+      HandleStatus(handler, args.status());
+      return false;
+    }
+    handler.path_args_ = *std::move(args);
+  }
+  if (application_.settings().xsrf_cookies && *verb != Verb::kGet && *verb != Verb::kHead &&
+      *verb != Verb::kOptions) {
+    bool good = false;
+    try {
+      good = handler.CheckXsrfCookie();
+    } catch (...) {
+      HandleCurrentException(handler);
+      return false;
+    }
+    if (!good) {
+      handler.HandleError({.status = 403,
+                           .message = "XSRF token missing or not matching the cookie",
+                           .expected = true});
+      return false;
+    }
+  }
+  return !over();
+}
+
+void Exchange::RunVerb() {
+  const std::optional<Verb> verb = VerbFromMethod(handler_->request().method());
+  if (!verb.has_value() || class_->verbs[static_cast<size_t>(*verb)].run == nullptr) {
+    // Only any_method gets here, and its Prepare() was to answer.
+    handler_->SendError(405);
+    return;
+  }
+  const VerbEntry& entry = class_->verbs[static_cast<size_t>(*verb)];
+  Perform(Step::kVerb, [&] { return entry.run(*handler_, handler_->path_args_); });
+}
+
+void Exchange::Deliver(std::string_view data) {
+  Perform(Step::kData, [&] { return class_->data_received(*handler_, data); });
+}
+
+template <class Call>
+void Exchange::Perform(Step step, Call&& call) {
+  Outcome outcome;
+  try {
+    outcome = call();
+  } catch (...) {
+    HandleCurrentException(*handler_);
+  }
+  Take(step, std::move(outcome));
+}
+
+void Exchange::Take(Step step, Outcome outcome) {
+  if (std::holds_alternative<std::monostate>(outcome)) {
+    After(step);
+  } else if (const auto* status = std::get_if<absl::Status>(&outcome)) {
+    HandleStatus(*handler_, *status);
+    After(step);
+  } else {
+    awaiting_ = true;
+    if (!body_complete_ && handler_->connection_ != nullptr) connection_.PauseReading();
+    IOLoop::Current().Spawn(Await(handler_, step, std::move(outcome)));
+  }
+}
+
+Task<> Exchange::Await(HandlerRef handler, Step step, Outcome outcome) {
+  try {
+    if (auto* plain = std::get_if<Task<>>(&outcome)) {
+      co_await std::move(*plain);
+    } else {
+      const absl::Status status = co_await std::get<Task<absl::Status>>(std::move(outcome));
+      HandleStatus(*handler, status);
+    }
+  } catch (...) {
+    HandleCurrentException(*handler);
+  }
+  if (auto* const exchange = static_cast<Exchange*>(handler->host_); exchange != nullptr) {
+    exchange->awaiting_ = false;
+    exchange->After(step);
+  }
+}
+
+void Exchange::After(Step step) {
+  if (over()) return;
+  if (step == Step::kVerb) {
+    handler_->Finish();
+    return;
+  }
+  if (class_->data_received != nullptr) {
+    if (!waiting_data_.empty()) {
+      const std::string data = std::exchange(waiting_data_, {});
+      Deliver(data);
+      return;
+    }
+    if (!body_complete_) {
+      connection_.ResumeReading();
+      return;
+    }
+  }
+  RunVerb();
+}
+
+void Exchange::AnswerSettled() {
+  RequestHandler& handler = *handler_;
+  const HttpRequest& request = handler.request();
+  const auto& log = application_.settings().log_function;
+  if (log) {
+    log({.status = handler.status(),
+         .method = request.method(),
+         .uri = request.uri(),
+         .remote_ip = request.remote_ip(),
+         .request_time = request.request_time()});
+  }
+  handler.connection_ = nullptr;
+  if (awaiting_) handler.request_->Detach();
+  try {
+    handler.OnFinish();
+  } catch (const std::exception& error) {
+    LOG(ERROR) << "exception in OnFinish(): " << error.what();
+  } catch (...) {
+    LOG(ERROR) << "unknown exception in OnFinish()";
+  }
+}
+
+void Exchange::HandleStatus(RequestHandler& handler, const absl::Status& status) {
+  if (status.ok()) return;
+  const int http_status = HttpStatusFromStatus(status);
+  handler.HandleError({.status = http_status,
+                       .message = status.ToString(),
+                       .reason = {},
+                       .expected = http_status < 500});
+}
+
+void Exchange::HandleCurrentException(RequestHandler& handler) {
+  try {
+    throw;
+  } catch (const FinishRequest&) {
+    if (!handler.finished_ && !handler.closed_) handler.Finish();
+  } catch (const HttpError& error) {
+    handler.HandleError({.status = error.status(),
+                         .message = error.log_message(),
+                         .reason = error.reason(),
+                         .expected = true});
+  } catch (const std::exception& error) {
+    handler.HandleError({.status = 500, .message = absl::StrCat("exception: ", error.what())});
+  } catch (...) {
+    handler.HandleError({.status = 500, .message = "exception of unknown type"});
+  }
+}
+
+}  // namespace squall::internal

@@ -1,0 +1,75 @@
+// Internal: runs one handler through its life for one request. It is what Application gives to the
+// HTTP engine; the connection owns it.
+//
+// The handler may outlive it: a coroutine of the handler keeps the handler alive (HandlerRef) when
+// the connection goes first. From then on the handler has no exchange, and what it writes is
+// dropped.
+#ifndef SQUALL_WEB_EXCHANGE_H_
+#define SQUALL_WEB_EXCHANGE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "squall/httpserver/http_delegate.h"
+#include "squall/ioloop/task.h"
+#include "squall/web/handler_class.h"
+#include "squall/web/handler_ref.h"
+#include "squall/web/request_handler.h"
+#include "squall/web/router.h"
+
+namespace squall {
+
+class Application;
+
+namespace internal {
+
+class Exchange final : public HttpMessageDelegate, private HandlerHost {
+ public:
+  // `application` and `connection` are not owned.
+  Exchange(const Application& application, HttpConnection& connection);
+  ~Exchange() override;
+
+  void HeadersReceived() override;
+  void DataReceived(std::string_view data) override;
+  void Finish() override;
+  void OnConnectionClose() override;
+
+ private:
+  void AnswerSettled() override;
+  std::string AllowedMethods() const override { return internal::AllowedMethods(*class_); }
+
+  // What runs after the present step of the handler.
+  enum class Step : uint8_t { kPrepare, kData, kVerb };
+
+  void Start();
+  bool CheckRequest();
+  void RunVerb();
+  void Deliver(std::string_view data);
+  // Awaits or takes the outcome of a step, then goes on with After().
+  template <class Call>
+  void Perform(Step step, Call&& call);
+  void Take(Step step, Outcome outcome);
+  void After(Step step);
+  // True when nothing more is to run: answered, or the client is gone.
+  bool over() const;
+
+  static Task<> Await(HandlerRef handler, Step step, Outcome outcome);
+  static void HandleStatus(RequestHandler& handler, const absl::Status& status);
+  static void HandleCurrentException(RequestHandler& handler);
+
+  const Application& application_;
+  HttpConnection& connection_;  // use handler_->connection_, which knows when it is gone
+  HandlerRef handler_;
+  const HandlerClass* class_ = nullptr;
+  Router::Match match_;
+  std::string waiting_data_;  // came while a step was awaited
+  bool awaiting_ = false;
+  bool body_complete_ = false;
+};
+
+}  // namespace internal
+}  // namespace squall
+
+#endif  // SQUALL_WEB_EXCHANGE_H_

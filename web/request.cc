@@ -1,0 +1,82 @@
+#include "squall/web/request.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "squall/base/clock.h"
+#include "squall/base/status_macros.h"
+#include "squall/base/string_view.h"
+#include "squall/httpserver/cookies.h"
+#include "squall/httpserver/form.h"
+#include "squall/httpserver/http_delegate.h"
+#include "squall/httpserver/url.h"
+
+namespace squall {
+
+HttpRequest::HttpRequest(const HttpConnection& connection)
+    : head_(&connection.head()),
+      remote_ip_(connection.remote_ip()),
+      protocol_(connection.protocol()),
+      start_(Clock::Real().Now()) {}
+
+void HttpRequest::Detach() {
+  if (own_head_ != nullptr) return;
+  own_head_ = std::make_unique<const RequestHead>(*head_);
+  head_ = own_head_.get();
+  own_remote_ip_ = std::string(remote_ip_);
+  remote_ip_ = own_remote_ip_;
+  own_protocol_ = std::string(protocol_);
+  protocol_ = own_protocol_;
+}
+
+std::string_view HttpRequest::version() const {
+  static constexpr std::string_view kVersions[] = {"HTTP/1.0", "HTTP/1.1", "HTTP/1.2", "HTTP/1.3",
+                                                   "HTTP/1.4", "HTTP/1.5", "HTTP/1.6", "HTTP/1.7",
+                                                   "HTTP/1.8", "HTTP/1.9"};
+  return kVersions[head_->version_minor() % 10];
+}
+
+std::string_view HttpRequest::host() const {
+  const std::string_view host = head_->host();
+  return host.empty() ? std::string_view("127.0.0.1") : host;
+}
+
+std::string HttpRequest::host_name() const {
+  return absl::AsciiStrToLower(ToAbsl(SplitHostAndPort(host()).host));
+}
+
+std::string HttpRequest::FullUrl() const {
+  return absl::StrCat(ToAbsl(protocol_), "://", ToAbsl(host()), ToAbsl(uri()));
+}
+
+const UrlArguments& HttpRequest::query_arguments() const {
+  if (!query_arguments_.has_value()) query_arguments_ = ParseQuery(query());
+  return *query_arguments_;
+}
+
+const CookieMap& HttpRequest::cookies() const {
+  if (!cookies_.has_value()) {
+    std::string joined;
+    for (const std::string_view field : headers().GetAll("Cookie")) {
+      absl::StrAppend(&joined, joined.empty() ? "" : "; ", ToAbsl(field));
+    }
+    cookies_ = ParseCookie(joined);
+  }
+  return *cookies_;
+}
+
+absl::Status HttpRequest::ParseBody() {
+  if (body_.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(form_, ParseFormBody(headers(), body_));
+  return absl::OkStatus();
+}
+
+absl::Duration HttpRequest::request_time() const { return Clock::Real().Now() - start_; }
+
+}  // namespace squall

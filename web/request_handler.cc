@@ -1,0 +1,480 @@
+#include "squall/web/request_handler.h"
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "squall/base/logging.h"
+#include "squall/base/string_view.h"
+#include "squall/httpserver/http_status.h"
+#include "squall/web/argument.h"
+#include "squall/web/body_encoder.h"
+#include "squall/web/cookie_changes.h"
+#include "squall/web/etag.h"
+#include "squall/web/handler_ref.h"
+#include "squall/web/settings.h"
+#include "squall/web/signed_value.h"
+#include "squall/web/xsrf.h"
+
+namespace squall {
+
+namespace {
+
+constexpr std::string_view kServer = "squall/0.1";
+
+}  // namespace
+
+RequestHandler::RequestHandler() = default;
+RequestHandler::~RequestHandler() = default;
+
+namespace internal {
+
+HandlerRef::HandlerRef(RequestHandler* handler) : handler_(handler) {
+  if (handler_ != nullptr) ++handler_->references_;
+}
+
+HandlerRef::HandlerRef(HandlerRef&& other) noexcept
+    : handler_(std::exchange(other.handler_, nullptr)) {}
+
+HandlerRef& HandlerRef::operator=(HandlerRef other) noexcept {
+  std::swap(handler_, other.handler_);
+  return *this;
+}
+
+HandlerRef::~HandlerRef() {
+  if (handler_ != nullptr && --handler_->references_ == 0) delete handler_;
+}
+
+}  // namespace internal
+
+// ---- Status and fields.
+
+void RequestHandler::SetStatus(int status, std::string_view reason) {
+  response_.status = status;
+  if (reason.empty()) {
+    response_.reason = std::string();  // the connection knows the standard phrase
+  } else {
+    response_.reason = IsValidReasonPhrase(reason) ? std::string(reason) : "Unknown";
+  }
+}
+
+absl::Status RequestHandler::TrySetHeader(std::string_view name, std::string_view value) {
+  if (response_.headers.Set(name, value)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the field name or value is not allowed in HTTP: ", ToAbsl(name)));
+}
+
+absl::Status RequestHandler::TryAddHeader(std::string_view name, std::string_view value) {
+  if (response_.headers.Add(name, value)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the field name or value is not allowed in HTTP: ", ToAbsl(name)));
+}
+
+void RequestHandler::SetHeader(std::string_view name, std::string_view value) {
+  if (const absl::Status status = TrySetHeader(name, value); !status.ok()) {
+    Fail(500, std::string(ToStd(status.message())));
+  }
+}
+
+void RequestHandler::AddHeader(std::string_view name, std::string_view value) {
+  if (const absl::Status status = TryAddHeader(name, value); !status.ok()) {
+    Fail(500, std::string(ToStd(status.message())));
+  }
+}
+
+void RequestHandler::ClearHeader(std::string_view name) { response_.headers.Remove(name); }
+
+void RequestHandler::Clear() {
+  response_.headers.Clear();
+  response_.headers.Set("Server", kServer);
+  response_.headers.Set("Content-Type", "text/html; charset=UTF-8");
+  SetStatus(200);
+  write_buffer_.clear();
+  SetDefaultHeaders();
+}
+
+// ---- Body and end.
+
+void RequestHandler::Write(std::string_view body) {
+  if (finished_) {
+    LOG(ERROR) << "Write() after Finish(): " << body.size() << " octets dropped";
+    return;
+  }
+  if (!closed_) write_buffer_.append(body);
+}
+
+FlushResult RequestHandler::Flush() {
+  if (finished_) {
+    LOG(ERROR) << "Flush() after Finish()";
+  } else if (!closed_) {
+    Send(SendWhat::kSoFar);
+  }
+  return FlushResult(this);
+}
+
+void RequestHandler::Finish(std::string_view last_body) {
+  Write(last_body);
+  Finish();
+}
+
+void RequestHandler::Finish() {
+  if (finished_) {
+    LOG(ERROR) << "Finish() called twice";
+    return;
+  }
+  if (!closed_) Send(SendWhat::kAll);
+}
+
+void RequestHandler::Send(SendWhat what) {
+  if (failure_.has_value() && !head_written_ && !error_page_) {
+    HandleError(*std::exchange(failure_, std::nullopt));
+    return;
+  }
+  const bool last = what == SendWhat::kAll;
+  const bool first = !head_written_;
+  if (first) CompleteHead(what);
+  if (encoder_ != nullptr) encoder_->Encode(write_buffer_, last);
+  absl::Status sent;
+  if (first) {
+    sent = last ? connection_->FinishWith(response_, write_buffer_)
+                : connection_->WriteHead(response_, write_buffer_);
+  } else {
+    if (!write_buffer_.empty()) sent = connection_->Write(write_buffer_);
+    if (last && sent.ok()) sent = connection_->Finish();
+  }
+  // Closed by the call itself: OnConnectionClose() has settled everything.
+  if (closed_) return;
+  if (first && absl::IsInvalidArgument(sent)) {
+    RefusedHead(sent);
+    return;
+  }
+  head_written_ = true;
+  write_buffer_.clear();
+  if (!sent.ok() && !absl::IsUnavailable(sent)) LOG(ERROR) << "answer broken off: " << sent;
+  if (last || !sent.ok()) {
+    finished_ = true;
+    host_->AnswerSettled();
+  }
+}
+
+void RequestHandler::RefusedHead(const absl::Status& why) {
+  LOG(ERROR) << "the answer's head was refused: " << why;
+  if (!error_page_) {
+    SendError(500);
+    return;
+  }
+  finished_ = true;
+  connection_->FinishWithError(500, "Internal Server Error");
+  host_->AnswerSettled();
+}
+
+void RequestHandler::CompleteHead(SendWhat what) {
+  if (cookies_ != nullptr) cookies_->AddTo(response_.headers);
+  if (what == SendWhat::kAll && response_.status == 200 && automatic_etag_) ApplyAutomaticEtag();
+  if (StatusHasNoBody(response_.status)) {
+    if (!write_buffer_.empty()) {
+      LOG(ERROR) << "an answer with status " << response_.status << " has no body; "
+                 << write_buffer_.size() << " octets dropped";
+      write_buffer_.clear();
+    }
+    for (const std::string_view name :
+         {"Content-Type", "Content-Language", "Content-Encoding", "Content-Length"}) {
+      response_.headers.Remove(name);
+    }
+  } else if (settings().compress_response) {
+    encoder_ = internal::MakeBodyEncoder(
+        {.accept_encoding = request().headers().GetJoined("Accept-Encoding"),
+         .body_size = write_buffer_.size(),
+         .whole = what == SendWhat::kAll},
+        response_.headers);
+  }
+}
+
+void RequestHandler::ApplyAutomaticEtag() {
+  const std::string_view method = request().method();
+  if (method != "GET" && method != "HEAD") return;
+  if (!response_.headers.Has("Etag")) {
+    const std::string etag = ComputeEtag();
+    if (etag.empty()) return;
+    if (!response_.headers.Set("Etag", etag)) return;
+  }
+  if (!EtagIsKnown()) return;
+  write_buffer_.clear();
+  SetStatus(304);
+}
+
+std::string RequestHandler::ComputeEtag() { return MakeEtag(write_buffer_); }
+
+bool RequestHandler::EtagIsKnown() const {
+  const HttpHeaders& headers = request().headers();
+  if (!headers.Has("If-None-Match")) return false;
+  const std::optional<std::string_view> etag = response_.headers.Get("Etag");
+  return etag.has_value() && EtagMatches(headers.GetJoined("If-None-Match"), *etag);
+}
+
+void RequestHandler::Redirect(std::string_view url, int status) {
+  if (head_written_ || finished_) {
+    LOG(ERROR) << "Redirect() after the head was written";
+    return;
+  }
+  if (status < 300 || status > 399) {
+    Fail(500, absl::StrCat("Redirect() with status ", status, ", not 300 to 399"));
+  }
+  SetStatus(status);
+  SetHeader("Location", url);
+  if (!closed_) Finish();
+}
+
+// ---- Errors.
+
+void RequestHandler::Fail(int status, std::string message) {
+  if (error_page_) {
+    LOG(ERROR) << "in an error page: " << message;
+  } else if (!failure_.has_value()) {
+    failure_ = RequestError{status, std::move(message), "", status < 500};
+  }
+}
+
+void RequestHandler::HandleError(const RequestError& error) {
+  try {
+    LogException(error);
+  } catch (...) {
+    LOG(ERROR) << "exception in LogException(), which was to log: " << error.message;
+  }
+  if (!finished_ && !closed_) SendError(error.status, error.reason);
+}
+
+void RequestHandler::SendError(int status, std::string_view reason) {
+  if (finished_ || closed_) {
+    LOG(ERROR) << "SendError(" << status << ") after the answer was finished";
+    return;
+  }
+  if (head_written_) {
+    LOG(ERROR) << "cannot send error " << status << ": the head is written; closing";
+    finished_ = true;
+    connection_->FinishWithError(500, "");
+    host_->AnswerSettled();
+    return;
+  }
+  const std::string own_reason(reason);  // may be a view of what Clear() drops
+  const auto begin_page = [&] {
+    Clear();
+    SetStatus(status, own_reason);
+    if (status == 405) SetHeader("Allow", host_->AllowedMethods());
+  };
+  error_page_ = true;
+  try {
+    begin_page();
+    WriteError(status);
+  } catch (...) {
+    LOG(ERROR) << "exception in WriteError(" << status << ")";
+    if (!finished_) {
+      // Not Clear(): SetDefaultHeaders() may be what threw.
+      response_.headers.Clear();
+      write_buffer_.clear();
+      SetStatus(status, own_reason);
+    }
+  }
+  if (!finished_ && !closed_) Finish();
+}
+
+void RequestHandler::WriteError(int status) {
+  const std::string_view reason =
+      response_.reason.empty() ? ReasonPhrase(status) : std::string_view(response_.reason);
+  const std::string title = absl::StrCat(status, ": ", ToAbsl(reason));
+  Finish(absl::StrCat("<html><title>", title, "</title><body>", title, "</body></html>"));
+}
+
+void RequestHandler::LogException(const RequestError& error) {
+  if (error.expected) {
+    if (error.message.empty()) return;
+    LOG(WARNING) << error.status << " " << request().method() << " " << request().uri() << " ("
+                 << request().remote_ip() << "): " << error.message;
+  } else {
+    LOG(ERROR) << "uncaught " << error.message << " in " << request().method() << " "
+               << request().uri() << " (" << request().remote_ip() << ")";
+  }
+}
+
+// ---- Arguments.
+
+namespace {
+
+template <class Visit>
+void ForEachValue(const UrlArguments& arguments, std::string_view name, Visit&& visit) {
+  for (const auto& [key, value] : arguments) {
+    if (key == name) visit(value);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> RequestHandler::LastArgument(std::string_view name, Source source) {
+  const std::string* last = nullptr;
+  const auto remember = [&](const std::string& value) { last = &value; };
+  if (source != Source::kBody) ForEachValue(request_->query_arguments(), name, remember);
+  if (source != Source::kQuery) ForEachValue(request_->body_arguments(), name, remember);
+  if (last == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("missing argument ", ToAbsl(name)));
+  }
+  std::optional<std::string> value = internal::DecodeArgument(*last);
+  if (!value.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("argument ", ToAbsl(name), " is not UTF-8"));
+  }
+  return *std::move(value);
+}
+
+std::vector<std::string> RequestHandler::AllArguments(std::string_view name, Source source) {
+  std::vector<std::string> values;
+  const auto add = [&](const std::string& raw) {
+    if (std::optional<std::string> value = internal::DecodeArgument(raw); value.has_value()) {
+      values.push_back(*std::move(value));
+    } else {
+      Fail(400, absl::StrCat("argument ", ToAbsl(name), " is not UTF-8"));
+    }
+  };
+  if (source != Source::kBody) ForEachValue(request_->query_arguments(), name, add);
+  if (source != Source::kQuery) ForEachValue(request_->body_arguments(), name, add);
+  return values;
+}
+
+std::string RequestHandler::ArgumentOr(std::string_view name, std::string_view fallback,
+                                       Source source) {
+  std::vector<std::string> values = AllArguments(name, source);
+  return values.empty() ? std::string(fallback) : std::move(values.back());
+}
+
+absl::StatusOr<std::string> RequestHandler::GetArgument(std::string_view name) {
+  return LastArgument(name, Source::kBoth);
+}
+absl::StatusOr<std::string> RequestHandler::GetQueryArgument(std::string_view name) {
+  return LastArgument(name, Source::kQuery);
+}
+absl::StatusOr<std::string> RequestHandler::GetBodyArgument(std::string_view name) {
+  return LastArgument(name, Source::kBody);
+}
+std::string RequestHandler::GetArgument(std::string_view name, std::string_view fallback) {
+  return ArgumentOr(name, fallback, Source::kBoth);
+}
+std::string RequestHandler::GetQueryArgument(std::string_view name, std::string_view fallback) {
+  return ArgumentOr(name, fallback, Source::kQuery);
+}
+std::string RequestHandler::GetBodyArgument(std::string_view name, std::string_view fallback) {
+  return ArgumentOr(name, fallback, Source::kBody);
+}
+std::vector<std::string> RequestHandler::GetArguments(std::string_view name) {
+  return AllArguments(name, Source::kBoth);
+}
+std::vector<std::string> RequestHandler::GetQueryArguments(std::string_view name) {
+  return AllArguments(name, Source::kQuery);
+}
+std::vector<std::string> RequestHandler::GetBodyArguments(std::string_view name) {
+  return AllArguments(name, Source::kBody);
+}
+
+// ---- Streaming.
+
+void RequestHandler::SetMaxBodySize(uint64_t octets) {
+  if (connection_ != nullptr) connection_->SetMaxBodySize(octets);
+}
+
+void RequestHandler::SetBodyTimeout(absl::Duration whole_body) {
+  if (connection_ != nullptr) connection_->SetBodyTimeout(whole_body);
+}
+
+Task<absl::Status> RequestHandler::Drained(internal::HandlerRef self) {
+  // The connection's own task may outlive the exchange, so it is safe to wait for it here.
+  if (self->connection_ == nullptr) {
+    co_return self->closed_ ? absl::UnavailableError("the client is gone") : absl::OkStatus();
+  }
+  co_return co_await self->connection_->Drained();
+}
+
+// ---- Cookies.
+
+void RequestHandler::SetCookie(std::string_view name, std::string_view value,
+                               const SetCookieOptions& options) {
+  absl::StatusOr<std::string> field = FormatSetCookie(name, value, options);
+  if (!field.ok()) {
+    Fail(500, std::string(ToStd(field.status().message())));
+    return;
+  }
+  if (cookies_ == nullptr) cookies_ = std::make_unique<internal::CookieChanges>();
+  cookies_->Set(name, *std::move(field));
+}
+
+void RequestHandler::ClearCookie(std::string_view name, SetCookieOptions options) {
+  options.expires = absl::UnixEpoch();
+  options.max_age.reset();
+  SetCookie(name, "", options);
+}
+
+std::optional<std::string> RequestHandler::GetCookie(std::string_view name) const {
+  const CookieMap& cookies = request().cookies();
+  const auto found = cookies.find(name);
+  if (found == cookies.end()) return std::nullopt;
+  return found->second;
+}
+
+void RequestHandler::SetSignedCookie(std::string_view name, std::string_view value,
+                                     const SetCookieOptions& options) {
+  if (settings().cookie_secret.empty()) {
+    Fail(500, "SetSignedCookie() needs Settings::cookie_secret");
+    return;
+  }
+  SetCookie(name, CreateSignedValue(settings().cookie_secret, name, value, absl::Now()), options);
+}
+
+std::optional<std::string> RequestHandler::GetSignedCookie(std::string_view name,
+                                                           absl::Duration max_age) const {
+  const std::optional<std::string> cookie = GetCookie(name);
+  if (!cookie.has_value() || settings().cookie_secret.empty()) return std::nullopt;
+  return DecodeSignedValue(settings().cookie_secret, name, *cookie, {.max_age = max_age},
+                           absl::Now());
+}
+
+// ---- XSRF.
+
+namespace {
+
+constexpr std::string_view kXsrfCookie = "_xsrf";
+
+}  // namespace
+
+std::string RequestHandler::XsrfToken() {
+  if (xsrf_secret_.empty()) {
+    std::optional<internal::XsrfSecret> secret;
+    if (const auto cookie = GetCookie(kXsrfCookie); cookie.has_value()) {
+      secret = internal::ReadXsrfToken(*cookie);
+    }
+    if (!secret.has_value()) {
+      secret = internal::NewXsrfSecret(absl::Now());
+      SetCookie(kXsrfCookie, internal::MaskXsrfSecret(*secret), settings().xsrf_cookie_options);
+    }
+    xsrf_secret_ = std::move(secret->octets);
+    xsrf_time_ = secret->time;
+  }
+  return internal::MaskXsrfSecret({xsrf_secret_, xsrf_time_});
+}
+
+bool RequestHandler::CheckXsrfCookie() {
+  const std::optional<std::string> cookie = GetCookie(kXsrfCookie);
+  if (!cookie.has_value()) return false;
+  std::string token = GetArgument(kXsrfCookie, "");
+  for (const std::string_view name : {"X-XSRFToken", "X-CSRFToken"}) {
+    if (token.empty()) token = std::string(request().headers().Get(name).value_or(""));
+  }
+  return internal::XsrfTokensMatch(*cookie, token);
+}
+
+}  // namespace squall

@@ -1,0 +1,254 @@
+// The base class of handlers: Tornado's RequestHandler. handler.h tells how its subclasses are
+// written and named in routes.
+//
+//   struct GreetingHandler : squall::RequestHandler {
+//     void Get() {
+//       SetHeader("Content-Type", "text/plain; charset=UTF-8");
+//       Write("Hello, ");
+//       Write(GetArgument("name", "world"));
+//     }
+//   };
+//
+// Life of a handler, one per request:
+//   constructor, SetDefaultHeaders(), Initialize()   the head of the request is there
+//   405 if the verb is missing, 400 for a broken form body or path
+//   Prepare()                    may finish the answer, the verb is skipped then
+//   the verb                     Get(), Post(), …; the answer is finished when it returns
+//   OnFinish()                   the answer is on its way, nothing more can be written
+// The answer's status and fields can be changed until it is flushed or finished. A returned error
+// status, HttpError or any other exception ends in LogException() and SendError().
+//
+// A mistake in what a handler writes (a field value with a line break, an argument that is not
+// UTF-8) does not throw: it is logged and makes the answer an error instead of what was written,
+// see Fail().
+//
+// One thread: the loop's. A handler that runs as a coroutine lives until the coroutine ends, also
+// when the client leaves before; what it writes is dropped then, and closed() is true.
+#ifndef SQUALL_WEB_REQUEST_HANDLER_H_
+#define SQUALL_WEB_REQUEST_HANDLER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "squall/httpserver/cookies.h"
+#include "squall/httpserver/http_delegate.h"
+#include "squall/ioloop/task.h"
+#include "squall/web/handler_ref.h"
+#include "squall/web/path_args.h"
+#include "squall/web/request.h"
+
+namespace squall {
+
+class Application;
+class RequestHandler;
+struct Settings;
+
+namespace internal {
+class BodyEncoder;
+class CookieChanges;
+class Exchange;
+}  // namespace internal
+
+// Why a request ended in an error, for LogException().
+struct RequestError {
+  int status = 500;
+  std::string message;  // for the log
+  std::string reason;   // reason phrase, empty for the standard one
+  // A status or HttpError of the handler's own, an answer rather than a fault.
+  bool expected = false;
+};
+
+// What Flush() returns: `co_await Flush()` waits until the client took enough to go on.
+class [[maybe_unused]] FlushResult {
+ public:
+  explicit FlushResult(RequestHandler* handler) : handler_(handler) {}
+  // Of the await: Unavailable when the client is gone.
+  auto operator co_await() &&;
+
+ private:
+  RequestHandler* handler_;  // not owned
+  std::optional<Task<absl::Status>> task_;
+};
+
+class RequestHandler {
+ public:
+  RequestHandler();
+  RequestHandler(const RequestHandler&) = delete;
+  RequestHandler& operator=(const RequestHandler&) = delete;
+  virtual ~RequestHandler();
+
+  // ---- The request. Not in the constructor.
+  const HttpRequest& request() const { return *request_; }
+  const Application& application() const { return *application_; }
+  const Settings& settings() const { return *settings_; }
+  // The groups of the route's pattern, decoded.
+  const PathArgs& path_args() const { return path_args_; }
+
+  // The last value of an argument; of query and form body together the body's, as it comes behind.
+  // White space around it is removed, control characters become spaces. InvalidArgument, which
+  // answers 400 when it is returned, if the argument is missing or not UTF-8.
+  absl::StatusOr<std::string> GetArgument(std::string_view name);
+  absl::StatusOr<std::string> GetQueryArgument(std::string_view name);
+  absl::StatusOr<std::string> GetBodyArgument(std::string_view name);
+  // The same with `fallback` for a missing one. Not UTF-8: Fail() with 400, returns `fallback`.
+  std::string GetArgument(std::string_view name, std::string_view fallback);
+  std::string GetQueryArgument(std::string_view name, std::string_view fallback);
+  std::string GetBodyArgument(std::string_view name, std::string_view fallback);
+  // All values in order, query before body. Values that are not UTF-8: Fail() with 400, left out.
+  std::vector<std::string> GetArguments(std::string_view name);
+  std::vector<std::string> GetQueryArguments(std::string_view name);
+  std::vector<std::string> GetBodyArguments(std::string_view name);
+
+  std::optional<std::string> GetCookie(std::string_view name) const;
+  // A cookie that SetSignedCookie() made, at most `max_age` old; nullopt for anything else.
+  std::optional<std::string> GetSignedCookie(std::string_view name,
+                                             absl::Duration max_age = absl::Hours(24 * 31)) const;
+
+  // ---- The answer.
+  int status() const { return response_.status; }
+  const std::string& reason() const { return response_.reason; }
+  const HttpHeaders& response_headers() const { return response_.headers; }
+
+  // `reason` empty: the standard phrase. One that may not stand in a status line becomes "Unknown".
+  void SetStatus(int status, std::string_view reason = {});
+
+  // Sets, adds, removes a field. A name that is no token, or a value with control characters:
+  // Fail() with 500, for it may be a client's attempt to split the answer.
+  void SetHeader(std::string_view name, std::string_view value);
+  void AddHeader(std::string_view name, std::string_view value);
+  void ClearHeader(std::string_view name);
+  // The same for values that may be bad: InvalidArgument, and nothing changed.
+  absl::Status TrySetHeader(std::string_view name, std::string_view value);
+  absl::Status TryAddHeader(std::string_view name, std::string_view value);
+
+  // A second cookie of the same name replaces the first. Bad octets in it: Fail() with 500.
+  void SetCookie(std::string_view name, std::string_view value,
+                 const SetCookieOptions& options = {});
+  // Asks the client to forget the cookie; `options` must name its path and domain.
+  void ClearCookie(std::string_view name, SetCookieOptions options = {});
+  // Signed with Settings::cookie_secret, Tornado's format 2. Without a secret: Fail() with 500.
+  void SetSignedCookie(std::string_view name, std::string_view value,
+                       const SetCookieOptions& options = {});
+
+  // A token for forms, masked anew on each call and bound to the client by a cookie.
+  std::string XsrfToken();
+
+  // Forgets the status, the fields and the body written so far; the default fields are set again.
+  void Clear();
+
+  // Appends to the body; it leaves with Flush() or Finish(). After Finish(): an error in the log.
+  void Write(std::string_view body);
+
+  // Sends status, fields and body so far. Without Content-Length the body is chunked then. Does its
+  // work at once; awaiting the result waits for the client.
+  FlushResult Flush();
+
+  // Completes the answer; done by itself when the verb returns. Without a Flush() before, it leaves
+  // in one write, with Content-Length, and GET and HEAD with status 200 get an Etag and 304.
+  void Finish();
+  void Finish(std::string_view last_body);
+
+  // Completes the answer as a redirect to `url` (303 or 307 among others by `status`). After
+  // Flush(): an error in the log.
+  void Redirect(std::string_view url, int status = 302);
+
+  // Replaces the answer by an error page through WriteError() and finishes. When the head is on its
+  // way already, the connection is closed, so that the client can tell.
+  void SendError(int status, std::string_view reason = {});
+
+  // Makes the answer an error whatever is written from now on; the first one counts. `status` is
+  // the HTTP status, `message` goes to the log.
+  void Fail(int status, std::string message);
+
+  bool finished() const { return finished_; }
+  // The head of the answer was sent.
+  bool head_written() const { return head_written_; }
+  // The client is gone.
+  bool closed() const { return closed_; }
+
+  // Limits of this request's body, in Prepare() of a handler with DataReceived().
+  void SetMaxBodySize(uint64_t octets);
+  void SetBodyTimeout(absl::Duration whole_body);
+
+  // ---- What a subclass may override.
+  // Fields that every answer of this handler has, also error pages.
+  virtual void SetDefaultHeaders() {}
+  virtual void OnFinish() {}
+  // The client left before the answer was finished; only for handlers that wait (coroutines) or
+  // receive their body in pieces. request() moves, see request.h.
+  virtual void OnConnectionClose() {}
+  // Writes the page of an error; the default is Tornado's `404: Not Found` page.
+  virtual void WriteError(int status);
+  // Logs what ended the request: expected errors with a message as warnings, others as errors.
+  virtual void LogException(const RequestError& error);
+  // The Etag of the body written, or "" for none. The default is MakeEtag().
+  virtual std::string ComputeEtag();
+  // False refuses the request with 403; only asked with Settings::xsrf_cookies, and not for GET,
+  // HEAD and OPTIONS. The default wants `_xsrf`, X-XSRFToken or X-CSRFToken to match the cookie.
+  virtual bool CheckXsrfCookie();
+
+ protected:
+  // The body written and not flushed yet.
+  const std::string& write_buffer() const { return write_buffer_; }
+  // True if request's If-None-Match matches the answer's Etag.
+  bool EtagIsKnown() const;
+  // No Etag is computed for this answer.
+  void DisableAutomaticEtag() { automatic_etag_ = false; }
+
+ private:
+  friend class internal::Exchange;
+  friend class internal::HandlerRef;
+  friend class FlushResult;
+
+  enum class Source { kQuery, kBody, kBoth };
+  enum class SendWhat { kSoFar, kAll };
+
+  absl::StatusOr<std::string> LastArgument(std::string_view name, Source source);
+  std::string ArgumentOr(std::string_view name, std::string_view fallback, Source source);
+  std::vector<std::string> AllArguments(std::string_view name, Source source);
+
+  void HandleError(const RequestError& error);
+  void Send(SendWhat what);
+  void CompleteHead(SendWhat what);
+  void ApplyAutomaticEtag();
+  void RefusedHead(const absl::Status& why);
+  static Task<absl::Status> Drained(internal::HandlerRef self);
+
+  const Application* application_ = nullptr;  // not owned
+  const Settings* settings_ = nullptr;        // not owned
+  internal::HandlerHost* host_ = nullptr;     // not owned; null when the connection is gone
+  HttpConnection* connection_ = nullptr;      // not owned; null when finished or closed
+  std::unique_ptr<HttpRequest> request_;
+  PathArgs path_args_;
+  ResponseHead response_;
+  std::string write_buffer_;
+  std::unique_ptr<internal::CookieChanges> cookies_;
+  std::unique_ptr<internal::BodyEncoder> encoder_;  // null: the body is sent as written
+  std::optional<RequestError> failure_;
+  std::string xsrf_secret_;  // known once XsrfToken() was called
+  int64_t xsrf_time_ = 0;
+  int references_ = 0;  // the exchange, and each coroutine of this handler that runs
+  bool head_written_ = false;
+  bool finished_ = false;
+  bool closed_ = false;
+  bool error_page_ = false;  // what is written now is an error page
+  bool automatic_etag_ = true;
+};
+
+inline auto FlushResult::operator co_await() && {
+  task_ = RequestHandler::Drained(internal::HandlerRef(handler_));
+  return std::move(*task_).operator co_await();
+}
+
+}  // namespace squall
+
+#endif  // SQUALL_WEB_REQUEST_HANDLER_H_

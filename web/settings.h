@@ -1,0 +1,45 @@
+// What an Application can be told besides its routes; Tornado's names where Tornado has the thing.
+//
+//   squall::Application app({{"/", squall::Handler<MainHandler>()}},
+//                           {.static_path = "/srv/www", .log_function = nullptr});
+#ifndef SQUALL_WEB_SETTINGS_H_
+#define SQUALL_WEB_SETTINGS_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "squall/httpserver/cookies.h"
+#include "squall/web/access_log.h"
+#include "squall/web/handler_spec.h"
+
+namespace squall {
+
+struct Settings {
+  // Answers what no rule matches; unset, the 404 page does.
+  std::optional<HandlerSpec> default_handler;
+
+  // Files of this directory are served under static_url_prefix, and /robots.txt and /favicon.ico
+  // from its top. Empty: no such routes. They come behind the application's own.
+  std::string static_path;
+  std::string static_url_prefix = "/static/";
+  // Served for a directory, "index.html" for instance. Empty: directories are 403.
+  std::string static_default_filename;
+
+  // Compresses text answers of 1 KiB and more for clients that accept gzip, and adds Vary.
+  bool compress_response = false;
+
+  // Refuses POST, PUT, PATCH and DELETE without a token that matches the client's cookie.
+  bool xsrf_cookies = false;
+  SetCookieOptions xsrf_cookie_options;
+
+  // Signs cookies; at least 32 random octets. Empty: signed cookies are an error.
+  std::string cookie_secret;
+
+  // Called for each finished request. Empty: no access log.
+  std::function<void(const AccessLogEntry&)> log_function = WriteAccessLog;
+};
+
+}  // namespace squall
+
+#endif  // SQUALL_WEB_SETTINGS_H_

@@ -1,0 +1,24 @@
+#include "squall/web/status_to_http.h"
+
+#include "absl/status/status.h"
+#include "gtest/gtest.h"
+
+namespace squall {
+namespace {
+
+TEST(StatusToHttpTest, TableOfTheDesign) {
+  EXPECT_EQ(HttpStatusFromStatus(absl::OkStatus()), 200);
+  EXPECT_EQ(HttpStatusFromStatus(absl::NotFoundError("")), 404);
+  EXPECT_EQ(HttpStatusFromStatus(absl::InvalidArgumentError("")), 400);
+  EXPECT_EQ(HttpStatusFromStatus(absl::PermissionDeniedError("")), 403);
+  EXPECT_EQ(HttpStatusFromStatus(absl::UnauthenticatedError("")), 401);
+  EXPECT_EQ(HttpStatusFromStatus(absl::ResourceExhaustedError("")), 429);
+  EXPECT_EQ(HttpStatusFromStatus(absl::DeadlineExceededError("")), 504);
+  EXPECT_EQ(HttpStatusFromStatus(absl::UnavailableError("")), 503);
+  EXPECT_EQ(HttpStatusFromStatus(absl::InternalError("")), 500);
+  EXPECT_EQ(HttpStatusFromStatus(absl::UnknownError("")), 500);
+  EXPECT_EQ(HttpStatusFromStatus(absl::DataLossError("")), 500);
+}
+
+}  // namespace
+}  // namespace squall
