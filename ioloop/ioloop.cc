@@ -138,12 +138,16 @@ void IOLoop::CheckThread(std::string_view function) const {
 
 void IOLoop::Start() {
   CheckThread("Start");
+  if (const auto hook = loop_start_hook.load(std::memory_order_relaxed)) hook(*this);
+  Run();
+}
+
+void IOLoop::Run() {
   CHECK(!running_) << "IOLoop::Start was called inside a callback of this loop, which is running "
                       "already; loops do not nest";
   if (std::exchange(stop_requested_, false)) return;
   running_ = true;
   now_ = Clock::Real().Now();
-  if (const auto hook = loop_start_hook.load(std::memory_order_relaxed)) hook(*this);
   while (!stop_requested_) RunIteration();
   running_ = false;
   stop_requested_ = false;
@@ -385,7 +389,7 @@ absl::Status IOLoop::RunUntilDone(SyncRun& run, absl::Duration timeout) {
       });
     }
     run.looping = true;
-    Start();
+    Run();
     run.looping = false;
     if (!run.done && timed_out) {
       return absl::DeadlineExceededError(

@@ -177,6 +177,7 @@ class IOLoop {
   static ThreadSlot& Slot();
   void CheckProcess(std::string_view function) const;
   void CheckThread(std::string_view function) const;
+  void Run();
   void RunIteration();
   void RunCallbacks();
   void TakeRemoteCallbacks();
@@ -248,7 +249,8 @@ typename internal::RunSyncResult<T>::Type IOLoop::RunSync(Task<T> task, absl::Du
 
 namespace internal {
 
-// Called at every IOLoop::Start, before the first iteration, on the loop's thread. Null removes it.
+// Called at every IOLoop::Start, before the first iteration, on the loop's thread; not by RunSync,
+// which programs use to set themselves up. Null removes it.
 // process/ uses it to say READY in workers. Set it before there are threads.
 void SetLoopStartHook(void (*hook)(IOLoop&));
 

@@ -143,7 +143,8 @@ void Worker::MarkDone(uint64_t id) {
 }
 
 void Worker::StopWhenDrained() {
-  if (!draining_ || loop_ == nullptr) return;
+  // A server may be destroyed after its loop.
+  if (!draining_ || loop_ == nullptr || IOLoop::IfExists() != loop_) return;
   const bool all_done = std::all_of(handlers_.begin(), handlers_.end(),
                                     [](const Registered& one) { return one.done; });
   if (all_done) loop_->Stop();

@@ -63,7 +63,7 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   int task_id() const { return options_.task_id; }
-  // How many lives this slot had, this one included; starts at 1.
+  // Grows with each start of a process in this slot; the first has 1.
   uint64_t incarnation() const { return options_.incarnation; }
   // Has the drain begun? A server that is set up after that should not start to accept.
   bool draining() const { return draining_; }
