@@ -76,7 +76,9 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
       return;
     }
     state_ = State::kAccepting;
-    if (exclusive && options_.idle_retry < absl::InfiniteDuration()) ArmIdleTimer();
+    if (exclusive && options_.idle_retry < absl::InfiniteDuration()) {
+      ArmIdleTimer(options_.idle_retry);
+    }
   }
 
   void Stop() {
@@ -90,8 +92,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   enum class State { kAccepting, kPaused, kStopped };
   enum class Source { kWakeup, kIdleTimer };
 
-  void ArmIdleTimer() {
-    idle_timer_ = loop_.CallLater(options_.idle_retry, [this] { OnIdleTimer(); });
+  void ArmIdleTimer(absl::Duration delay) {
+    idle_timer_ = loop_.CallLater(delay, [this] { OnIdleTimer(); });
   }
 
   void OnWakeup() {
@@ -101,15 +103,20 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   void OnIdleTimer() {
-    ArmIdleTimer();
+    const std::shared_ptr<Acceptor> keep = shared_from_this();
+    ArmIdleTimer(options_.idle_retry);
     // Whoever is woken goes on until nothing waits, for epoll reports a waiting connection each
     // time.
     if (std::exchange(woken_, false)) return;
     ++stats_.idle_tries;
-    AcceptSome(Source::kIdleTimer);
+    // Where one connection was stranded there may be more.
+    if (AcceptSome(Source::kIdleTimer) > 0 && state_ == State::kAccepting) {
+      ArmIdleTimer(absl::ZeroDuration());
+    }
   }
 
-  void AcceptSome(Source source) {
+  // Returns how many connections it accepted.
+  int AcceptSome(Source source) {
     const std::shared_ptr<Acceptor> keep = shared_from_this();
     int accepted = 0;
     int aborted = 0;
@@ -124,9 +131,10 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
           break;
         case Outcome::kWouldBlock:
         case Outcome::kFailed:
-          return;
+          return accepted;
       }
     }
+    return accepted;
   }
 
   Outcome AcceptOne(Source source) {

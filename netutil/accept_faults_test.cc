@@ -255,22 +255,25 @@ class SwallowedWakeupTest : public testing::Test {
   }
 
   // Waits until the process sleeps, which the ones below do in epoll_wait only.
-  static void WaitUntilAsleep(pid_t pid) {
+  static void WaitUntilAsleep(pid_t pid) { WaitUntil(pid, "S"); }
+
+  // Waits for a state as in proc(5).
+  static void WaitUntil(pid_t pid, const std::string& wanted) {
     for (const absl::Time deadline = absl::Now() + kDeadline; absl::Now() < deadline;) {
       std::string ignored, state;
       std::ifstream("/proc/" + std::to_string(pid) + "/stat") >> ignored >> ignored >> state;
-      if (state == "S") return;
+      if (state == wanted) return;
       ::usleep(1000);
     }
-    ADD_FAILURE() << "process " << pid << " does not fall asleep";
+    ADD_FAILURE() << "process " << pid << " does not get into state " << wanted;
   }
 
   // Whether a byte comes from `fd` in time.
-  static bool Says(int fd, absl::Duration timeout) {
+  static bool Says(int fd, absl::Duration timeout, char* said = nullptr) {
     pollfd poll_fd = {fd, POLLIN, 0};
-    char byte;
+    char ignored;
     return ::poll(&poll_fd, 1, int(absl::ToInt64Milliseconds(timeout))) == 1 &&
-           ::read(fd, &byte, 1) == 1;
+           ::read(fd, said != nullptr ? said : &ignored, 1) == 1;
   }
 
   static void Say(int fd) { EXPECT_EQ(::write(fd, "x", 1), 1); }
@@ -340,6 +343,45 @@ TEST_F(SwallowedWakeupTest, StrandsNothingWithTheIdleTimer) {
   const UniqueFd client = ConnectTo(socket_.address());
   ASSERT_TRUE(Says(swallowed_read_.get(), kDeadline));
   EXPECT_TRUE(Says(client.get(), kDeadline));
+}
+
+TEST_F(SwallowedWakeupTest, TheIdleTimerTakesAllThatIsStranded) {
+  constexpr int kStranded = 6;
+  for (int i = 0; i < kStranded; ++i) StartSwallower();
+  const pid_t acceptor = Fork([this] {
+    IOLoop& loop = IOLoop::Current();
+    // Counts how often the idle timer would have fired by itself.
+    constexpr absl::Duration kIdleRetry = absl::Milliseconds(200);
+    char ticks = 'a';
+    Timeout timer;
+    std::function<void()> tick = [&] {
+      ++ticks;
+      timer = loop.CallLater(kIdleRetry, [&] { tick(); });
+    };
+    tick();
+    const AcceptHandle handle =
+        AddAcceptHandler(loop, socket_,
+                         [&](UniqueFd connection, SocketAddress) {
+                           EXPECT_EQ(::write(connection.get(), &ticks, 1), 1);
+                         },
+                         {.idle_retry = kIdleRetry});
+    loop.AddCallback([this] { Say(ready_write_.get()); });
+    loop.Start();
+  });
+  ASSERT_TRUE(Says(ready_read_.get(), kDeadline));
+  // It sees nothing before all connections are stranded.
+  ASSERT_EQ(::kill(acceptor, SIGSTOP), 0);
+  WaitUntil(acceptor, "T");
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < kStranded; ++i) {
+    clients.push_back(ConnectTo(socket_.address()));
+    ASSERT_TRUE(Says(swallowed_read_.get(), kDeadline));
+  }
+  ASSERT_EQ(::kill(acceptor, SIGCONT), 0);
+  char first = 0, last = 0;
+  ASSERT_TRUE(Says(clients.front().get(), kDeadline, &first));
+  ASSERT_TRUE(Says(clients.back().get(), kDeadline, &last));
+  EXPECT_LE(last - first, 2);
 }
 
 }  // namespace
