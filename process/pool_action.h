@@ -79,7 +79,6 @@ struct PoolNote {
     kWorkerStopped,  // A requested stop came to its end.
     kBootTimeout,
     kSpawnFailed,
-    kBackoff,
     kBreakerOpen,
     kBreakerTrial,
     kBreakerClosed,

@@ -75,10 +75,11 @@ enum class ShutdownMode : uint8_t {
   kNone = 0,
   kGraceful = 1,  // Every worker drains.
   kFast = 2,      // SIGTERM at once, SIGKILL after kill_after.
+  kKill = 3,      // SIGKILL at once.
 };
 
-// Stop the pool and finish. Asking again escalates: graceful → fast → SIGKILL at once. A request
-// for kGraceful during a fast stop counts as asking again.
+// Stop the pool and finish. Asking again for the same or for less takes the next firmer mode:
+// SIGTERM three times is graceful, fast, kill.
 struct ShutdownRequest {
   ShutdownMode mode = ShutdownMode::kGraceful;
   std::string actor{};  // "signal TERM".

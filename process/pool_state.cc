@@ -62,6 +62,20 @@ std::string Tally(const SlotView& view) {
   return text;
 }
 
+// The least that a request stands for after `asked` was asked for.
+ShutdownMode Firmer(ShutdownMode asked) {
+  switch (asked) {
+    case ShutdownMode::kNone:
+      return ShutdownMode::kGraceful;
+    case ShutdownMode::kGraceful:
+      return ShutdownMode::kFast;
+    case ShutdownMode::kFast:
+    case ShutdownMode::kKill:
+      return ShutdownMode::kKill;
+  }
+  return ShutdownMode::kKill;
+}
+
 std::string By(const std::string& actor) {
   return actor.empty() ? std::string() : absl::StrCat(" by ", actor);
 }
@@ -518,20 +532,24 @@ void PoolState::OnEvent(const ResizeBy& event) {
 }
 
 void PoolState::OnEvent(const ShutdownRequest& event) {
-  if (event.mode == ShutdownMode::kNone) return;
   started_ = true;  // Before PoolStart there is nothing to stop, and nothing to start any more.
-  const ShutdownMode before = pool_.shutdown;
-  pool_.shutdown = before == ShutdownMode::kNone ? event.mode : ShutdownMode::kFast;
-  SlotEvent how = SlotEvent::kReleaseNow;
-  std::string_view text = "kill";
-  if (before != ShutdownMode::kFast) {
-    const bool fast = pool_.shutdown == ShutdownMode::kFast;
-    how = fast ? SlotEvent::kReleaseFast : SlotEvent::kRelease;
-    text = fast ? "fast" : "graceful";
+  // Compared with what was asked for, not with what goes on: the first request during a give-up is
+  // not a repeated one.
+  asked_ = std::max(event.mode, Firmer(asked_));
+  pool_.shutdown = std::max(pool_.shutdown, asked_);
+  Note(
+      PoolNote::Type::kShutdownRequested, PoolNote::Severity::kInfo,
+      absl::StrCat("shutdown (", ToAbsl(ShutdownModeName(asked_)), ") requested", By(event.actor)));
+  switch (asked_) {
+    case ShutdownMode::kNone:
+      return;
+    case ShutdownMode::kGraceful:
+      return ReleaseAll(SlotEvent::kRelease);
+    case ShutdownMode::kFast:
+      return ReleaseAll(SlotEvent::kReleaseFast);
+    case ShutdownMode::kKill:
+      return ReleaseAll(SlotEvent::kReleaseNow);
   }
-  Note(PoolNote::Type::kShutdownRequested, PoolNote::Severity::kInfo,
-       absl::StrCat("shutdown (", ToAbsl(text), ") requested", By(event.actor)));
-  ReleaseAll(how);
 }
 
 void PoolState::OnEvent(const PoolTick&) {}

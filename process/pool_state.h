@@ -159,6 +159,7 @@ class PoolState {
   PoolView published_;  // pool_ at the end of the last Step.
   bool started_ = false;
   bool finished_ = false;
+  ShutdownMode asked_ = ShutdownMode::kNone;  // The firmest that was requested.
   int exit_code_ = 0;
   uint64_t revision_ = 0;
   std::unordered_map<std::string, RememberedRequest> requests_;

@@ -18,4 +18,18 @@ std::string_view DeathCauseName(DeathCause cause) {
   return "unknown";
 }
 
+std::string_view ShutdownModeName(ShutdownMode mode) {
+  switch (mode) {
+    case ShutdownMode::kNone:
+      return "none";
+    case ShutdownMode::kGraceful:
+      return "graceful";
+    case ShutdownMode::kFast:
+      return "fast";
+    case ShutdownMode::kKill:
+      return "kill";
+  }
+  return "unknown";
+}
+
 }  // namespace squall

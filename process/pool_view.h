@@ -29,6 +29,9 @@ inline constexpr int kNumDeathCauses = 5;
 // "", "exited", "signaled", "boot failure", "boot timeout".
 std::string_view DeathCauseName(DeathCause cause);
 
+// "none", "graceful", "fast", "kill".
+std::string_view ShutdownModeName(ShutdownMode mode);
+
 // How the last process of a slot ended.
 struct LastExit {
   ExitStatus status{};

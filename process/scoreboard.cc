@@ -290,14 +290,7 @@ PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
       worker.heartbeat_age = std::max(absl::ZeroDuration(), now - beat);
     }
     worker.in_flight = row.in_flight();
-    if (worker.in_flight > 0) {
-      RequestInFlight request;
-      if (row.LoadRequest(&request)) {
-        worker.request = request;
-      } else {
-        worker.request_torn = true;
-      }
-    }
+    worker.request_torn = !row.LoadRequest(&worker.request);
     snapshot.workers.push_back(std::move(worker));
   }
   return snapshot;

@@ -43,10 +43,10 @@ class Sequence {
   // Reader: calls `copy` until no write overlapped it; false when that never happened.
   template <typename Copy>
   bool Read(Copy copy) const {
-    // A writer is done within a microsecond unless it lost the processor, so it is given the
-    // processor in the second half of the attempts.
+    // A writer is done within a microsecond unless it lost the processor; then it is given this one
+    // a few times. Not often: on a busy machine each time may cost a whole time slice.
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      if (attempt >= kAttempts / 2) sched_yield();
+      if (attempt >= kAttempts - kYields) sched_yield();
       const uint64_t before = value_.load(std::memory_order_acquire);
       if (before & 1) continue;
       copy();
@@ -61,6 +61,7 @@ class Sequence {
 
  private:
   static constexpr int kAttempts = 64;
+  static constexpr int kYields = 4;
   std::atomic<uint64_t> value_;
 };
 

@@ -1,5 +1,8 @@
 #include "squall/process/worker_row.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace squall {
 namespace {
 
@@ -31,8 +34,8 @@ void WorkerRow::BeginRequest(std::string_view method, std::string_view target, M
     std::memcpy(&word, text + i * 8, 8);
     request_text_[i].store(word, std::memory_order_relaxed);
   }
-  request_sequence_.EndWrite();
   Bump(in_flight_, 1);
+  request_sequence_.EndWrite();
 }
 
 MonotonicTime WorkerRow::heartbeat() const {
@@ -41,28 +44,33 @@ MonotonicTime WorkerRow::heartbeat() const {
                           : MonotonicTime::FromNanos(static_cast<int64_t>(nanos));
 }
 
-bool WorkerRow::LoadRequest(RequestInFlight* request) const {
+bool WorkerRow::LoadRequest(std::optional<RequestInFlight>* request) const {
+  uint64_t in_flight = 0;
   uint64_t since = 0;
   uint64_t words[kTextWords];
   const bool consistent = request_sequence_.Read([&] {
+    in_flight = in_flight_.load(std::memory_order_relaxed);
     since = request_since_ns_.load(std::memory_order_relaxed);
     for (size_t i = 0; i < kTextWords; ++i) {
       words[i] = request_text_[i].load(std::memory_order_relaxed);
     }
   });
   if (!consistent) return false;
+  request->reset();
+  if (in_flight == 0) return true;
   char text[sizeof(words)];
   std::memcpy(text, words, sizeof(words));
   // The sizes come from another process, which may be out of its mind.
+  RequestInFlight& copy = request->emplace();
   const size_t method_size =
-      std::min<size_t>(static_cast<uint8_t>(text[0]), sizeof(request->method_data));
+      std::min<size_t>(static_cast<uint8_t>(text[0]), sizeof(copy.method_data));
   const size_t target_size =
-      std::min<size_t>(static_cast<uint8_t>(text[1]), sizeof(request->target_data));
-  request->since = MonotonicTime::FromNanos(static_cast<int64_t>(since));
-  request->method_size = static_cast<uint8_t>(method_size);
-  request->target_size = static_cast<uint8_t>(target_size);
-  std::memcpy(request->method_data, text + 2, method_size);
-  std::memcpy(request->target_data, text + 2 + method_size, target_size);
+      std::min<size_t>(static_cast<uint8_t>(text[1]), sizeof(copy.target_data));
+  copy.since = MonotonicTime::FromNanos(static_cast<int64_t>(since));
+  copy.method_size = static_cast<uint8_t>(method_size);
+  copy.target_size = static_cast<uint8_t>(target_size);
+  std::memcpy(copy.method_data, text + 2, method_size);
+  std::memcpy(copy.target_data, text + 2 + method_size, target_size);
   return true;
 }
 

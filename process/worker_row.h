@@ -15,12 +15,11 @@
 #ifndef SQUALL_PROCESS_WORKER_ROW_H_
 #define SQUALL_PROCESS_WORKER_ROW_H_
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "squall/base/clock.h"
@@ -118,9 +117,9 @@ class alignas(64) WorkerRow {
   uint64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
   // The time of the last Heartbeat; Infinite() when there was none.
   MonotonicTime heartbeat() const;
-  // The request begun last. False when it could not be read in one piece: the worker is, or died,
-  // in the middle of writing it.
-  [[nodiscard]] bool LoadRequest(RequestInFlight* request) const;
+  // The request begun last of those in flight; unset when there is none. False when it could not be
+  // read in one piece: the worker is, or died, in the middle of writing it.
+  [[nodiscard]] bool LoadRequest(std::optional<RequestInFlight>* request) const;
 
   // --- The master, while no process writes this row.
 
