@@ -30,11 +30,11 @@ CookieMap ParseCookie(std::string_view field_value);
 enum class SameSite { kStrict, kLax, kNone };
 
 struct SetCookieOptions {
-  std::string domain;
-  std::string path = "/";                 // Empty: no Path attribute.
-  std::optional<absl::Time> expires;      // As "expires" with an HTTP date.
-  std::optional<absl::Duration> max_age;  // Whole seconds.
-  std::optional<SameSite> same_site;
+  std::string domain = {};
+  std::string path = "/";                                // Empty: no Path attribute.
+  std::optional<absl::Time> expires = std::nullopt;      // As "expires" with an HTTP date.
+  std::optional<absl::Duration> max_age = std::nullopt;  // Whole seconds.
+  std::optional<SameSite> same_site = std::nullopt;
   bool http_only = false;
   bool secure = false;
 };

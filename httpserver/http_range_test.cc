@@ -1,0 +1,42 @@
+#include "squall/httpserver/http_range.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+#include "squall/httpserver/unit_vectors.h"
+
+namespace squall {
+namespace {
+
+TEST(HttpRangeTest, ReadsAsTornado) {
+  for (const auto& row : internal::UnitVectors("parse_request_range")) {
+    const std::string in = row["in"];
+    const std::optional<RequestRange> range = ParseRequestRange(in);
+    ASSERT_EQ(range.has_value(), !row["out"].is_null()) << in;
+    if (!range) continue;
+    EXPECT_EQ(range->start, internal::OptionalNumber(row["out"][0])) << in;
+    EXPECT_EQ(range->end, internal::OptionalNumber(row["out"][1])) << in;
+  }
+}
+
+TEST(HttpRangeTest, WhatCannotBeReadIsNone) {
+  for (const char* bad : {"", "bytes", "bytes=+1-2", "bytes=1_0-", "bytes=1-2-3", "bytes=--1",
+                          "Bytes=1-2", "bytes=99999999999999999999-", "bytes=-9223372036854775808",
+                          "bytes=1-9223372036854775807", "bytes=1\xa0-2"}) {
+    const bool none = !ParseRequestRange(bad).has_value();
+    // Tornado's rule makes a unit alone an empty range.
+    EXPECT_EQ(none, std::string(bad) != "bytes") << bad;
+  }
+  EXPECT_EQ(ParseRequestRange("bytes=0-9223372036854775806")->end, INT64_MAX);
+}
+
+TEST(HttpRangeTest, FormatsAsTornado) {
+  for (const auto& row : internal::UnitVectors("get_content_range")) {
+    EXPECT_EQ(FormatContentRange(internal::OptionalNumber(row["start"]),
+                                 internal::OptionalNumber(row["end"]), row["total"].get<int64_t>()),
+              row["out"].get<std::string>());
+  }
+}
+
+}  // namespace
+}  // namespace squall
