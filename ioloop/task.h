@@ -16,8 +16,9 @@
 // thread of the loop that resumes it.
 //
 // Rules (Core Guidelines CP.51, CP.53): no lambda with captures is a coroutine, and no coroutine
-// takes reference or view parameters to things that may die while it is suspended. For gcc 12: no
-// co_await inside a conditional expression or an initialiser list.
+// takes reference or view parameters to things that may die while it is suspended. gcc 12 compiles
+// co_await wrongly in some places: give its result to a variable in a statement of its own, not
+// inside ?:, the condition of a loop or an initialiser list.
 #ifndef SQUALL_IOLOOP_TASK_H_
 #define SQUALL_IOLOOP_TASK_H_
 

@@ -1,0 +1,85 @@
+#include "squall/ioloop/iostream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/stream_state.h"
+#include "squall/ioloop/task.h"
+#include "squall/ioloop/transport.h"
+
+namespace squall {
+
+using internal::ReadRequest;
+using internal::StreamState;
+
+IOStream::IOStream(UniqueFd connected_socket, IOStreamOptions options)
+    : IOStream(MakePlainTransport(std::move(connected_socket)), options) {}
+
+IOStream::IOStream(std::unique_ptr<Transport> transport, IOStreamOptions options)
+    : state_(std::make_shared<StreamState>(std::move(transport), options)) {}
+
+IOStream::IOStream(IOStream&&) noexcept = default;
+
+IOStream& IOStream::operator=(IOStream&& other) noexcept {
+  if (this != &other) {
+    if (state_ != nullptr) state_->Abandon();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+IOStream::~IOStream() {
+  if (state_ != nullptr) state_->Abandon();
+}
+
+Task<absl::StatusOr<std::string>> IOStream::ReadUntil(std::string delimiter, size_t max_bytes) {
+  return StreamState::Read(state_, ReadRequest{.kind = ReadRequest::Kind::kUntil,
+                                               .delimiter = std::move(delimiter),
+                                               .max_bytes = max_bytes});
+}
+
+Task<absl::StatusOr<std::string>> IOStream::ReadBytes(size_t n, ReadMode mode) {
+  const auto kind =
+      mode == ReadMode::kExact ? ReadRequest::Kind::kExact : ReadRequest::Kind::kPartial;
+  return StreamState::Read(state_, ReadRequest{.kind = kind, .size = n});
+}
+
+Task<absl::StatusOr<std::string>> IOStream::ReadUntilClose() {
+  return StreamState::Read(state_, ReadRequest{.kind = ReadRequest::Kind::kUntilClose});
+}
+
+Task<absl::Status> IOStream::Write(std::string data) { return state_->Write(std::move(data)); }
+
+void IOStream::SetCloseCallback(absl::AnyInvocable<void()> callback) {
+  state_->SetCloseCallback(std::move(callback));
+}
+
+void IOStream::Close(absl::Status why) { state_->Close(std::move(why)); }
+
+bool IOStream::closed() const { return state_->closed(); }
+
+absl::Status IOStream::close_status() const { return state_->close_status(); }
+
+bool IOStream::reading() const { return state_->reading(); }
+
+bool IOStream::writing() const { return state_->writing(); }
+
+int IOStream::fd() const { return state_->fd(); }
+
+void IOStream::set_nodelay(bool nodelay) {
+  const int value = nodelay ? 1 : 0;
+  // ENOTSUP and the like of other families are what the header promises to ignore.
+  ::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
+}
+
+}  // namespace squall

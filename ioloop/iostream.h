@@ -1,0 +1,131 @@
+// A connected socket for coroutines: read until a delimiter, read so many octets, write with
+// back-pressure.
+//
+//   squall::Task<> Echo(squall::UniqueFd connection) {
+//     squall::IOStream stream(std::move(connection));
+//     while (true) {
+//       absl::StatusOr<std::string> line = co_await stream.ReadUntil("\n", 4096);
+//       if (!line.ok()) co_return;  // the peer left, or the line was too long
+//       absl::Status written = co_await stream.Write(*std::move(line));
+//       if (!written.ok()) co_return;
+//     }
+//   }
+//
+// Nothing is read from the socket while nobody reads from the stream, so a slow reader slows its
+// peer. The peer's end of stream ends reading only: what is still to be written is written. After
+// an error or Close() what has been received already can be read. Belongs to the loop of the thread
+// that made it. A Task returned here may outlive the stream, it then fails with CANCELLED.
+//
+// Errors: UNAVAILABLE the peer closed the stream; OUT_OF_RANGE no delimiter within max_bytes;
+// RESOURCE_EXHAUSTED a buffer limit; FAILED_PRECONDITION a second read at a time; CANCELLED the
+// stream was closed here; the status given to Close(); else what StatusFromErrno makes of recv and
+// sendmsg (base/status.h).
+//
+// Source: tornado.iostream.IOStream, reference/tornado.md 1.4, but for the half-closed peer.
+#ifndef SQUALL_IOLOOP_IOSTREAM_H_
+#define SQUALL_IOLOOP_IOSTREAM_H_
+
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/task.h"
+#include "squall/ioloop/transport.h"
+
+namespace squall {
+
+namespace internal {
+class StreamState;
+}  // namespace internal
+
+// What a stream does when the peer has ended its side and a read has come to that end.
+enum class OnPeerEof {
+  // The stream closes itself when all is written, and calls the close callback. Tornado's way.
+  kClose,
+  // The stream stays writable until Close() or an error, for peers that say nothing more and wait
+  // for an answer.
+  kKeepWriting,
+};
+
+struct IOStreamOptions {
+  // Received octets held for reads; more is needed for a read → RESOURCE_EXHAUSTED, and the stream
+  // closes.
+  size_t max_buffer_size = 1 << 20;
+  // Octets asked for with one recv; at most half of max_buffer_size is used.
+  size_t read_chunk_size = 64 << 10;
+  // Octets that may wait to be sent; a Write above it → RESOURCE_EXHAUSTED, nothing of it is
+  // written.
+  std::optional<size_t> max_write_buffer_size = std::nullopt;
+  OnPeerEof on_peer_eof = OnPeerEof::kClose;
+};
+
+enum class ReadMode {
+  kExact,    // exactly n octets
+  kPartial,  // at least one, at most n: what is there
+};
+
+class IOStream {
+ public:
+  static constexpr size_t kUnlimited = std::numeric_limits<size_t>::max();
+
+  // Owns the socket. Uses IOLoop::Current().
+  explicit IOStream(UniqueFd connected_socket, IOStreamOptions options = {});
+  explicit IOStream(std::unique_ptr<Transport> transport, IOStreamOptions options = {});
+  // A moved-from stream may only be assigned to or destroyed.
+  IOStream(IOStream&&) noexcept;
+  IOStream& operator=(IOStream&&) noexcept;
+  // Closes without calling the close callback; tasks that wait on the stream fail with CANCELLED.
+  ~IOStream();
+
+  // Everything up to and including `delimiter`, which must not be empty. When that is more than
+  // `max_bytes`, the delimiter included, OUT_OF_RANGE, and the stream closes, also if the delimiter
+  // is there already. One read at a time: FAILED_PRECONDITION otherwise, and the stream stays as it
+  // is.
+  Task<absl::StatusOr<std::string>> ReadUntil(std::string delimiter, size_t max_bytes = kUnlimited);
+  // `n` octets, or with kPartial at least one. `n` = 0 gives "" at once, on a closed stream too.
+  // RESOURCE_EXHAUSTED if an exact `n` can never fit into max_buffer_size; the stream stays as it
+  // is.
+  Task<absl::StatusOr<std::string>> ReadBytes(size_t n, ReadMode mode = ReadMode::kExact);
+  // Everything up to the end of the stream.
+  Task<absl::StatusOr<std::string>> ReadUntilClose();
+
+  // Writes in this call what the socket takes and queues the rest; the data are under way whether
+  // or not the Task is awaited. The Task is done when all of it is handed to the kernel, which is
+  // the back-pressure.
+  Task<absl::Status> Write(std::string data);
+
+  // Runs `callback` once on the loop after the stream was closed, from here or by the peer, and
+  // after the octets received before were read. While there is a callback, an idle stream notices
+  // that its peer closed.
+  void SetCloseCallback(absl::AnyInvocable<void()> callback);
+
+  // Closes the socket at once; unwritten octets are dropped. Pending tasks fail with `why`, or
+  // CANCELLED for OK, in the next iteration. Harmless when closed.
+  void Close(absl::Status why = absl::OkStatus());
+  bool closed() const;
+  // Why the stream is closed; OK while it is open, and after a Close() without a reason.
+  absl::Status close_status() const;
+
+  // A read, or unwritten octets, are pending.
+  bool reading() const;
+  bool writing() const;
+
+  // -1 when closed. The descriptor stays the stream's.
+  int fd() const;
+
+  // TCP_NODELAY; nothing on sockets that are not TCP.
+  void set_nodelay(bool nodelay);
+
+ private:
+  std::shared_ptr<internal::StreamState> state_;
+};
+
+}  // namespace squall
+
+#endif  // SQUALL_IOLOOP_IOSTREAM_H_

@@ -1,0 +1,54 @@
+#include "squall/ioloop/transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "squall/base/unique_fd.h"
+
+namespace squall {
+namespace {
+
+class PlainTransport : public Transport {
+ public:
+  explicit PlainTransport(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  int fd() const override { return socket_.get(); }
+
+  ssize_t Read(char* data, size_t size) override {
+    ssize_t result;
+    do {
+      result = ::recv(socket_.get(), data, size, MSG_DONTWAIT);
+    } while (result < 0 && errno == EINTR);
+    return result;
+  }
+
+  ssize_t Write(const iovec* buffers, int count) override {
+    msghdr message = {};
+    message.msg_iov = const_cast<iovec*>(buffers);
+    message.msg_iovlen = count;
+    ssize_t result;
+    do {
+      result = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (result < 0 && errno == EINTR);
+    return result;
+  }
+
+  int ShutdownWrite() override { return ::shutdown(socket_.get(), SHUT_WR); }
+
+ private:
+  UniqueFd socket_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> MakePlainTransport(UniqueFd socket) {
+  return std::make_unique<PlainTransport>(std::move(socket));
+}
+
+}  // namespace squall
