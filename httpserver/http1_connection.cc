@@ -8,14 +8,16 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
+#include "squall/base/string_view.h"
+#include "squall/httpserver/http_scan.h"
 
 namespace squall::internal {
 namespace {
 
-// Input of a client that pipelines while an answer is being made; above it TCP makes the client wait.
+// Input of a client that pipelines while an answer is being made; above it TCP makes the client
+// wait.
 constexpr size_t kMaxHeld = HttpServerCore::kReadBufferSize;
 
 // Reads of one turn while lingering, so that a fast sender does not hold the loop.
@@ -36,8 +38,8 @@ Http1Connection::~Http1Connection() {
 void Http1Connection::Start(HttpServerCore::ConnectionList::iterator self) {
   self_ = self;
   const HttpServerOptions& options = core_.options();
-  idle_deadline_ = core_.loop().Now() +
-                   std::min(options.header_timeout, options.idle_connection_timeout);
+  idle_deadline_ =
+      core_.loop().Now() + std::min(options.header_timeout, options.idle_connection_timeout);
   Enter(Entry::kRead);
 }
 
@@ -105,7 +107,8 @@ void Http1Connection::Drive(Entry entry) {
       break;
     }
     if (!may_read || !WantsInput()) break;
-    // While an answer is being made, input is read to keep it for later and to see the client leave.
+    // While an answer is being made, input is read to keep it for later and to see the client
+    // leave.
     if (progress == Progress::kWaiting) Hold();
     Receive();
     may_read = maybe_unread_ || end_of_input_;
@@ -191,10 +194,7 @@ Http1Connection::Progress Http1Connection::Process() {
 }
 
 void Http1Connection::Receive() {
-  ssize_t size;
-  do {
-    size = transport_->Read(core_.read_buffer(), HttpServerCore::kReadBufferSize);
-  } while (size < 0 && errno == EINTR);
+  const ssize_t size = transport_->Read(core_.read_buffer(), HttpServerCore::kReadBufferSize);
   maybe_unread_ = size == static_cast<ssize_t>(HttpServerCore::kReadBufferSize);
   input_ = {};
   if (size > 0) {
@@ -232,7 +232,7 @@ void Http1Connection::BeginExchange() {
     body_deadline_ = Now() + options.body_timeout;
     if (options.decompress_request) {
       const auto coding = head.headers().Get("Content-Encoding");
-      if (coding.has_value() && absl::EqualsIgnoreCase(*coding, "gzip")) {
+      if (coding.has_value() && EqualsIgnoreCase(*coding, "gzip")) {
         gzip_ = std::make_unique<GzipDecompressor>();
         parser_->mutable_head().mutable_headers().Rename("Content-Encoding",
                                                          "X-Consumed-Content-Encoding");
@@ -316,7 +316,7 @@ void Http1Connection::EndExchange() {
 void Http1Connection::Refuse(int status, std::string_view why) {
   LOG(INFO) << "Refused a request from " << peer_ << " with " << status << ": " << why;
   if (encoder_.begun() && in_exchange_) {
-    Close(absl::AbortedError(why));
+    Close(absl::AbortedError(ToAbsl(why)));
     return;
   }
   const bool method_is_head =
@@ -340,7 +340,6 @@ void Http1Connection::Refuse(int status, std::string_view why) {
 void Http1Connection::Discard() {
   for (int i = 0; i < kDiscardsPerTurn; ++i) {
     const ssize_t size = transport_->Read(core_.read_buffer(), HttpServerCore::kReadBufferSize);
-    if (size < 0 && errno == EINTR) continue;
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     if (size > 0) discarded_ += static_cast<uint64_t>(size);
     if (size <= 0 || discarded_ > core_.options().linger_bytes) {
@@ -424,10 +423,10 @@ void Http1Connection::UpdateInterest() {
   unwanted_input_ = false;
   if (registered_ && wanted == interest_) return;
   IOLoop& loop = core_.loop();
-  const absl::Status status =
-      registered_ ? loop.UpdateHandler(transport_->fd(), wanted)
-                  : loop.AddHandler(transport_->fd(), wanted,
-                                    [this](uint32_t events) { OnEvents(events); });
+  const absl::Status status = registered_
+                                  ? loop.UpdateHandler(transport_->fd(), wanted)
+                                  : loop.AddHandler(transport_->fd(), wanted,
+                                                    [this](uint32_t events) { OnEvents(events); });
   if (!status.ok()) {
     LOG(ERROR) << "Cannot wait for the client " << peer_ << ": " << status.message();
     Close(status);

@@ -1,10 +1,11 @@
-// One HTTP/1 connection of a server: a state machine on the loop and a Transport, without a coroutine
-// frame. It reads, feeds the parser, drives the delegate of the present request and sends its answer.
+// One HTTP/1 connection of a server: a state machine on the loop and a Transport, without a
+// coroutine frame. It reads, feeds the parser, drives the delegate of the present request and sends
+// its answer.
 //
-// What keeps it cheap: it reads right after the accept and registers with epoll only before its first
-// wait; a keep-alive request costs one recv and one send; the answers of pipelined requests leave
-// together; parser and buffers belong to the core's pools and are held only while a request is in
-// progress; timeouts are stored deadlines under one timer that looks at them when it fires.
+// What keeps it cheap: it reads right after the accept and registers with epoll only before its
+// first wait; a keep-alive request costs one recv and one send; the answers of pipelined requests
+// leave together; parser and buffers belong to the core's pools and are held only while a request
+// is in progress; timeouts are stored deadlines under one timer that looks at them when it fires.
 //
 // Internal to httpserver; HttpServer makes it. The loop's thread only.
 #ifndef SQUALL_HTTPSERVER_HTTP1_CONNECTION_H_
@@ -38,8 +39,8 @@ class Http1Connection final : public HttpConnection {
   Http1Connection(HttpServerCore& core, std::unique_ptr<Transport> transport, SocketAddress peer);
   ~Http1Connection() override;
 
-  // Begins to serve. `self` is this connection's place in the core's list. May destroy `this`, as may
-  // each of the following.
+  // Begins to serve. `self` is this connection's place in the core's list. May destroy `this`, as
+  // may each of the following.
   void Start(HttpServerCore::ConnectionList::iterator self);
   // The turn that Post() asked for.
   void OnPosted();
@@ -144,7 +145,8 @@ class Http1Connection final : public HttpConnection {
   bool maybe_unread_ = false;    // the last read filled the whole buffer
   uint32_t interest_ = 0;
 
-  // Input. `input_` and `body_` are views that end with the turn; Hold() saves what is left of them.
+  // Input. `input_` and `body_` are views that end with the turn; Hold() saves what is left of
+  // them.
   std::unique_ptr<Http1Parser> parser_;  // null between requests
   bool parser_fresh_ = true;             // has seen nothing since the last message
   std::string_view input_;               // not yet parsed

@@ -8,14 +8,15 @@
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
+#include "squall/base/string_view.h"
 #include "squall/httpserver/http1_connection.h"
 #include "squall/httpserver/http_status.h"
 
 namespace squall::internal {
 namespace {
 
-// An answer up to this size is copied behind its head, and the turn's answers leave in one send; for a
-// larger one the copy costs more than it saves.
+// An answer up to this size is copied behind its head, and the turn's answers leave in one send;
+// for a larger one the copy costs more than it saves.
 constexpr size_t kCopyBelow = 16 * 1024;
 // Answers of pipelined requests leave when they are this much together.
 constexpr size_t kSendTogether = 64 * 1024;
@@ -114,7 +115,7 @@ absl::Status Http1Connection::FinishWith(const ResponseHead& head, std::string_v
 void Http1Connection::FinishWithError(int status, std::string_view text) {
   if (!CheckWritable().ok() || encoder_.ended()) return;
   if (encoder_.begun()) {
-    Close(absl::AbortedError(text));
+    Close(absl::AbortedError(ToAbsl(text)));
     AfterCall();
     return;
   }
@@ -129,7 +130,7 @@ void Http1Connection::AppendErrorAnswer(int status) {
   ResponseHead head;
   head.status = status;
   head.headers.Set("Content-Type", "text/plain");
-  const std::string text = absl::StrCat(status, ": ", ReasonPhrase(status), "\n");
+  const std::string text = absl::StrCat(status, ": ", ToAbsl(ReasonPhrase(status)), "\n");
   if (output_.capacity() == 0) output_ = core_.TakeOutput();
   absl::Status made = encoder_.Begin(head,
                                      {.whole_body_size = text.size(),
@@ -180,10 +181,7 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
   for (std::string_view piece : pieces) {
     if (!piece.empty()) vector[count++] = {const_cast<char*>(piece.data()), piece.size()};
   }
-  ssize_t sent;
-  do {
-    sent = transport_->Write(vector, count);
-  } while (sent < 0 && errno == EINTR);
+  const ssize_t sent = transport_->Write(vector, count);
   if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
     Close(StatusFromErrno(errno, "write to client"));
     return;
@@ -218,7 +216,6 @@ bool Http1Connection::Flush() {
     const iovec vector = {output_.data() + output_sent_, size};
     const ssize_t sent = transport_->Write(&vector, 1);
     if (sent < 0) {
-      if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
         if (!blocked_) NoteBlocked();
       } else {

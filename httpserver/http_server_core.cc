@@ -11,7 +11,8 @@
 namespace squall::internal {
 namespace {
 
-// What is kept for the next busy connection. More of them at the same time get their own and free it.
+// What is kept for the next busy connection. More of them at the same time get their own and free
+// it.
 constexpr size_t kMaxPooled = 64;
 constexpr size_t kMaxPooledOutput = 64 * 1024;
 
@@ -119,8 +120,8 @@ void HttpServerCore::Post(Http1Connection* connection) {
 
 void HttpServerCore::RunPosted() {
   post_scheduled_ = false;
-  // By index: a connection that is removed meanwhile leaves a null behind, and one that is posted again
-  // has its turn in the next round.
+  // By index: a connection that is removed meanwhile leaves a null behind, and one that is posted
+  // again has its turn in the next round.
   const size_t count = posted_.size();
   for (size_t i = 0; i < count; ++i) {
     if (Http1Connection* const connection = std::exchange(posted_[i], nullptr)) {
@@ -155,7 +156,8 @@ void HttpServerCore::MaybeFinishDrain() {
     if (*self == nullptr) return;
     HttpServerCore& core = **self;
     core.done_scheduled_ = false;
-    if (!core.connections_.empty()) return;  // one was accepted by hand meanwhile; its end asks again
+    if (!core.connections_.empty())
+      return;  // one was accepted by hand meanwhile; its end asks again
     core.idle_close_.Cancel();
     for (auto& done : std::exchange(core.drain_done_, {})) done();
   });

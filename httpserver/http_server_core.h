@@ -5,8 +5,8 @@
 //   core.Accept(std::move(fd), peer);            // makes an Http1Connection that lives in the core
 //   core.Drain(absl::Seconds(24), [] { ... });
 //
-// Internal to httpserver. One loop's thread; the loop is looked up at the first use, so that a server
-// may be made before a fork and used after it.
+// Internal to httpserver. One loop's thread; the loop is looked up at the first use, so that a
+// server may be made before a fork and used after it.
 #ifndef SQUALL_HTTPSERVER_HTTP_SERVER_CORE_H_
 #define SQUALL_HTTPSERVER_HTTP_SERVER_CORE_H_
 
@@ -22,7 +22,8 @@
 #include "absl/time/time.h"
 #include "squall/base/unique_fd.h"
 #include "squall/httpserver/http1_parser.h"
-#include "squall/httpserver/httpserver.h"
+#include "squall/httpserver/http_delegate.h"
+#include "squall/httpserver/http_server_options.h"
 #include "squall/httpserver/trusted_networks.h"
 #include "squall/httpserver/worker_stats.h"
 #include "squall/ioloop/ioloop.h"

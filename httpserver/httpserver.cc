@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "squall/httpserver/http_server_core.h"
+#include "squall/httpserver/worker_stats.h"
 
 namespace squall {
 namespace {
@@ -32,9 +33,17 @@ void HttpServer::CloseAllConnections() { core_->CloseAll(); }
 size_t HttpServer::connection_count() const { return core_->connection_count(); }
 
 void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
+  core_->stats().AcceptsWouldBlock(accept_stats().would_block);
   core_->Accept(std::move(connection), peer);
 }
 
-void HttpServer::OnSocketsAdded() {}
+void HttpServer::OnSocketsAdded() {
+  using internal::WorkerStats;
+  const auto joined = core_->stats().Attach(
+      [this](absl::Duration idle_close_after, absl::AnyInvocable<void()> done) {
+        Drain({.idle_close_after = idle_close_after}, std::move(done));
+      });
+  if (joined == WorkerStats::Joined::kDrainingWorker) Stop();
+}
 
 }  // namespace squall

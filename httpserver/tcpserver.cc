@@ -34,6 +34,7 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
     AcceptOptions accept;
     accept.policy = options_.accept_policy;
     accept.budget = options_.accept_budget;
+    accept.stats = &accept_stats_;
     Listener& listener = listeners_.emplace_back();
     listener.socket = std::move(socket);
     listener.handle = AddAcceptHandler(

@@ -11,7 +11,7 @@
 //   };
 //
 //   EchoServer server;
-//   QCHECK_OK(server.Listen(8888));
+//   if (auto status = server.Listen(8888); !status.ok()) return Fail(status);
 //   squall::IOLoop::Current().Start();
 //
 // A pre-fork program binds before ForkProcesses() and gives the sockets to AddSockets() in each
@@ -71,6 +71,9 @@ class TcpServer {
   // IOStream and spawns HandleStream(); servers without coroutines override it.
   virtual void HandleConnection(UniqueFd connection, SocketAddress peer);
 
+  // Of all listeners of this server together.
+  const AcceptStats& accept_stats() const { return accept_stats_; }
+
   // Called in AddSockets() after the sockets are registered.
   virtual void OnSocketsAdded() {}
 
@@ -83,6 +86,7 @@ class TcpServer {
   static Task<> Serve(TcpServer* server, IOStream stream, SocketAddress peer);
 
   Options options_;
+  AcceptStats accept_stats_;
   std::vector<Listener> listeners_;
 };
 

@@ -1,9 +1,10 @@
-// What an HttpServer counts into the scoreboard row of the worker it runs in; nothing outside of a
-// worker. The one place of this package that names process/.
+// The link of an HttpServer to the worker that it runs in: what it counts into the scoreboard row,
+// and the worker's drain. Does nothing outside of a worker. The one place of this package that
+// names process/.
 //
-//   squall::internal::WorkerStats stats;      // after ForkProcesses(), in the worker
-//   stats.ConnectionOpened();
-//   stats.RequestStarted("GET", "/", now);
+//   squall::internal::WorkerStats stats;
+//   stats.Attach([&](absl::Duration idle_close_after, auto done) { ... });   // after
+//   ForkProcesses() stats.ConnectionOpened(); stats.RequestStarted("GET", "/", now);
 //   stats.RequestEnded(200);
 //
 // Internal to httpserver. The worker's loop thread only.
@@ -12,23 +13,81 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "squall/base/clock.h"
+#include "squall/process/worker.h"
+#include "squall/process/worker_row.h"
 
 namespace squall::internal {
 
 class WorkerStats {
  public:
-  void ConnectionOpened() {}
-  void ConnectionClosed() {}
+  using DrainHandler =
+      absl::AnyInvocable<void(absl::Duration idle_close_after, absl::AnyInvocable<void()> done)>;
+
+  enum class Joined {
+    kNoWorker,
+    kWorker,
+    kDrainingWorker,  // nothing new should be accepted
+  };
+
+  // Joins this process's worker if there is one; later calls only say what it is.
+  Joined Attach(DrainHandler on_drain) {
+    Worker* const worker = Worker::Current();
+    if (worker == nullptr) return Joined::kNoWorker;
+    if (row_ == nullptr) {
+      row_ = &worker->row();
+      drain_ = worker->OnDrain(
+          [on_drain = std::move(on_drain)](const DrainRequest& request, Worker::Done done) mutable {
+            on_drain(request.idle_close_after, std::move(done));
+          });
+    }
+    return worker->draining() ? Joined::kDrainingWorker : Joined::kWorker;
+  }
+
+  void ConnectionOpened() {
+    if (row_ == nullptr) return;
+    row_->Add(WorkerCounter::kAccepted);
+    row_->AddConnections(1);
+  }
+  void ConnectionClosed() {
+    if (row_ != nullptr) row_->AddConnections(-1);
+  }
+  // Takes the total so far; accepts in vain are noticed with the next one that is not.
+  void AcceptsWouldBlock(uint64_t total) {
+    if (row_ == nullptr || total == would_block_) return;
+    row_->Add(WorkerCounter::kAcceptWouldBlock, total - std::exchange(would_block_, total));
+  }
   void RequestStarted(std::string_view method, std::string_view target) {
-    (void)method;
-    (void)target;
+    if (row_ == nullptr) return;
+    row_->Add(WorkerCounter::kRequests);
+    // Not the loop's time, which is as old as the handlers of this turn took.
+    row_->BeginRequest(method, target, Clock::Real().Now());
   }
   // The answer with this status is complete; 0: the request was given up without one.
-  void RequestEnded(int status) { (void)status; }
+  void RequestEnded(int status) {
+    if (row_ == nullptr) return;
+    row_->EndRequest();
+    row_->CountResponse(status);
+  }
   // An answer to something that never became a request.
-  void Refused(int status) { (void)status; }
-  void BytesIn(uint64_t octets) { (void)octets; }
-  void BytesOut(uint64_t octets) { (void)octets; }
+  void Refused(int status) {
+    if (row_ != nullptr) row_->CountResponse(status);
+  }
+  void BytesIn(uint64_t octets) {
+    if (row_ != nullptr) row_->Add(WorkerCounter::kBytesIn, octets);
+  }
+  void BytesOut(uint64_t octets) {
+    if (row_ != nullptr) row_->Add(WorkerCounter::kBytesOut, octets);
+  }
+
+ private:
+  WorkerRow* row_ = nullptr;  // not owned; lives as long as the process
+  uint64_t would_block_ = 0;
+  Worker::DrainRegistration drain_;
 };
 
 }  // namespace squall::internal

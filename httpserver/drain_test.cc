@@ -1,0 +1,188 @@
+// The drain of DESIGN.md §1: what was sent is answered, kept connections are told, silent ones
+// closed late, and done() comes when nothing is left.
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "squall/httpserver/http_server_thread.h"
+#include "squall/httpserver/raw_client.h"
+#include "squall/httpserver/test_app.h"
+
+namespace squall {
+namespace {
+
+constexpr char kGet[] = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+
+class DrainTest : public testing::Test {
+ protected:
+  void Drain(HttpServerThread& server, absl::Duration idle_close_after) {
+    server.Run([&, idle_close_after] {
+      server.server().Drain({.idle_close_after = idle_close_after}, [this] { ++done_; });
+    });
+  }
+  void Await(const std::atomic<int>& counter, int value) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (counter < value) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  TestApp app_;
+  std::atomic<int> done_{0};
+};
+
+TEST_F(DrainTest, without_connections_it_is_done_at_once) {
+  HttpServerThread server(app_);
+  Drain(server, absl::Hours(1));
+  Await(done_, 1);
+  Drain(server, absl::Hours(1));
+  Await(done_, 2);
+}
+
+TEST_F(DrainTest, the_listener_is_closed_at_once) {
+  HttpServerThread server(app_);
+  const uint16_t port = server.port();
+  Drain(server, absl::Hours(1));
+  EXPECT_TRUE(BindSockets(port, {.address = "127.0.0.1"}).ok());
+}
+
+TEST_F(DrainTest, kept_connections_are_told_with_their_next_answer) {
+  HttpServerThread server(app_);
+  RawClient used(server.port());
+  used.Send(kGet);
+  EXPECT_FALSE(used.ReadResponse().HasField("Connection"));
+  RawClient fresh(server.port());
+  server.Run([&] { EXPECT_LE(server.server().connection_count(), 2u); });
+  while (true) {
+    size_t count = 0;
+    server.Run([&] { count = server.server().connection_count(); });
+    if (count == 2) break;
+  }
+  Drain(server, absl::Hours(1));
+  EXPECT_TRUE(used.Quiet());
+  EXPECT_EQ(done_, 0);
+  for (RawClient* client : {&used, &fresh}) {
+    client->Send(kGet);
+    const auto response = client->ReadResponse();
+    EXPECT_EQ(response.body, "Hello world");
+    EXPECT_EQ(response.Field("Connection"), "close");
+    EXPECT_TRUE(client->AtEnd());
+  }
+  Await(done_, 1);
+}
+
+TEST_F(DrainTest, silent_connections_are_closed_late) {
+  HttpServerThread server(app_);
+  RawClient used(server.port());
+  used.Send(kGet);
+  used.ReadResponse();
+  Drain(server, absl::Milliseconds(150));
+  EXPECT_TRUE(used.AtEnd());
+  EXPECT_FALSE(used.was_reset());
+  used.Close();
+  Await(done_, 1);
+}
+
+TEST_F(DrainTest, requests_in_flight_are_answered) {
+  std::shared_ptr<TestApp::Exchange> waiting;
+  app_.Route("/later", {.finish = [&](TestApp::Exchange& e) { waiting = e.self; }});
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+  Await(app_.finished, 1);
+  RawClient body(server.port());
+  body.Send("POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+  Await(app_.started, 2);
+  Drain(server, absl::ZeroDuration());
+  EXPECT_TRUE(client.Quiet());
+  body.Send("bc");
+  const auto posted = body.ReadResponse();
+  EXPECT_EQ(posted.body, "Got 3 bytes in POST");
+  EXPECT_EQ(posted.Field("Connection"), "close");
+  EXPECT_EQ(done_, 0);
+  server.Run([&] { waiting->Answer("late").IgnoreError(); });
+  const auto response = client.ReadResponse();
+  EXPECT_EQ(response.body, "late");
+  EXPECT_EQ(response.Field("Connection"), "close");
+  EXPECT_TRUE(client.AtEnd());
+  Await(done_, 1);
+}
+
+// A request that lies unread in the socket when the silent connections are closed is answered.
+TEST_F(DrainTest, a_request_that_has_arrived_is_not_closed_upon) {
+  HttpServerThread server(app_);
+  for (int round = 0; round < 50; ++round) {
+    TestApp app;
+    HttpServerThread one(app);
+    RawClient client(one.port());
+    client.Send(kGet);
+    client.ReadResponse();
+    std::atomic<bool> entered{false};
+    std::atomic<bool> go{false};
+    one.loop().AddCallback([&] {
+      entered = true;
+      while (!go) {
+      }
+      one.server().Drain({.idle_close_after = absl::ZeroDuration()}, [this] { ++done_; });
+    });
+    while (!entered) {
+    }
+    client.Send(kGet);
+    go = true;
+    const auto response = client.ReadResponse();
+    ASSERT_EQ(response.body, "Hello world") << round;
+    ASSERT_EQ(response.Field("Connection"), "close");
+  }
+}
+
+TEST_F(DrainTest, pipelined_requests_behind_the_last_answer_do_not_reset_it) {
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send(kGet);
+  client.ReadResponse();
+  Drain(server, absl::Hours(1));
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += kGet;
+  client.Send(many);
+  EXPECT_EQ(client.ReadResponse().Field("Connection"), "close");
+  EXPECT_TRUE(client.AtEnd());
+  EXPECT_FALSE(client.was_reset());
+  client.Close();
+  Await(done_, 1);
+}
+
+// Clients that follow `Connection: close` lose nothing, whenever the drain comes.
+TEST_F(DrainTest, keep_alive_load_loses_no_request) {
+  auto server = std::make_unique<HttpServerThread>(app_);
+  const uint16_t port = server->port();
+  std::atomic<int> lost{0};
+  std::atomic<int> answered{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&] {
+      RawClient client(port);
+      for (;;) {
+        client.Send(kGet);
+        const auto response = client.ReadResponse();
+        if (response.body != "Hello world") {
+          ++lost;
+          return;
+        }
+        ++answered;
+        if (response.Field("Connection") == "close") return;
+      }
+    });
+  }
+  Await(answered, 500);
+  Drain(*server, absl::Seconds(10));
+  for (std::thread& client : clients) client.join();
+  Await(done_, 1);
+  EXPECT_EQ(lost, 0);
+}
+
+}  // namespace
+}  // namespace squall
