@@ -1,0 +1,223 @@
+// Named after Tornado's StaticFileTest where they are ports.
+#include "squall/web/static_file_handler.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "squall/base/status_matchers.h"
+#include "squall/web/application.h"
+#include "squall/web/fake_exchange.h"
+#include "squall/web/settings.h"
+
+namespace squall {
+namespace {
+
+constexpr char kRobots[] = "User-agent: *\nDisallow: /\n";
+
+class StaticFileTest : public testing::Test {
+ protected:
+  StaticFileTest()
+      : base_(std::filesystem::path(getenv("TEST_TMPDIR")) / "static_test"),
+        app_(MakeTree(), MakeSettings()) {}
+  ~StaticFileTest() override { std::filesystem::remove_all(base_); }
+
+  std::vector<Rule> MakeTree() {
+    std::filesystem::remove_all(base_);
+    std::filesystem::create_directories(base_ / "static" / "dir");
+    std::filesystem::create_directories(base_ / "static2");
+    std::ofstream(base_ / "static" / "robots.txt") << kRobots;
+    std::ofstream(base_ / "static" / "dir" / "index.html") << "this is the index\n";
+    std::ofstream(base_ / "static" / "big.bin") << std::string(3 << 20, 'x');
+    std::ofstream(base_ / "static" / "empty") << "";
+    std::ofstream(base_ / "static_foo.txt") << "secret\n";
+    std::ofstream(base_ / "static2" / "leak.txt") << "x";
+    std::filesystem::create_symlink("robots.txt", base_ / "static" / "inside.txt");
+    std::filesystem::create_symlink("../static_foo.txt", base_ / "static" / "outside.txt");
+    std::filesystem::create_directory_symlink("/", base_ / "static" / "rootlink");
+    EXPECT_EQ(::mkfifo((base_ / "static" / "fifo").c_str(), 0600), 0);
+    const timespec times[2] = {{1577934245, 0}, {1577934245, 0}};
+    EXPECT_EQ(::utimensat(AT_FDCWD, (base_ / "static" / "robots.txt").c_str(), times, 0), 0);
+    return {};
+  }
+
+  Settings MakeSettings() const {
+    Settings settings;
+    settings.static_path = base_ / "static";
+    settings.static_default_filename = "index.html";
+    settings.log_function = nullptr;
+    return settings;
+  }
+
+  int StatusOf(std::string_view target, std::string_view fields = "") {
+    FakeExchange exchange(app_, GetRequest(target, fields));
+    EXPECT_TRUE(exchange.AwaitAnswer());
+    return exchange.status();
+  }
+
+  std::filesystem::path base_;
+  Application app_;
+};
+
+TEST_F(StaticFileTest, StaticFiles) {
+  const FakeExchange exchange(app_, GetRequest("/static/robots.txt"));
+  EXPECT_EQ(exchange.status(), 200);
+  EXPECT_EQ(exchange.body(), kRobots);
+  EXPECT_EQ(exchange.header("Content-Type"), "text/plain");
+  EXPECT_EQ(exchange.header("Content-Length"), "26");
+  EXPECT_EQ(exchange.header("Last-Modified"), "Thu, 02 Jan 2020 03:04:05 GMT");
+  EXPECT_EQ(exchange.header("Accept-Ranges"), "bytes");
+  EXPECT_TRUE(exchange.has_header("Etag"));
+  EXPECT_FALSE(exchange.has_header("Cache-Control"));
+  EXPECT_EQ(FakeExchange(app_, GetRequest("/robots.txt")).body(), kRobots);
+  EXPECT_EQ(FakeExchange(app_, GetRequest("/static/inside.txt")).body(), kRobots);
+  EXPECT_EQ(FakeExchange(app_, GetRequest("/static/empty")).body(), "");
+  const FakeExchange versioned(app_, GetRequest("/static/robots.txt?v=1"));
+  EXPECT_EQ(versioned.header("Cache-Control"), "max-age=315360000");
+  EXPECT_TRUE(versioned.has_header("Expires"));
+}
+
+TEST_F(StaticFileTest, BigFileLeavesInPieces) {
+  FakeExchange exchange(app_, GetRequest("/static/big.bin"));
+  ASSERT_TRUE(exchange.AwaitAnswer());
+  EXPECT_EQ(exchange.body(), std::string(3 << 20, 'x'));
+  EXPECT_EQ(exchange.header("Content-Length"), absl::StrCat(3 << 20));
+  EXPECT_EQ(exchange.header("Content-Type"), "application/octet-stream");
+  EXPECT_EQ(exchange.writes(), 3 * 16);
+}
+
+// test_path_traversal_protection, 4.2.1.
+TEST_F(StaticFileTest, PathsOutOfTheRootAre403) {
+  for (const char* target :
+       {"/static/../static_foo.txt", "/static/..%2fstatic_foo.txt", "/static/../static2/leak.txt",
+        "/static//etc/passwd", "/static/%2fetc/passwd", "/static/dir/../../static_foo.txt",
+        "/static/outside.txt", "/static/rootlink/etc/passwd", "/static/..", "/static/../"}) {
+    EXPECT_EQ(StatusOf(target), 403) << target;
+  }
+}
+
+TEST_F(StaticFileTest, WhatIsNotThereIs404) {
+  for (const char* target :
+       {"/static/blarg", "/static/robots.txt%00.png", "/static/robots.txt/x", "/favicon.ico"}) {
+    EXPECT_EQ(StatusOf(target), 404) << target;
+  }
+  EXPECT_EQ(StatusOf(absl::StrCat("/static/", std::string(300, 'a'))), 404);
+}
+
+TEST_F(StaticFileTest, WhatIsNoFileIs403) {
+  EXPECT_EQ(StatusOf("/static/fifo"), 403);
+  Settings settings = MakeSettings();
+  settings.static_default_filename.clear();
+  Application app({}, settings);
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/dir")).status(), 403);
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/")).status(), 403);
+}
+
+// StaticDefaultFilenameTest; CVE-2023-28370.
+TEST_F(StaticFileTest, DefaultFilename) {
+  EXPECT_EQ(FakeExchange(app_, GetRequest("/static/dir/")).body(), "this is the index\n");
+  EXPECT_EQ(FakeExchange(app_, GetRequest("/static/dir/")).header("Content-Type"), "text/html");
+  const FakeExchange redirect(app_, GetRequest("/static/dir"));
+  EXPECT_EQ(redirect.status(), 301);
+  EXPECT_EQ(redirect.header("Location"), "/static/dir/");
+  EXPECT_EQ(StatusOf("/static/"), 404);
+  Settings settings = MakeSettings();
+  settings.static_url_prefix = "/";
+  Application app({}, settings);
+  const FakeExchange open_redirect(app, GetRequest("//evil.com/../dir"));
+  EXPECT_EQ(open_redirect.status(), 403);
+}
+
+TEST_F(StaticFileTest, ConditionalRequests) {
+  const std::string etag = FakeExchange(app_, GetRequest("/static/robots.txt")).header("Etag");
+  const auto status = [&](const std::string& fields) {
+    return StatusOf("/static/robots.txt", fields);
+  };
+  EXPECT_EQ(status(absl::StrCat("If-None-Match: ", etag, "\r\n")), 304);
+  EXPECT_EQ(status(absl::StrCat("If-None-Match: \"a\", W/", etag, "\r\n")), 304);
+  EXPECT_EQ(status("If-None-Match: \"other\"\r\n"), 200);
+  EXPECT_EQ(status("If-Modified-Since: Thu, 02 Jan 2020 03:04:05 GMT\r\n"), 304);
+  EXPECT_EQ(status("If-Modified-Since: Thu, 02 Jan 2020 03:04:04 GMT\r\n"), 200);
+  EXPECT_EQ(status("If-Modified-Since: !nv@l!d\r\n"), 200);
+  EXPECT_EQ(status("If-Modified-Since: Fri, 01 Jan 1960 00:00:00 GMT\r\n"), 200);
+  // With If-None-Match the date does not count.
+  EXPECT_EQ(status("If-None-Match: \"other\"\r\nIf-Modified-Since: Thu, 02 Jan 2020 03:04:05 "
+                   "GMT\r\n"),
+            200);
+}
+
+TEST_F(StaticFileTest, Ranges) {
+  struct Case {
+    const char* range;
+    int status;
+    const char* content_range;
+    std::string body;
+  };
+  const std::string all = kRobots;
+  const Case cases[] = {
+      {"bytes=0-9", 206, "bytes 0-9/26", all.substr(0, 10)},
+      {"bytes=22-", 206, "bytes 22-25/26", all.substr(22)},
+      {"bytes=-4", 206, "bytes 22-25/26", all.substr(22)},
+      {"bytes=22-1000000", 206, "bytes 22-25/26", all.substr(22)},
+      {"bytes=0-", 200, "", all},
+      {"bytes=0-25", 200, "", all},
+      {"bytes=-1000000", 200, "", all},
+      {"bytes=1-2,6-10", 200, "", all},
+      {"asdf", 200, "", all},
+      {"bytes=26", 416, "bytes */26", ""},
+      {"bytes=26-", 416, "bytes */26", ""},
+      {"bytes=10-3", 416, "bytes */26", ""},
+      {"bytes=-0", 416, "bytes */26", ""},
+  };
+  for (const Case& c : cases) {
+    const FakeExchange exchange(
+        app_, GetRequest("/static/robots.txt", absl::StrCat("Range: ", c.range, "\r\n")));
+    EXPECT_EQ(exchange.status(), c.status) << c.range;
+    EXPECT_EQ(exchange.header("Content-Range"), c.content_range) << c.range;
+    EXPECT_EQ(exchange.body(), c.body) << c.range;
+  }
+}
+
+TEST_F(StaticFileTest, IfRange) {
+  const std::string etag = FakeExchange(app_, GetRequest("/static/robots.txt")).header("Etag");
+  const auto status = [&](const std::string& condition) {
+    return StatusOf("/static/robots.txt",
+                    absl::StrCat("Range: bytes=0-1\r\nIf-Range: ", condition, "\r\n"));
+  };
+  EXPECT_EQ(status(etag), 206);
+  EXPECT_EQ(status(absl::StrCat("W/", etag)), 200);
+  EXPECT_EQ(status("\"other\""), 200);
+  EXPECT_EQ(status("Thu, 02 Jan 2020 03:04:05 GMT"), 206);
+  EXPECT_EQ(status("Thu, 02 Jan 2020 03:04:06 GMT"), 200);
+}
+
+TEST_F(StaticFileTest, HeadHasTheLengthAndOtherMethodsAre405) {
+  const FakeExchange head(app_, "HEAD /static/robots.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(head.status(), 200);
+  EXPECT_EQ(head.header("Content-Length"), "26");
+  const FakeExchange post(app_, BodyRequest("POST", "/static/robots.txt", "", ""));
+  EXPECT_EQ(post.status(), 405);
+  EXPECT_EQ(post.header("Allow"), "GET, HEAD");
+}
+
+TEST(NormalizeRelativePathTest, DotsAndSlashes) {
+  using internal::NormalizeRelativePath;
+  EXPECT_THAT(NormalizeRelativePath("a/./b//c/"), IsOkAndHolds("a/b/c"));
+  EXPECT_THAT(NormalizeRelativePath("a/../b"), IsOkAndHolds("b"));
+  EXPECT_THAT(NormalizeRelativePath(""), IsOkAndHolds(""));
+  EXPECT_THAT(NormalizeRelativePath("a..b"), IsOkAndHolds("a..b"));
+  for (const char* bad : {"..", "/a", "a/../../b", "../a"}) {
+    EXPECT_THAT(NormalizeRelativePath(bad), StatusIs(absl::StatusCode::kPermissionDenied)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace squall
