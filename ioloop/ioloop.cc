@@ -138,16 +138,22 @@ void IOLoop::CheckThread(std::string_view function) const {
 
 void IOLoop::Start() {
   CheckThread("Start");
+  if (!BeginRun()) return;
   if (const auto hook = loop_start_hook.load(std::memory_order_relaxed)) hook(*this);
-  Run();
+  RunUntilStopped();
 }
 
-void IOLoop::Run() {
+// False when the loop was stopped before it started.
+bool IOLoop::BeginRun() {
   CHECK(!running_) << "IOLoop::Start was called inside a callback of this loop, which is running "
                       "already; loops do not nest";
-  if (std::exchange(stop_requested_, false)) return;
+  if (std::exchange(stop_requested_, false)) return false;
   running_ = true;
   now_ = Clock::Real().Now();
+  return true;
+}
+
+void IOLoop::RunUntilStopped() {
   while (!stop_requested_) RunIteration();
   running_ = false;
   stop_requested_ = false;
@@ -389,7 +395,7 @@ absl::Status IOLoop::RunUntilDone(SyncRun& run, absl::Duration timeout) {
       });
     }
     run.looping = true;
-    Run();
+    if (BeginRun()) RunUntilStopped();
     run.looping = false;
     if (!run.done && timed_out) {
       return absl::DeadlineExceededError(

@@ -177,7 +177,8 @@ class IOLoop {
   static ThreadSlot& Slot();
   void CheckProcess(std::string_view function) const;
   void CheckThread(std::string_view function) const;
-  void Run();
+  bool BeginRun();
+  void RunUntilStopped();
   void RunIteration();
   void RunCallbacks();
   void TakeRemoteCallbacks();

@@ -1,0 +1,214 @@
+#include "squall/ioloop/timer_queue.h"
+
+#include <map>
+#include <memory>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "squall/base/clock.h"
+#include "squall/ioloop/timeout.h"
+
+namespace squall::internal {
+namespace {
+
+using testing::ElementsAre;
+
+MonotonicTime At(int64_t nanos) { return MonotonicTime::FromNanos(nanos); }
+
+TEST(TimerQueueTest, RunsWhatIsDueInOrder) {
+  TimerQueue queue;
+  std::vector<int> order;
+  EXPECT_TRUE(queue.NextDeadline().is_infinite());
+  queue.Add(At(30), [&] { order.push_back(3); }).Detach();
+  queue.Add(At(10), [&] { order.push_back(1); }).Detach();
+  queue.Add(At(20), [&] { order.push_back(20); }).Detach();
+  queue.Add(At(20), [&] { order.push_back(21); }).Detach();
+  EXPECT_EQ(queue.NextDeadline(), At(10));
+  EXPECT_EQ(queue.RunDue(At(9)), 0u);
+  EXPECT_EQ(queue.RunDue(At(20)), 3u);
+  EXPECT_THAT(order, ElementsAre(1, 20, 21));
+  EXPECT_EQ(queue.NextDeadline(), At(30));
+  EXPECT_EQ(queue.RunDue(At(1000)), 1u);
+  EXPECT_TRUE(queue.NextDeadline().is_infinite());
+}
+
+TEST(TimerQueueTest, NeverIsNever) {
+  TimerQueue queue;
+  Timeout never = queue.Add(MonotonicTime::Infinite(), [] { FAIL(); });
+  EXPECT_TRUE(never.active());
+  EXPECT_TRUE(queue.NextDeadline().is_infinite());
+}
+
+TEST(TimerQueueTest, TheHandleCancelsUnlessDetached) {
+  TimerQueue queue;
+  int ran = 0;
+  {
+    Timeout dies = queue.Add(At(1), [&] { ran += 1; });
+  }
+  queue.Add(At(1), [&] { ran += 10; }).Detach();
+  Timeout replaced = queue.Add(At(1), [&] { ran += 100; });
+  replaced = queue.Add(At(1), [&] { ran += 1000; });
+  Timeout moved = std::move(replaced);
+  queue.RunDue(At(1));
+  EXPECT_EQ(ran, 1010);
+  EXPECT_FALSE(moved.active());
+}
+
+// test_remove_timeout_after_fire, and from within.
+TEST(TimerQueueTest, CancelAfterAndInsideTheCallbackIsHarmless) {
+  TimerQueue queue;
+  Timeout timeout;
+  bool was_active = true;
+  timeout = queue.Add(At(1), [&] {
+    was_active = timeout.active();
+    timeout.Cancel();
+  });
+  EXPECT_TRUE(timeout.active());
+  queue.RunDue(At(1));
+  EXPECT_FALSE(was_active);
+  timeout.Cancel();
+  timeout.Detach();
+}
+
+TEST(TimerQueueTest, ACallbackMayReArmItsOwnHandle) {
+  TimerQueue queue;
+  Timeout timeout;
+  int ran = 0;
+  struct Again {
+    TimerQueue* queue;
+    Timeout* timeout;
+    int* ran;
+    void operator()() {
+      ++*ran;
+      *timeout = queue->Add(At(0), Again{queue, timeout, ran});
+    }
+  };
+  timeout = queue.Add(At(0), Again{&queue, &timeout, &ran});
+  // Due again at once, but not in the same turn.
+  EXPECT_EQ(queue.RunDue(At(5)), 1u);
+  EXPECT_EQ(queue.RunDue(At(5)), 1u);
+  EXPECT_EQ(ran, 2);
+}
+
+// test_remove_timeout_from_timeout.
+TEST(TimerQueueTest, ADueTimerMayBeCancelledByAnother) {
+  TimerQueue queue;
+  Timeout second;
+  bool ran = false;
+  Timeout first = queue.Add(At(1), [&] { second.Cancel(); });
+  second = queue.Add(At(1), [&] { ran = true; });
+  EXPECT_EQ(queue.RunDue(At(1)), 1u);
+  EXPECT_FALSE(ran);
+}
+
+TEST(TimerQueueTest, CancellingReleasesTheCallbackAtOnce) {
+  TimerQueue queue;
+  auto owned = std::make_shared<int>(1);
+  std::weak_ptr<int> watch = owned;
+  Timeout timeout = queue.Add(At(1), [owned = std::move(owned)] {});
+  EXPECT_FALSE(watch.expired());
+  timeout.Cancel();
+  EXPECT_TRUE(watch.expired());
+}
+
+// test_remove_timeout_cleanup: arming and cancelling for each request must not pile up.
+TEST(TimerQueueTest, CancelledTimersDoNotPileUp) {
+  TimerQueue queue;
+  Timeout keep = queue.Add(At(1'000'000), [] {});
+  for (int i = 0; i < 100'000; ++i) {
+    Timeout timeout = queue.Add(At(1'000'000 + i), [] {});
+    ASSERT_LT(queue.heap_size(), 200u);
+  }
+  EXPECT_TRUE(keep.active());
+}
+
+// The destructor of a callable cancels another timer, and makes a new one, at the end of the queue.
+struct Meddler {
+  ~Meddler() {
+    if (queue == nullptr) return;
+    other->Cancel();
+    queue->Add(At(1), [] { FAIL(); }).Detach();
+  }
+  TimerQueue* queue;
+  Timeout* other;
+};
+
+TEST(TimerQueueTest, DestructorsOfCallbacksMayMeddle) {
+  Timeout timeouts[200];
+  {
+    TimerQueue queue;
+    for (int i = 0; i < 200; ++i) {
+      auto meddler = std::make_shared<Meddler>(Meddler{nullptr, nullptr});
+      meddler->queue = &queue;
+      meddler->other = &timeouts[(i * 7 + 1) % 200];
+      timeouts[i] = queue.Add(At(i), [meddler = std::move(meddler)] {});
+    }
+    queue.RunDue(At(20));
+    timeouts[30].Cancel();
+  }
+  for (Timeout& timeout : timeouts) EXPECT_FALSE(timeout.active());
+}
+
+TEST(TimerQueueTest, HandlesMayOutliveTheQueue) {
+  Timeout pending;
+  Timeout fired;
+  {
+    TimerQueue queue;
+    fired = queue.Add(At(1), [] {});
+    queue.RunDue(At(1));
+    pending = queue.Add(At(2), [] { FAIL(); });
+  }
+  EXPECT_FALSE(pending.active());
+  EXPECT_FALSE(fired.active());
+}
+
+// Ten thousand timers against a sorted map: random adds, cancels (also of due ones, from callbacks)
+// and advances.
+TEST(TimerQueueTest, AgreesWithAModel) {
+  for (const uint32_t seed : {1u, 2u, 3u, 4711u}) {
+    std::mt19937 random(seed);
+    TimerQueue queue;
+    std::vector<Timeout> handles;
+    std::map<std::pair<int64_t, int>, int> model;  // (deadline, id) → id
+    std::vector<int64_t> deadlines;
+    std::vector<int> ran;
+    int64_t now = 0;
+    const auto cancel = [&](int id) {
+      EXPECT_EQ(handles[id].active(), model.erase({deadlines[id], id}) == 1) << id;
+      handles[id].Cancel();
+    };
+    for (int id = 0; id < 10'000; ++id) {
+      const int64_t deadline = now + random() % 500;
+      deadlines.push_back(deadline);
+      model[{deadline, id}] = id;
+      const bool cancels_another = random() % 4 == 0;
+      handles.push_back(queue.Add(At(deadline), [&, id, cancels_another] {
+        ran.push_back(id);
+        EXPECT_EQ(model.erase({deadlines[id], id}), 1u) << id;
+        if (cancels_another) cancel(random() % handles.size());
+      }));
+      if (random() % 3 == 0) cancel(random() % handles.size());
+      if (random() % 50 == 0) cancel(id);
+      if (random() % 20 == 0) {
+        now += random() % 100;
+        ran.clear();
+        queue.RunDue(At(now));
+        for (size_t i = 1; i < ran.size(); ++i) {
+          ASSERT_LT(std::pair(deadlines[ran[i - 1]], ran[i - 1]),
+                    std::pair(deadlines[ran[i]], ran[i]));
+        }
+        ASSERT_TRUE(model.empty() || model.begin()->first.first > now);
+        ASSERT_EQ(queue.NextDeadline(),
+                  model.empty() ? MonotonicTime::Infinite() : At(model.begin()->first.first));
+      }
+    }
+    queue.RunDue(At(now + 1'000));
+    EXPECT_TRUE(model.empty());
+  }
+}
+
+}  // namespace
+}  // namespace squall::internal
