@@ -1,0 +1,268 @@
+#include "squall/control/client.h"
+
+#include <errno.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "grpcpp/create_channel_posix.h"
+#include "grpcpp/grpcpp.h"
+#include "squall/base/unique_fd.h"
+#include "squall/control/error_details.h"
+#include "squall/control/error_details.pb.h"
+#include "squall/control/pool_to_proto.h"
+#include "squall/control/v1/control.grpc.pb.h"
+#include "squall/netutil/address.h"
+
+namespace squall {
+namespace {
+
+namespace v1 = ::squall::control::v1;
+
+// Marks a failed connect(2); the value is the errno.
+constexpr char kConnectErrorUrl[] = "squall.control/connect-errno";
+constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
+constexpr int kConditionalWrites = 10;
+
+std::optional<control::internal::ErrorInfo> ErrorInfoOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(internal::kErrorInfoUrl);
+  control::internal::ErrorInfo info;
+  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
+  return info;
+}
+
+absl::Status ConnectError(int error_number, const std::string& address) {
+  // Whatever the errno: for the caller the server is out of reach.
+  absl::Status status = absl::UnavailableError(
+      absl::StrCat("no squall server answers at ", address, " (", strerror(error_number), ")"));
+  status.SetPayload(kConnectErrorUrl, absl::Cord(absl::StrCat(error_number)));
+  return status;
+}
+
+// Whether trying again soon may help.
+bool IsTransient(const absl::Status& status) {
+  if (status.code() != absl::StatusCode::kUnavailable) return false;
+  const absl::optional<absl::Cord> connect_error = status.GetPayload(kConnectErrorUrl);
+  // Only a full backlog passes by itself: a control process that is restarted leaves the listener
+  // open in the master.
+  return !connect_error.has_value() || *connect_error == absl::StrCat(EAGAIN);
+}
+
+std::string RandomRequestId() {
+  char bytes[16];
+  if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) return "";
+  return absl::BytesToHexString(absl::string_view(bytes, sizeof(bytes)));
+}
+
+void SetDeadline(grpc::ClientContext& context, absl::Time deadline) {
+  if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+}
+
+}  // namespace
+
+std::string ErrorReason(const absl::Status& status) {
+  const std::optional<control::internal::ErrorInfo> info = ErrorInfoOf(status);
+  return info.has_value() ? info->reason() : "";
+}
+
+std::map<std::string, std::string> ErrorMetadata(const absl::Status& status) {
+  const std::optional<control::internal::ErrorInfo> info = ErrorInfoOf(status);
+  if (!info.has_value()) return {};
+  return {info->metadata().begin(), info->metadata().end()};
+}
+
+class ControlClient::Connection {
+ public:
+  explicit Connection(UniqueFd socket)
+      : channel_(grpc::CreateInsecureChannelFromFd("squall", socket.release())),
+        stub_(v1::ControlService::NewStub(channel_)) {}
+
+  v1::ControlService::Stub& stub() { return *stub_; }
+
+ private:
+  // Owns the socket. It never reconnects; a new Connection does.
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ControlService::Stub> stub_;
+};
+
+ControlClient::ControlClient(std::string address, ControlClientOptions options)
+    : address_(std::move(address)), options_(options) {}
+
+ControlClient::~ControlClient() = default;
+
+absl::StatusOr<std::shared_ptr<ControlClient::Connection>> ControlClient::Connect() {
+  std::lock_guard lock(mutex_);
+  if (connection_ != nullptr) return connection_;
+  const absl::StatusOr<SocketAddress> address = SocketAddress::Parse(address_);
+  if (!address.ok() || !address->is_unix()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", address_, "\" is not a control address such as unix:/run/app/control",
+                     ".sock", address.ok() ? "; only unix sockets are served" : ""));
+  }
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid() || connect(socket.get(), address->data(), address->size()) != 0) {
+    return ConnectError(errno, address_);
+  }
+  connection_ = std::make_shared<Connection>(std::move(socket));
+  return connection_;
+}
+
+absl::Status ControlClient::Retry(
+    absl::Time deadline, const std::function<absl::Status(Connection&, absl::Time)>& call) {
+  absl::Time retry_until = absl::InfinitePast();
+  while (true) {
+    const absl::Time begin = absl::Now();
+    absl::StatusOr<std::shared_ptr<Connection>> connection = Connect();
+    absl::Status status = connection.ok() ? call(**connection, deadline) : connection.status();
+    if (connection.ok() && status.code() == absl::StatusCode::kUnavailable &&
+        ErrorReason(status).empty()) {
+      // The connection broke; the next attempt makes a new one.
+      std::lock_guard lock(mutex_);
+      if (connection_ == *connection) connection_.reset();
+      status = absl::UnavailableError(absl::StrCat("the squall server at ", address_,
+                                                   " closed the connection (", status.message(),
+                                                   "); only its own user and root may ask it"));
+    }
+    if (!IsTransient(status)) return status;
+    // A call that had waited for long begins a new period of patience.
+    const absl::Time now = absl::Now();
+    if (retry_until == absl::InfinitePast() || now - begin > options_.retry_for) {
+      retry_until = now + options_.retry_for;
+    }
+    if (now + kRetryPause > std::min(deadline, retry_until)) return status;
+    absl::SleepFor(kRetryPause);
+  }
+}
+
+absl::StatusOr<v1::Pool> ControlClient::GetPool() {
+  v1::GetPoolResponse response;
+  absl::Status status =
+      Retry(absl::Now() + options_.timeout, [&](Connection& connection, absl::Time deadline) {
+        grpc::ClientContext context;
+        SetDeadline(context, deadline);
+        return internal::StatusFromGrpc(
+            connection.stub().GetPool(&context, v1::GetPoolRequest(), &response));
+      });
+  if (!status.ok()) return status;
+  return std::move(*response.mutable_pool());
+}
+
+absl::StatusOr<std::vector<v1::Worker>> ControlClient::ListWorkers() {
+  const absl::Time until = absl::Now() + options_.timeout;
+  std::vector<v1::Worker> workers;
+  v1::ListWorkersRequest request;
+  do {
+    v1::ListWorkersResponse response;
+    absl::Status status = Retry(until, [&](Connection& connection, absl::Time deadline) {
+      grpc::ClientContext context;
+      SetDeadline(context, deadline);
+      return internal::StatusFromGrpc(connection.stub().ListWorkers(&context, request, &response));
+    });
+    if (!status.ok()) return status;
+    for (v1::Worker& worker : *response.mutable_workers()) workers.push_back(std::move(worker));
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return workers;
+}
+
+absl::StatusOr<v1::GetServerInfoResponse> ControlClient::GetServerInfo() {
+  v1::GetServerInfoResponse response;
+  absl::Status status =
+      Retry(absl::Now() + options_.timeout, [&](Connection& connection, absl::Time deadline) {
+        grpc::ClientContext context;
+        SetDeadline(context, deadline);
+        return internal::StatusFromGrpc(
+            connection.stub().GetServerInfo(&context, v1::GetServerInfoRequest(), &response));
+      });
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::StatusOr<v1::Operation> ControlClient::ResizePool(const ResizeOptions& options) {
+  v1::ResizePoolRequest request;
+  request.set_desired_workers(options.desired_workers);
+  request.set_etag(options.etag);
+  request.set_request_id(options.request_id.empty() ? RandomRequestId() : options.request_id);
+  request.set_validate_only(options.validate_only);
+  request.set_wait_for(options.wait_for);
+  const absl::Duration timeout =
+      options.timeout == absl::ZeroDuration() ? options_.timeout : options.timeout;
+  v1::ResizePoolResponse response;
+  absl::Status status =
+      Retry(absl::Now() + timeout, [&](Connection& connection, absl::Time deadline) {
+        grpc::ClientContext context;
+        SetDeadline(context, deadline);
+        return internal::StatusFromGrpc(connection.stub().ResizePool(&context, request, &response));
+      });
+  if (!status.ok()) return status;
+  return std::move(*response.mutable_operation());
+}
+
+absl::StatusOr<v1::Operation> ControlClient::ResizePoolBy(int32_t delta, ResizeOptions options) {
+  absl::Status status;
+  for (int i = 0; i < kConditionalWrites; ++i) {
+    absl::StatusOr<v1::Pool> pool = GetPool();
+    if (!pool.ok()) return pool.status();
+    const int64_t target = int64_t{pool->desired_workers()} + delta;
+    if (target < 0) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "cannot take ", -int64_t{delta}, " away from ", pool->desired_workers(), " workers"));
+    }
+    options.desired_workers =
+        static_cast<int32_t>(std::min<int64_t>(target, std::numeric_limits<int32_t>::max()));
+    options.etag = pool->etag();
+    absl::StatusOr<v1::Operation> operation = ResizePool(options);
+    if (operation.ok() || ErrorReason(operation.status()) != "STALE_ETAG") return operation;
+    status = operation.status();
+  }
+  return absl::AbortedError(absl::StrCat("the pool was changed by others each of ",
+                                         kConditionalWrites, " times: ", status.message()));
+}
+
+absl::Status ControlClient::WatchPool(
+    absl::Duration counter_interval,
+    const std::function<bool(const v1::WatchPoolResponse&)>& on_event) {
+  // The stream has no deadline, so this finds out whether anybody answers.
+  absl::StatusOr<v1::Pool> pool = GetPool();
+  if (!pool.ok()) return pool.status();
+  absl::StatusOr<std::shared_ptr<Connection>> connection = Connect();
+  if (!connection.ok()) return connection.status();
+  v1::WatchPoolRequest request;
+  internal::ToProto(counter_interval, request.mutable_counter_interval());
+  grpc::ClientContext context;
+  std::unique_ptr<grpc::ClientReader<v1::WatchPoolResponse>> reader =
+      (*connection)->stub().WatchPool(&context, request);
+  v1::WatchPoolResponse response;
+  bool wanted = true;
+  while (wanted && reader->Read(&response)) wanted = on_event(response);
+  if (!wanted) context.TryCancel();
+  const absl::Status status = internal::StatusFromGrpc(reader->Finish());
+  if (!wanted) return absl::OkStatus();
+  if (status.code() == absl::StatusCode::kUnavailable) {
+    std::lock_guard lock(mutex_);
+    if (connection_ == *connection) connection_.reset();
+  }
+  return status;
+}
+
+}  // namespace squall

@@ -1,0 +1,105 @@
+// A typed client of squall's control plane, for squallctl, tests and programs.
+//
+//   squall::ControlClient client("unix:/run/app/control.sock");
+//   absl::StatusOr<squall::control::v1::Pool> pool = client.GetPool();
+//   if (pool.ok() && pool->ready_workers() < 4) {
+//     auto operation = client.ResizePool({.desired_workers = 4,
+//                                         .wait_for = squall::control::v1::WAIT_FOR_READY,
+//                                         .timeout = absl::Minutes(1)});
+//   }
+//
+// Calls block; the object may be used from several threads. Errors are those of the API (the top of
+// v1/control.proto); ErrorReason() has the reason. Unavailable without a reason comes from
+// connecting, with a sentence that names the address and what is wrong.
+//
+// Unavailable is retried for up to a second, as AIP-194 allows: the control process may just be
+// restarted. A refused connection is not: then no master is there.
+//
+// Uses gRPC: not before ForkProcesses() in the same process.
+#ifndef SQUALL_CONTROL_CLIENT_H_
+#define SQUALL_CONTROL_CLIENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "squall/control/v1/control.pb.h"
+
+namespace squall {
+
+// The reason in the error's details, "STALE_ETAG"; "" when there is none.
+std::string ErrorReason(const absl::Status& status);
+// What the reason's metadata says; empty when there is none.
+std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
+
+struct ControlClientOptions {
+  // For calls that do not wait; connecting and retries included.
+  absl::Duration timeout = absl::Seconds(5);
+  // How long Unavailable is retried.
+  absl::Duration retry_for = absl::Seconds(1);
+};
+
+struct ResizeOptions {
+  int32_t desired_workers = 0;
+  std::string etag = {};
+  // Empty: a random one, so that retries are safe.
+  std::string request_id = {};
+  bool validate_only = false;
+  control::v1::WaitFor wait_for = control::v1::WAIT_FOR_ACCEPTED;
+  // Zero: ControlClientOptions::timeout.
+  absl::Duration timeout = absl::ZeroDuration();
+};
+
+class ControlClient {
+ public:
+  // `address` is "unix:/path" or "unix-abstract:name"; a wrong one is an error of each call.
+  explicit ControlClient(std::string address, ControlClientOptions options = {});
+  ~ControlClient();
+
+  ControlClient(const ControlClient&) = delete;
+  ControlClient& operator=(const ControlClient&) = delete;
+
+  absl::StatusOr<control::v1::Pool> GetPool();
+  // All pages.
+  absl::StatusOr<std::vector<control::v1::Worker>> ListWorkers();
+  absl::StatusOr<control::v1::GetServerInfoResponse> GetServerInfo();
+  absl::StatusOr<control::v1::Operation> ResizePool(const ResizeOptions& options);
+
+  // Reads the pool, adds `delta` and writes if the pool is still as read, else begins anew, up to
+  // ten times. options.desired_workers and options.etag are ignored. FailedPrecondition when the
+  // sum is negative.
+  absl::StatusOr<control::v1::Operation> ResizePoolBy(int32_t delta, ResizeOptions options);
+
+  // Calls `on_event` for each message until it returns false (then Ok) or the stream ends (then its
+  // status). It begins with a GetPool, so that a server that does not answer is DeadlineExceeded;
+  // after that there is no deadline. Does not reconnect.
+  absl::Status WatchPool(
+      absl::Duration counter_interval,
+      const std::function<bool(const control::v1::WatchPoolResponse&)>& on_event);
+
+  const std::string& address() const { return address_; }
+
+ private:
+  class Connection;
+
+  absl::StatusOr<std::shared_ptr<Connection>> Connect();
+  // Runs `call` on a connection until it gives anything but Unavailable or time is up.
+  absl::Status Retry(absl::Time deadline,
+                     const std::function<absl::Status(Connection&, absl::Time deadline)>& call);
+
+  const std::string address_;
+  const ControlClientOptions options_;
+  std::mutex mutex_;
+  std::shared_ptr<Connection> connection_;  // guarded by mutex_; null: to be made
+};
+
+}  // namespace squall
+
+#endif  // SQUALL_CONTROL_CLIENT_H_

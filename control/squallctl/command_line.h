@@ -1,0 +1,62 @@
+// What the operator typed, understood: squallctl's verbs and flags without any gRPC.
+//
+//   absl::StatusOr<CommandLine> line = ParseCommandLine({"resize", "-2", "--wait"});
+//   // line->verb == Verb::kResize, line->target.relative, line->target.value == -2
+#ifndef SQUALL_CONTROL_SQUALLCTL_COMMAND_LINE_H_
+#define SQUALL_CONTROL_SQUALLCTL_COMMAND_LINE_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace squall::internal {
+
+enum class Verb { kStatus, kResize, kWorkers, kVersion, kHelp };
+enum class OutputFormat { kTable, kJson };
+
+struct ResizeTarget {
+  bool relative = false;  // "+2", "-2"
+  int value = 0;
+};
+
+struct CommandLine {
+  Verb verb = Verb::kHelp;
+  std::string address;  // empty: SQUALL_CONTROL, else the default
+  OutputFormat output = OutputFormat::kTable;
+  ResizeTarget target;
+  bool watch = false;
+  bool wait = false;
+  bool dry_run = false;
+  std::optional<absl::Duration> timeout;
+  absl::Duration interval = absl::Seconds(1);
+  std::optional<Verb> help_on;
+};
+
+// Takes argv without the program's name. Flags may stand before and after the verb, as
+// "--flag value" or "--flag=value"; a sign and digits are a number, not a flag.
+// Errors: InvalidArgument with one sentence for the operator.
+absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string_view>& args);
+
+// What `squallctl help [VERB]` prints, with its last newline.
+std::string HelpText(std::optional<Verb> verb);
+
+// squallctl's exit statuses, part of its interface.
+enum class ExitCode {
+  kDone = 0,
+  kError = 1,
+  kUsage = 2,
+  kUnreachable = 3,
+  kDeadline = 4,
+  kPrecondition = 5,
+};
+
+ExitCode ExitCodeFor(const absl::Status& status);
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_CONTROL_SQUALLCTL_COMMAND_LINE_H_

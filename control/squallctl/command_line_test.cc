@@ -1,0 +1,147 @@
+#include "squall/control/squallctl/command_line.h"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace squall::internal {
+namespace {
+
+using Args = std::vector<std::string_view>;
+using ::testing::HasSubstr;
+
+TEST(CommandLine, ResizeTargets) {
+  const struct {
+    Args args;
+    bool relative;
+    int value;
+  } kCases[] = {
+      {{"resize", "8"}, false, 8},
+      {{"resize", "0"}, false, 0},
+      {{"resize", "+2"}, true, 2},
+      {{"resize", "-2"}, true, -2},
+      {{"resize", "-2", "--wait"}, true, -2},
+      {{"--wait", "resize", "-12"}, true, -12},
+      {{"resize", "--wait", "-2"}, true, -2},
+      {{"resize", "--", "-2"}, true, -2},
+      {{"resize", "-0"}, true, 0},
+  };
+  for (const auto& test : kCases) {
+    SCOPED_TRACE(test.args.back());
+    const absl::StatusOr<CommandLine> line = ParseCommandLine(test.args);
+    ASSERT_TRUE(line.ok()) << line.status();
+    EXPECT_EQ(line->verb, Verb::kResize);
+    EXPECT_EQ(line->target.relative, test.relative);
+    EXPECT_EQ(line->target.value, test.value);
+  }
+}
+
+TEST(CommandLine, FlagsBeforeAndAfterTheVerbWithAndWithoutEquals) {
+  const Args kCases[] = {
+      {"--address", "unix:/a", "status", "--output", "json", "--watch"},
+      {"status", "--watch", "--address=unix:/a", "--output=json"},
+      {"--output=json", "--watch", "--address=unix:/a", "status"},
+  };
+  for (const Args& args : kCases) {
+    const absl::StatusOr<CommandLine> line = ParseCommandLine(args);
+    ASSERT_TRUE(line.ok()) << line.status();
+    EXPECT_EQ(line->verb, Verb::kStatus);
+    EXPECT_EQ(line->address, "unix:/a");
+    EXPECT_EQ(line->output, OutputFormat::kJson);
+    EXPECT_TRUE(line->watch);
+    EXPECT_FALSE(line->wait);
+  }
+}
+
+TEST(CommandLine, Times) {
+  const struct {
+    std::string_view text;
+    absl::Duration duration;
+  } kCases[] = {{"30s", absl::Seconds(30)},         {"2m", absl::Minutes(2)},
+                {"500ms", absl::Milliseconds(500)}, {"10", absl::Seconds(10)},
+                {"0.5", absl::Milliseconds(500)},   {"1h30m", absl::Minutes(90)}};
+  for (const auto& test : kCases) {
+    const absl::StatusOr<CommandLine> line =
+        ParseCommandLine({"resize", "3", "--timeout", test.text});
+    ASSERT_TRUE(line.ok()) << line.status();
+    EXPECT_EQ(line->timeout, test.duration) << test.text;
+  }
+}
+
+TEST(CommandLine, WrongUsageSaysWhatIsWrong) {
+  const struct {
+    Args args;
+    std::string message;
+  } kCases[] = {
+      {{}, "what to do?"},
+      {{"resiez", "3"}, "no command \"resiez\"; did you mean resize?"},
+      {{"zzz"}, "the commands are status"},
+      {{"resize"}, "resize needs the number"},
+      {{"resize", "abc"}, "not \"abc\""},
+      {{"resize", ""}, "not \"\""},
+      {{"resize", "3x"}, "not \"3x\""},
+      {{"resize", "+"}, "not \"+\""},
+      {{"resize", "+-2"}, "not \"+-2\""},
+      {{"resize", "99999999999"}, "not \"99999999999\""},
+      {{"resize", "2", "3"}, "do with \"3\""},
+      {{"resize", "-x"}, "no flag \"-x\""},
+      {{"status", "--wiat"}, "no flag \"--wiat\"; did you mean --wait?"},
+      {{"status", "--wait"}, "status does not take --wait"},
+      {{"resize", "2", "--watch"}, "resize does not take --watch"},
+      {{"status", "--output"}, "--output needs a value"},
+      {{"status", "--output=xml"}, "not \"xml\""},
+      {{"status", "--watch=yes"}, "--watch takes no value"},
+      {{"status", "--timeout=0"}, "not \"0\""},
+      {{"status", "--timeout=-3s"}, "not \"-3s\""},
+      {{"status", "--timeout=nan"}, "not \"nan\""},
+      {{"status", "--timeout=soon"}, "not \"soon\""},
+      {{"status", "--watch", "--interval=1ms"}, "between 100ms and 1h"},
+      {{"status", "--address="}, "--address is empty"},
+      {{"help", "frobnicate"}, "no command"},
+  };
+  for (const auto& test : kCases) {
+    const absl::StatusOr<CommandLine> line = ParseCommandLine(test.args);
+    ASSERT_FALSE(line.ok()) << test.message;
+    EXPECT_EQ(ExitCodeFor(line.status()), ExitCode::kUsage);
+    EXPECT_THAT(std::string(line.status().message()), HasSubstr(test.message));
+    EXPECT_EQ(line.status().message().find('\n'), absl::string_view::npos);
+  }
+}
+
+TEST(CommandLine, HelpAndVersion) {
+  EXPECT_EQ(ParseCommandLine({"help"})->verb, Verb::kHelp);
+  EXPECT_EQ(ParseCommandLine({"--help"})->verb, Verb::kHelp);
+  EXPECT_EQ(ParseCommandLine({"-h"})->verb, Verb::kHelp);
+  EXPECT_EQ(ParseCommandLine({"help", "resize"})->help_on, Verb::kResize);
+  EXPECT_EQ(ParseCommandLine({"resize", "--help"})->help_on, Verb::kResize);
+  EXPECT_EQ(ParseCommandLine({"status", "-h"})->help_on, Verb::kStatus);
+  EXPECT_EQ(ParseCommandLine({"version"})->verb, Verb::kVersion);
+  EXPECT_EQ(ParseCommandLine({"--version"})->verb, Verb::kVersion);
+  for (const std::optional<Verb> verb :
+       {std::optional<Verb>(), std::optional(Verb::kStatus), std::optional(Verb::kResize),
+        std::optional(Verb::kWorkers), std::optional(Verb::kVersion)}) {
+    EXPECT_THAT(HelpText(verb), HasSubstr("squallctl"));
+    EXPECT_EQ(HelpText(verb).back(), '\n');
+  }
+}
+
+TEST(CommandLine, ExitCodes) {
+  EXPECT_EQ(ExitCodeFor(absl::OkStatus()), ExitCode::kDone);
+  EXPECT_EQ(ExitCodeFor(absl::InternalError("")), ExitCode::kError);
+  EXPECT_EQ(ExitCodeFor(absl::InvalidArgumentError("")), ExitCode::kUsage);
+  EXPECT_EQ(ExitCodeFor(absl::UnavailableError("")), ExitCode::kUnreachable);
+  EXPECT_EQ(ExitCodeFor(absl::DeadlineExceededError("")), ExitCode::kDeadline);
+  EXPECT_EQ(ExitCodeFor(absl::FailedPreconditionError("")), ExitCode::kPrecondition);
+  EXPECT_EQ(ExitCodeFor(absl::AbortedError("")), ExitCode::kPrecondition);
+  EXPECT_EQ(static_cast<int>(ExitCode::kPrecondition), 5);
+}
+
+}  // namespace
+}  // namespace squall::internal

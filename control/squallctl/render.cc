@@ -1,0 +1,270 @@
+#include "squall/control/squallctl/render.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "squall/control/pool_to_proto.h"
+#include "squall/control/squallctl/table.h"
+
+namespace squall::internal {
+namespace {
+
+namespace v1 = ::squall::control::v1;
+
+constexpr char kNone[] = "-";
+
+// The enum's name without its prefix: WORKER_STATE_READY is READY.
+template <typename Name>
+std::string Short(const Name& name, size_t prefix) {
+  return std::string(name).substr(std::min(prefix, std::string(name).size()));
+}
+
+std::string StateName(v1::WorkerState state) {
+  return Short(v1::WorkerState_Name(state), strlen("WORKER_STATE_"));
+}
+
+std::string StateName(v1::PoolState state) {
+  return Short(v1::PoolState_Name(state), strlen("POOL_STATE_"));
+}
+
+Style StyleOf(v1::WorkerState state) {
+  switch (state) {
+    case v1::WORKER_STATE_READY:
+      return Style::kGood;
+    case v1::WORKER_STATE_STARTING:
+    case v1::WORKER_STATE_DRAINING:
+    case v1::WORKER_STATE_STALLED:
+      return Style::kWarning;
+    case v1::WORKER_STATE_BACKOFF:
+    case v1::WORKER_STATE_FAILED:
+      return Style::kBad;
+    default:
+      return Style::kFaint;
+  }
+}
+
+Style StyleOf(v1::PoolState state) {
+  switch (state) {
+    case v1::POOL_STATE_SERVING:
+      return Style::kGood;
+    case v1::POOL_STATE_SHUTTING_DOWN:
+      return Style::kWarning;
+    default:
+      return Style::kBad;
+  }
+}
+
+Cell Number(uint64_t value, Style when_not_zero = Style::kPlain) {
+  return {FormatCount(value), value == 0 ? Style::kFaint : when_not_zero};
+}
+
+Cell Faint(std::string text) { return {std::move(text), Style::kFaint}; }
+
+Cell Rate(const std::optional<double>& rate) {
+  if (!rate.has_value()) return Faint(kNone);
+  return {absl::StrFormat(*rate < 10 ? "%.1f" : "%.0f", *rate)};
+}
+
+Cell Pid(const v1::Worker& worker) {
+  return worker.pid() == 0 ? Faint(kNone) : Cell{absl::StrCat(worker.pid())};
+}
+
+// What the worker is at: its request, or when the next thing happens to it.
+Cell Now(const v1::Worker& worker) {
+  if (worker.torn()) return {"(row unreadable)", Style::kWarning};
+  if (worker.has_next_start_in()) {
+    return {absl::StrCat(worker.state() == v1::WORKER_STATE_FAILED ? "trial in " : "starts in ",
+                         FormatAge(FromProto(worker.next_start_in()))),
+            Style::kWarning};
+  }
+  std::string text;
+  if (worker.has_current_request()) {
+    const v1::CurrentRequest& request = worker.current_request();
+    // The age first: a long target is what gets cut.
+    text = absl::StrCat(FormatAge(FromProto(request.running_for())), " ", request.method(), " ",
+                        request.target());
+    if (worker.requests_in_flight() > 1) {
+      absl::StrAppend(&text, " +", worker.requests_in_flight() - 1);
+    }
+  }
+  if (worker.state() == v1::WORKER_STATE_DRAINING && worker.has_next_step_in()) {
+    absl::StrAppend(&text, text.empty() ? "" : "; ", "pushed in ",
+                    FormatAge(FromProto(worker.next_step_in())));
+  }
+  if (text.empty() && worker.state() == v1::WORKER_STATE_STALLED) {
+    text = absl::StrCat("silent for ", FormatAge(FromProto(worker.heartbeat_age())));
+  }
+  return text.empty() ? Faint(kNone) : Cell{text};
+}
+
+}  // namespace
+
+std::string FormatAge(absl::Duration age) {
+  age = std::max(age, absl::ZeroDuration());
+  const int64_t seconds = absl::ToInt64Seconds(age);
+  if (age < absl::Seconds(1)) return absl::StrCat(absl::ToInt64Milliseconds(age), "ms");
+  if (age < absl::Seconds(10)) {
+    const int64_t tenths = absl::ToInt64Milliseconds(age) / 100;
+    return absl::StrCat(tenths / 10, ".", tenths % 10, "s");
+  }
+  if (seconds < 60) return absl::StrCat(seconds, "s");
+  if (seconds < 3600) return absl::StrFormat("%dm%02ds", seconds / 60, seconds % 60);
+  if (seconds < 24 * 3600) return absl::StrFormat("%dh%02dm", seconds / 3600, seconds / 60 % 60);
+  return absl::StrCat(seconds / 86400, "d", seconds / 3600 % 24, "h");
+}
+
+std::string FormatCount(uint64_t count) {
+  std::string digits = absl::StrCat(count);
+  for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(i, ",");
+  return digits;
+}
+
+std::string FormatOctets(uint64_t octets) {
+  if (octets < 1000) return absl::StrCat(octets, " B");
+  double value = static_cast<double>(octets);
+  const char* const kUnits[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+  size_t unit = 0;
+  for (value /= 1000; value >= 999.5 && unit + 1 < std::size(kUnits); value /= 1000) ++unit;
+  return absl::StrFormat(value < 9.95 ? "%.1f %s" : "%.0f %s", value, kUnits[unit]);
+}
+
+std::string FormatExit(const v1::Worker& worker) {
+  if (!worker.has_last_exit()) return kNone;
+  const v1::LastExit& exit = worker.last_exit();
+  std::string how;
+  if (exit.signal() == 0) {
+    how = absl::StrCat("exit ", exit.status());
+  } else {
+    const char* const name = sigabbrev_np(exit.signal());
+    how = name != nullptr ? absl::StrCat("SIG", name) : absl::StrCat("signal ", exit.signal());
+    if (exit.core_dumped()) absl::StrAppend(&how, ", core");
+  }
+  switch (exit.cause()) {
+    case v1::DEATH_CAUSE_BOOT_FAILURE:
+      return absl::StrCat("boot failure, ", how);
+    case v1::DEATH_CAUSE_BOOT_TIMEOUT:
+      return absl::StrCat("boot timeout, ", how);
+    case v1::DEATH_CAUSE_UNSPECIFIED:
+      return exit.signal() == 0 && exit.status() == 0 ? "stopped" : absl::StrCat("stopped, ", how);
+    default:
+      return how;
+  }
+}
+
+std::vector<std::string> RenderStatus(const v1::Pool& pool, const std::vector<v1::Worker>& workers,
+                                      const Rates& rates, const TableStyle& style) {
+  Table pool_table({{"POOL"},
+                    {"DESIRED", Align::kRight},
+                    {"READY", Align::kRight},
+                    {"STARTING", Align::kRight},
+                    {"DRAINING", Align::kRight},
+                    {"BACKOFF", Align::kRight},
+                    {"FAILED", Align::kRight},
+                    {"MAX", Align::kRight},
+                    {"GENERATION", Align::kRight},
+                    {"UP", Align::kRight},
+                    {"CONNS", Align::kRight},
+                    {"REQUESTS", Align::kRight},
+                    {"REQ/S", Align::kRight}});
+  const bool all_ready = pool.ready_workers() >= pool.desired_workers();
+  pool_table.AddRow({{StateName(pool.state()), StyleOf(pool.state())},
+                     {absl::StrCat(pool.desired_workers())},
+                     {absl::StrCat(pool.ready_workers()), all_ready ? Style::kGood : Style::kBad},
+                     Number(pool.starting_workers(), Style::kWarning),
+                     Number(pool.draining_workers(), Style::kWarning),
+                     Number(pool.backoff_workers(), Style::kBad),
+                     Number(pool.failed_workers(), Style::kBad),
+                     {absl::StrCat(pool.max_workers())},
+                     {absl::StrCat(pool.generation())},
+                     {pool.has_uptime() ? FormatAge(FromProto(pool.uptime())) : kNone},
+                     Number(pool.connections()),
+                     Number(pool.totals().requests()),
+                     Rate(rates.pool)});
+  std::vector<std::string> lines = pool_table.Lines(style);
+  lines.push_back("");
+
+  Table table({{"SLOT", Align::kRight},
+               {"PID", Align::kRight},
+               {"STATE"},
+               {"FOR", Align::kRight},
+               {"CONNS", Align::kRight},
+               {"REQUESTS", Align::kRight},
+               {"REQ/S", Align::kRight},
+               {"RESTARTS", Align::kRight},
+               {"LAST EXIT"},
+               {"NOW"}});
+  for (const v1::Worker& worker : workers) {
+    const auto rate = rates.by_slot.find(worker.slot());
+    table.AddRow(
+        {{absl::StrCat(worker.slot())},
+         Pid(worker),
+         {worker.torn() ? "?" : StateName(worker.state()), StyleOf(worker.state())},
+         worker.has_state_age() ? Cell{FormatAge(FromProto(worker.state_age()))} : Faint(kNone),
+         Number(worker.connections()),
+         Number(worker.counters().requests()),
+         Rate(rate == rates.by_slot.end() ? std::nullopt : std::optional(rate->second)),
+         Number(worker.restarts(), Style::kWarning),
+         worker.has_last_exit() ? Cell{FormatExit(worker)} : Faint(kNone),
+         Now(worker)});
+  }
+  if (workers.empty()) {
+    lines.push_back("no workers");
+  } else {
+    for (std::string& line : table.Lines(style)) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::vector<std::string> RenderWorkers(const std::vector<v1::Worker>& workers,
+                                       const TableStyle& style) {
+  if (workers.empty()) return {"no workers"};
+  Table table({{"SLOT", Align::kRight},
+               {"PID", Align::kRight},
+               {"LIFE", Align::kRight},
+               {"STATE"},
+               {"HEARTBEAT", Align::kRight},
+               {"CONNS", Align::kRight},
+               {"IN FLIGHT", Align::kRight},
+               {"ACCEPTED", Align::kRight},
+               {"REQUESTS", Align::kRight},
+               {"2XX", Align::kRight},
+               {"3XX", Align::kRight},
+               {"4XX", Align::kRight},
+               {"5XX", Align::kRight},
+               {"IN", Align::kRight},
+               {"OUT", Align::kRight},
+               {"RESTARTS", Align::kRight},
+               {"LAST EXIT"}});
+  for (const v1::Worker& worker : workers) {
+    const v1::Counters& counters = worker.counters();
+    table.AddRow({{absl::StrCat(worker.slot())},
+                  Pid(worker),
+                  {absl::StrCat(worker.incarnation())},
+                  {worker.torn() ? "?" : StateName(worker.state()), StyleOf(worker.state())},
+                  worker.has_heartbeat_age() ? Cell{FormatAge(FromProto(worker.heartbeat_age()))}
+                                             : Faint(kNone),
+                  Number(worker.connections()),
+                  Number(worker.requests_in_flight()),
+                  Number(counters.accepted_connections()),
+                  Number(counters.requests()),
+                  Number(counters.responses_2xx()),
+                  Number(counters.responses_3xx()),
+                  Number(counters.responses_4xx(), Style::kWarning),
+                  Number(counters.responses_5xx(), Style::kBad),
+                  {FormatOctets(counters.bytes_in())},
+                  {FormatOctets(counters.bytes_out())},
+                  Number(worker.restarts(), Style::kWarning),
+                  worker.has_last_exit() ? Cell{FormatExit(worker)} : Faint(kNone)});
+  }
+  return table.Lines(style);
+}
+
+}  // namespace squall::internal

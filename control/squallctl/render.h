@@ -1,0 +1,43 @@
+// The pool and its workers as an operator reads them.
+#ifndef SQUALL_CONTROL_SQUALLCTL_RENDER_H_
+#define SQUALL_CONTROL_SQUALLCTL_RENDER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "squall/control/squallctl/table.h"
+#include "squall/control/v1/control.pb.h"
+
+namespace squall::internal {
+
+// Requests per second, where they are known.
+struct Rates {
+  std::optional<double> pool;
+  std::map<int, double> by_slot;
+};
+
+// `squallctl status`: one line for the pool, one for each worker.
+std::vector<std::string> RenderStatus(const control::v1::Pool& pool,
+                                      const std::vector<control::v1::Worker>& workers,
+                                      const Rates& rates, const TableStyle& style);
+
+// `squallctl workers`: all counters of each worker.
+std::vector<std::string> RenderWorkers(const std::vector<control::v1::Worker>& workers,
+                                       const TableStyle& style);
+
+// "950ms", "3.2s", "47s", "3m12s", "5h07m", "12d4h".
+std::string FormatAge(absl::Duration age);
+// "1,234,567"
+std::string FormatCount(uint64_t count);
+// "0 B", "1.5 kB", "23 MB"
+std::string FormatOctets(uint64_t octets);
+// "exit 3", "SIGSEGV, core", "boot timeout, SIGKILL"; "-" for none.
+std::string FormatExit(const control::v1::Worker& worker);
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_CONTROL_SQUALLCTL_RENDER_H_

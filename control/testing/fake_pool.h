@@ -1,0 +1,65 @@
+// A pool without processes, for tests of the control plane: the real state machine and the real
+// scoreboard, and workers that do what the test says, when it says so.
+//
+//   FakePool pool(2, 8);                         // two workers, both READY
+//   pool.Resize({.desired_workers = 4}, done);   // two more are STARTING
+//   pool.MakeAllReady();
+#ifndef SQUALL_CONTROL_TESTING_FAKE_POOL_H_
+#define SQUALL_CONTROL_TESTING_FAKE_POOL_H_
+
+#include <functional>
+#include <mutex>
+#include <optional>
+
+#include "squall/control/pool_backend.h"
+#include "squall/process/exit_status.h"
+#include "squall/process/pool_options.h"
+#include "squall/process/pool_state.h"
+#include "squall/process/scoreboard.h"
+#include "squall/process/worker_row.h"
+
+namespace squall::testing {
+
+// All functions may be called from any thread.
+class FakePool : public PoolReader, public PoolCommander {
+ public:
+  FakePool(int desired, int max_workers)
+      : FakePool(PoolOptions{.desired = desired, .max_workers = max_workers}) {}
+  explicit FakePool(const PoolOptions& options);
+
+  PoolSnapshot Read() override;
+  void Resize(ResizeCommand command, Done done) override;
+
+  // Called after each change, without the lock.
+  void OnChange(std::function<void()> callback);
+
+  // What the workers do. New ones stay STARTING, and those that are to go DRAINING, until then.
+  void MakeAllReady();
+  void FinishDraining();
+  // The worker of the slot dies; its replacement is started when its back-off is over at the next
+  // call.
+  void Kill(int slot, ExitStatus status);
+  void BeginShutdown();
+
+  // Commands get no answer but Unavailable, as from a stopped master.
+  void SetUnreachable(bool unreachable);
+  // For what a worker writes itself.
+  WorkerRow& row(int slot) { return scoreboard_.worker_row(slot); }
+  ResizeCommand last_command();
+
+ private:
+  // With mutex_ held. Returns the resize' answer if the event was one.
+  std::optional<ResizeResult> Step(const PoolEvent& event);
+  void Changed();
+
+  std::mutex mutex_;
+  PoolState state_;
+  Scoreboard scoreboard_;
+  bool unreachable_ = false;
+  ResizeCommand last_command_;
+  std::function<void()> on_change_;
+};
+
+}  // namespace squall::testing
+
+#endif  // SQUALL_CONTROL_TESTING_FAKE_POOL_H_
