@@ -102,7 +102,7 @@ class PoolState {
   void Transition(Slot& slot, SlotEvent event) { Transition(slot, event, EventDetails()); }
   void Transition(Slot& slot, SlotEvent event, const EventDetails& details);
 
-  // What Transition is made of.
+  // What Transition is made of; pool_state_transition.cc has both.
   void Enter(Slot& slot, WorkerState state, MonotonicTime deadline);
   void StartWorker(Slot& slot);
   void SetPid(Slot& slot, pid_t pid);
@@ -149,7 +149,8 @@ class PoolState {
   void Note(PoolNote::Type type, PoolNote::Severity severity, std::string text,
             const Slot* slot = nullptr, absl::Duration time_left = absl::ZeroDuration());
   void Touch(Slot& slot);
-  static std::string Name(const Slot& slot);
+  static std::string Name(const Slot& slot);       // "worker 3 (pid 4711)"
+  static std::string In(absl::Duration duration);  // For people: to the millisecond.
 
   PoolOptions options_;
   std::minstd_rand random_;

@@ -148,6 +148,24 @@ TEST(ScoreboardTest, LongRequestLinesAreCut) {
   EXPECT_EQ(request->target(), "");
 }
 
+TEST(ScoreboardTest, RequestLinesOfEveryLengthAreKept) {
+  auto board = Scoreboard::Create(1);
+  ASSERT_THAT(board, IsOk());
+  board->PublishSlot(ReadySlot(0, 1));
+  std::string text;
+  for (int i = 0; i < 127; ++i) text += static_cast<char>(255 - i);
+  for (size_t size = 0; size <= text.size(); ++size) {
+    // The neighbours of the text must not matter.
+    const std::string target = text.substr(text.size() - size);
+    const std::string method = target.substr(0, 15);
+    board->worker_row(0).BeginRequest(method, target, At(kUptime));
+    const auto request = board->Read(At(kUptime)).workers[0].request;
+    ASSERT_TRUE(request.has_value());
+    EXPECT_EQ(request->method(), method);
+    EXPECT_EQ(request->target(), target);
+  }
+}
+
 TEST(ScoreboardTest, FoldingKeepsTotalsAndEndsTheRest) {
   auto board = Scoreboard::Create(2);
   ASSERT_THAT(board, IsOk());

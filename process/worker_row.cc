@@ -1,6 +1,7 @@
 #include "squall/process/worker_row.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace squall {
@@ -10,30 +11,47 @@ namespace {
 // does not return 0 in practice.
 constexpr uint64_t kNoTime = 0;
 
+// The first n (at most 8) octets at `text` as they would stand in memory, by at most two loads.
+// Copying a short text octet by octet and reading it back as words defeats the processor's store
+// forwarding: 47 ns per request instead of about 20.
+uint64_t Word(const char* text, size_t n) {
+  uint64_t word = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    if (n >= 8) {
+      std::memcpy(&word, text, 8);
+    } else if (n >= 4) {
+      uint32_t low, high;
+      std::memcpy(&low, text, 4);
+      std::memcpy(&high, text + n - 4, 4);
+      word = low | static_cast<uint64_t>(high) << (n - 4) * 8;
+    } else {
+      for (size_t i = 0; i < n; ++i) {
+        word |= static_cast<uint64_t>(static_cast<uint8_t>(text[i])) << i * 8;
+      }
+    }
+  } else {
+    std::memcpy(&word, text, std::min<size_t>(n, 8));
+  }
+  return word;
+}
+
+// Only the words that this text uses: most targets are short.
+void StoreText(std::string_view text, std::atomic<uint64_t>* words) {
+  for (size_t i = 0; i < text.size(); i += 8) {
+    words[i / 8].store(Word(text.data() + i, text.size() - i), std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
 void WorkerRow::BeginRequest(std::string_view method, std::string_view target, MonotonicTime now) {
-  constexpr size_t kMethod = sizeof(RequestInFlight::method_data);
-  constexpr size_t kTarget = sizeof(RequestInFlight::target_data);
-  char text[kTextWords * 8];
-  const size_t method_size = std::min(method.size(), kMethod);
-  const size_t target_size = std::min(target.size(), kTarget);
-  text[0] = static_cast<char>(method_size);
-  text[1] = static_cast<char>(target_size);
-  std::memcpy(text + 2, method.data(), method_size);
-  std::memcpy(text + 2 + method_size, target.data(), target_size);
-  const size_t size = 2 + method_size + target_size;
-  const size_t words = (size + 7) / 8;
-  std::memset(text + size, 0, words * 8 - size);
-
+  method = method.substr(0, sizeof(RequestInFlight::method_data));
+  target = target.substr(0, sizeof(RequestInFlight::target_data));
   request_sequence_.BeginWrite();
   request_since_ns_.store(static_cast<uint64_t>(now.nanos()), std::memory_order_relaxed);
-  // Only the words that this request uses: most targets are short.
-  for (size_t i = 0; i < words; ++i) {
-    uint64_t word;
-    std::memcpy(&word, text + i * 8, 8);
-    request_text_[i].store(word, std::memory_order_relaxed);
-  }
+  request_sizes_.store(method.size() | target.size() << 8, std::memory_order_relaxed);
+  StoreText(method, request_method_);
+  StoreText(target, request_target_);
   Bump(in_flight_, 1);
   request_sequence_.EndWrite();
 }
@@ -47,30 +65,32 @@ MonotonicTime WorkerRow::heartbeat() const {
 bool WorkerRow::LoadRequest(std::optional<RequestInFlight>* request) const {
   uint64_t in_flight = 0;
   uint64_t since = 0;
-  uint64_t words[kTextWords];
+  uint64_t sizes = 0;
+  uint64_t method[kMethodWords];
+  uint64_t target[kTargetWords];
   const bool consistent = request_sequence_.Read([&] {
     in_flight = in_flight_.load(std::memory_order_relaxed);
     since = request_since_ns_.load(std::memory_order_relaxed);
-    for (size_t i = 0; i < kTextWords; ++i) {
-      words[i] = request_text_[i].load(std::memory_order_relaxed);
+    sizes = request_sizes_.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < kMethodWords; ++i) {
+      method[i] = request_method_[i].load(std::memory_order_relaxed);
+    }
+    for (size_t i = 0; i < kTargetWords; ++i) {
+      target[i] = request_target_[i].load(std::memory_order_relaxed);
     }
   });
   if (!consistent) return false;
   request->reset();
   if (in_flight == 0) return true;
-  char text[sizeof(words)];
-  std::memcpy(text, words, sizeof(words));
-  // The sizes come from another process, which may be out of its mind.
   RequestInFlight& copy = request->emplace();
-  const size_t method_size =
-      std::min<size_t>(static_cast<uint8_t>(text[0]), sizeof(copy.method_data));
-  const size_t target_size =
-      std::min<size_t>(static_cast<uint8_t>(text[1]), sizeof(copy.target_data));
   copy.since = MonotonicTime::FromNanos(static_cast<int64_t>(since));
-  copy.method_size = static_cast<uint8_t>(method_size);
-  copy.target_size = static_cast<uint8_t>(target_size);
-  std::memcpy(copy.method_data, text + 2, method_size);
-  std::memcpy(copy.target_data, text + 2 + method_size, target_size);
+  // The sizes come from another process, which may be out of its mind.
+  copy.method_size =
+      static_cast<uint8_t>(std::min<uint64_t>(sizes & 0xff, sizeof(copy.method_data)));
+  copy.target_size =
+      static_cast<uint8_t>(std::min<uint64_t>(sizes >> 8 & 0xff, sizeof(copy.target_data)));
+  std::memcpy(copy.method_data, method, copy.method_size);
+  std::memcpy(copy.target_data, target, copy.target_size);
   return true;
 }
 

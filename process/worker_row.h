@@ -127,7 +127,8 @@ class alignas(64) WorkerRow {
   void Fold();
 
  private:
-  static constexpr size_t kTextWords = 18;  // method 15 + target 127 octets and their sizes.
+  static constexpr size_t kMethodWords = 2;   // 15 octets
+  static constexpr size_t kTargetWords = 16;  // 127 octets
 
   static size_t Index(WorkerCounter counter) { return static_cast<size_t>(counter); }
   static void Bump(std::atomic<uint64_t>& value, uint64_t n) {
@@ -140,7 +141,9 @@ class alignas(64) WorkerRow {
   std::atomic<uint64_t> in_flight_;
   alignas(64) internal::Sequence request_sequence_;
   std::atomic<uint64_t> request_since_ns_;
-  std::atomic<uint64_t> request_text_[kTextWords];
+  std::atomic<uint64_t> request_sizes_;  // Of method and target, one octet each.
+  std::atomic<uint64_t> request_method_[kMethodWords];
+  std::atomic<uint64_t> request_target_[kTargetWords];
 };
 
 }  // namespace squall

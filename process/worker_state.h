@@ -31,6 +31,22 @@ enum class StopStep : uint8_t {
   kKillSent = 3,  // SIGKILL was sent. Also used for a STARTING worker that missed its boot timeout.
 };
 
+// Is there, or may there be, a process in a slot of this state?
+constexpr bool HasProcess(WorkerState state) {
+  switch (state) {
+    case WorkerState::kStarting:
+    case WorkerState::kReady:
+    case WorkerState::kDraining:
+      return true;
+    case WorkerState::kEmpty:
+    case WorkerState::kBackoff:
+    case WorkerState::kFailed:
+    case WorkerState::kDone:
+      return false;
+  }
+  return false;
+}
+
 // Upper case, as in the documentation: "STARTING". Any process, any thread.
 constexpr std::string_view WorkerStateName(WorkerState state) {
   switch (state) {
