@@ -1,0 +1,106 @@
+// The server that load is put on: fixed answers as text/plain, nothing else in the way.
+//
+//   bench_server --port=8000 --workers=2
+//
+// GET `/` answers 13 octets `hello, world\n`, `/1k` and `/100k` 1,024 and 102,400 times `x`; POST
+// `/post` reads the body and answers as `/`; `/slow` blocks its worker for 200 ms. No access log
+// and no Etag. Prints `READY ADDRESS` once the sockets listen.
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "squall/base/flags.h"
+#include "squall/httpserver/httpserver.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/netutil/sockets.h"
+#include "squall/process/fork.h"
+#include "squall/web/application.h"
+#include "squall/web/handler.h"
+#include "squall/web/request_handler.h"
+#include "squall/web/settings.h"
+
+ABSL_FLAG(uint16_t, port, 0, "TCP port on 127.0.0.1; 0 takes any");
+ABSL_FLAG(int, workers, 1, "worker processes; 0: one per CPU");
+
+namespace {
+
+struct Plain : squall::RequestHandler {
+  void SetDefaultHeaders() override {
+    SetHeader("Content-Type", "text/plain");
+    DisableAutomaticEtag();
+  }
+};
+
+struct HelloWorld : Plain {
+  void Get() { Write("hello, world\n"); }
+};
+
+struct Filler : Plain {
+  explicit Filler(const std::string* text) : text(text) {}
+  void Get() { Write(*text); }
+  const std::string* text;  // not owned
+};
+
+struct ReadPost : Plain {
+  void Post() { Write("hello, world\n"); }
+};
+
+struct Slow : Plain {
+  void Get() {
+    absl::SleepFor(absl::Milliseconds(200));
+    Write("hello, world\n");
+  }
+};
+
+int Serve() {
+  if (absl::GetFlag(FLAGS_workers) < 0) {
+    squall::ExitWithUsageError(
+        absl::StrCat("--workers=", absl::GetFlag(FLAGS_workers), ": 0 or more are possible"));
+  }
+  absl::StatusOr<std::vector<squall::ListenSocket>> sockets =
+      squall::BindSockets(absl::GetFlag(FLAGS_port), {.address = "127.0.0.1"});
+  if (!sockets.ok()) {
+    std::cerr << "bench_server: " << sockets.status().message() << std::endl;
+    return EXIT_FAILURE;
+  }
+  std::cout << "READY " << sockets->front().address().ToString() << std::endl;
+  const absl::StatusOr<int> task = squall::ForkProcesses(absl::GetFlag(FLAGS_workers));
+  if (!task.ok()) {
+    std::cerr << "bench_server: " << task.status().message() << std::endl;
+    return EXIT_FAILURE;
+  }
+
+  const std::string text_1k(1024, 'x');
+  const std::string text_100k(102400, 'x');
+  squall::Settings settings;
+  settings.log_function = nullptr;
+  squall::Application app(
+      {
+          {"/", squall::Handler<HelloWorld>()},
+          {"/1k", squall::Handler<Filler>(&text_1k)},
+          {"/100k", squall::Handler<Filler>(&text_100k)},
+          {"/post", squall::Handler<ReadPost>()},
+          {"/slow", squall::Handler<Slow>()},
+      },
+      settings);
+  squall::HttpServer server(app);
+  server.AddSockets(*std::move(sockets));
+  squall::IOLoop::Current().Start();
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  squall::ParseFlagsOrExit(argc, argv, "bench_server: fixed answers to put load on");
+  return Serve();
+}
