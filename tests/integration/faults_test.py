@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""kill -9 and SIGSTOP of each kind of process, under load."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+import harness
+
+
+class WorkerFaults(unittest.TestCase):
+    def test_a_killed_worker_costs_only_its_own_connections(self):
+        with harness.Server(workers=3) as server:
+            wrk = harness.Wrk(server.url, 5, connections=32)
+            harness.wait_until(lambda: server.admin.requests(),
+                               "load arrives")
+            victim = server.admin.workers()[1]
+            os.kill(victim["pid"], signal.SIGKILL)
+            killed = time.monotonic()
+
+            def replaced():
+                worker = server.admin.workers().get(1, {})
+                return worker.get("state") == "WORKER_STATE_READY" and worker["pid"] != victim["pid"]
+            harness.wait_until(replaced, "slot 1 serves again")
+            print("seen READY %.0f ms after the kill" % ((time.monotonic() - killed) * 1000))
+            counted = wrk.result()
+            print("%d requests, %d errors" % (counted["requests"], counted["errors"]))
+            # wrk has 32 connections in all; a third of them, roughly, were the victim's.
+            self.assertLessEqual(counted["errors"], 32, counted["output"])
+            self.assertEqual(counted["connect"], 0, counted["output"])
+            self.assertEqual(server.admin.workers()[1]["restarts"], "1")
+
+    def test_a_stopped_worker_costs_no_new_connection(self):
+        with harness.Server(workers=2) as server:
+            stopped = server.first_workers[0]
+            os.kill(stopped, signal.SIGSTOP)
+            try:
+                for _ in range(60):
+                    status, pid = server.get(timeout=5)
+                    self.assertEqual(status, 200)
+                    self.assertEqual(int(pid), server.first_workers[1])
+            finally:
+                os.kill(stopped, signal.SIGCONT)
+
+
+class ControlFaults(unittest.TestCase):
+    def control_pid(self, server):
+        """The child of the master that is no worker."""
+        others = set(harness.descendants(server.pid)) - {
+            worker["pid"] for worker in server.admin.workers().values()}
+        self.assertEqual(len(others), 1)
+        return others.pop()
+
+    def test_a_killed_control_process_is_not_missed(self):
+        with harness.Server(workers=2) as server:
+            wrk = harness.Wrk(server.url, 6)
+            for _ in range(3):
+                os.kill(self.control_pid(server), signal.SIGKILL)
+                harness.wait_until(lambda: server.admin.run("status").returncode == 0,
+                                   "the control process answers again on the same address", 2.0)
+            counted = wrk.result()
+            self.assertGreater(counted["requests"], 500)
+            self.assertEqual(counted["errors"], 0, counted["output"])
+
+    def test_supervision_needs_no_control_process(self):
+        with harness.Server(workers=2) as server:
+            control = self.control_pid(server)
+            os.kill(control, signal.SIGSTOP)
+            try:
+                os.kill(server.first_workers[0], signal.SIGKILL)
+                harness.wait_until(
+                    lambda: server.first_workers[0] not in harness.descendants(server.pid)
+                    and len(harness.descendants(server.pid)) == 3,
+                    "the worker is replaced while the control process is stopped")
+                self.assertEqual(server.get()[0], 200)
+            finally:
+                os.kill(control, signal.SIGCONT)
+
+
+class MasterFaults(unittest.TestCase):
+    def test_nobody_outlives_a_killed_master(self):
+        with harness.Server(workers=3) as server:
+            pids = server.all_pids()
+            wrk = harness.Wrk(server.url, 2, connections=16)
+            harness.wait_until(lambda: server.admin.requests(),
+                               "load arrives")
+            os.kill(server.pid, signal.SIGKILL)
+            server.wait()
+            harness.wait_until(lambda: not any(harness.is_alive(pid) for pid in pids),
+                               "no process is left", 2.0 * (5 if "SQUALL_SLOW" in os.environ else 1))
+            self.assertFalse(server.accepts())
+            wrk.result()
+
+    def test_idle_kept_connections_do_not_keep_orphans(self):
+        with harness.Server(workers=2) as server:
+            with socket.create_connection(("127.0.0.1", server.port)) as idle:
+                idle.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertIn(b"200 OK", idle.recv(4096))
+                pids = server.all_pids()
+                os.kill(server.pid, signal.SIGKILL)
+                server.wait()
+                harness.wait_until(lambda: not any(harness.is_alive(pid) for pid in pids),
+                                   "no process is left")
+
+    def test_a_request_in_flight_is_answered_after_the_masters_death(self):
+        with harness.Server(workers=1) as server:
+            curl = subprocess.Popen(["curl", "-sS", server.url + "?sleep=2"], text=True,
+                                    stdout=subprocess.PIPE)
+            harness.wait_until(lambda: server.admin.is_at("/?sleep=2"),
+                               "the request is in flight")
+            os.kill(server.pid, signal.SIGKILL)
+            self.assertEqual(int(curl.communicate()[0]), server.first_workers[0])
+
+    def test_status_answers_while_the_master_is_stopped(self):
+        with harness.Server(workers=2) as server:
+            os.kill(server.pid, signal.SIGSTOP)
+            try:
+                self.assertEqual(server.admin.run("status").returncode, 0)
+                self.assertEqual(server.get()[0], 200)
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+
+    def test_term_answers_what_is_in_flight(self):
+        with harness.Server(workers=2) as server:
+            curl = subprocess.Popen(["curl", "-sS", server.url + "?sleep=1"], text=True,
+                                    stdout=subprocess.PIPE)
+            harness.wait_until(lambda: server.admin.is_at("/?sleep=1"),
+                               "the request is in flight")
+            pids = server.all_pids()
+            os.kill(server.pid, signal.SIGTERM)
+            self.assertIn(int(curl.communicate()[0]), server.first_workers)
+            self.assertEqual(server.wait(), 0)
+            self.assertFalse(any(harness.is_alive(pid) for pid in pids))
+            self.assertFalse(os.path.exists(server.control_path))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

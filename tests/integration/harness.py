@@ -1,0 +1,232 @@
+"""Real servers, real clients: what the integration tests share.
+
+A test starts `//:server` on free ports with a control socket of its own, drives it with curl, wrk
+and squallctl, does harm to its processes, and sees what its clients saw. Programs come from the
+environment (SQUALL_SERVER, SQUALL_ADMIN, ...), set by the BUILD file. Every wait has a deadline.
+"""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+PATIENCE = 60.0  # for what has to happen on a busy machine with sanitizers
+
+
+def program(name):
+    """The path of a program that the BUILD file named."""
+    return os.path.abspath(os.environ[name])
+
+
+def wait_until(condition, what, timeout=PATIENCE):
+    """Polls `condition` until it is true and returns its value."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError("waited %.0f s in vain: %s" % (timeout, what))
+        time.sleep(0.005)
+
+
+def is_alive(pid):
+    """Does the process exist, and is it no zombie?"""
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def descendants(pid):
+    """Pids of the live children of `pid` and of theirs."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open("/proc/%s/stat" % entry) as stat:
+                    fields = stat.read().rsplit(")", 1)[1].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if fields[0] not in "ZX":
+                parents.setdefault(int(fields[1]), []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found
+
+
+def cpu_seconds(pid):
+    """Processor time that the process has used so far."""
+    with open("/proc/%d/stat" % pid) as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def threads(pid):
+    """The number of threads of a process."""
+    return len(os.listdir("/proc/%d/task" % pid))
+
+
+class Admin:
+    """squallctl, pointed at one address."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def run(self, *arguments, timeout=PATIENCE):
+        return subprocess.run([program("SQUALL_ADMIN"), "--address=" + self.address, *arguments],
+                              capture_output=True, text=True, timeout=timeout, check=False,
+                              stdin=subprocess.DEVNULL)
+
+    def json(self, *arguments, timeout=PATIENCE):
+        result = self.run(*arguments, "--output=json", timeout=timeout)
+        if result.returncode != 0:
+            raise AssertionError("squallctl %s: exit %d, %s" %
+                                 (" ".join(arguments), result.returncode, result.stderr))
+        return json.loads(result.stdout)
+
+    def pool(self):
+        """The pool, as `squallctl status --output=json` tells; 64-bit numbers are strings there."""
+        return self.json("status")["pool"]
+
+    def requests(self):
+        """Requests served since the server started."""
+        return int(self.pool()["totals"]["requests"])
+
+    def workers(self):
+        """slot -> worker, as `squallctl workers --output=json` tells."""
+        return {worker["slot"]: worker for worker in self.json("workers")["workers"]}
+
+    def is_at(self, target):
+        """Is a worker at a request with this target?"""
+        return any(worker.get("currentRequest", {}).get("target") == target
+                   for worker in self.workers().values())
+
+
+class Server:
+    """A running server; a context manager that leaves no process behind."""
+
+    def __init__(self, *flags, binary="SQUALL_SERVER", workers=2):
+        self.directory = tempfile.mkdtemp(prefix="squall")
+        self.control_path = os.path.join(self.directory, "control.sock")
+        self.log = open(os.path.join(self.directory, "log"), "w+")
+        command = [program(binary), "--address=127.0.0.1", "--port=0", "--workers=%d" % workers,
+                   "--control=unix:" + self.control_path, *flags]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=self.log, text=True)
+        self.pid = self.process.pid
+        self.admin = Admin("unix:" + self.control_path)
+        self.announcement = ""
+        # The reader outlives the announcement, so that the server never writes into a full pipe.
+        self.announced = threading.Event()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        if not self.announced.wait(PATIENCE):
+            self.close()
+            raise AssertionError("the server did not start:\n" + self.log_text())
+        match = re.search(r"http://127\.0\.0\.1:(\d+)/", self.announcement)
+        if not match:
+            text = self.announcement + self.log_text()
+            self.close()
+            raise AssertionError("the server announced no URL:\n" + text)
+        self.port = int(match[1])
+        self.url = "http://127.0.0.1:%d/" % self.port
+        self.first_workers = [int(pid) for pid in
+                              re.search(r"workers ([\d ]+)", self.announcement)[1].split()]
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.announcement += line
+            if line.startswith("try"):
+                self.announced.set()
+        self.announced.set()
+
+    def log_text(self):
+        self.log.flush()
+        with open(self.log.name) as log:
+            return log.read()
+
+    def get(self, path="/", timeout=PATIENCE):
+        """Status and text of one request on a new connection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"Connection": "close"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def accepts(self):
+        """Does anybody listen on the port?"""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def all_pids(self):
+        return [self.pid] + descendants(self.pid)
+
+    def wait(self, timeout=PATIENCE):
+        return self.process.wait(timeout)
+
+    def close(self):
+        pids = descendants(self.pid)
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for pid in pids:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        self.log.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if error[0] is not None:
+            print(self.log_text())
+        self.close()
+
+
+class Wrk:
+    """wrk in the background; result() has what it counted."""
+
+    def __init__(self, url, seconds, connections=64, keep_alive=False):
+        command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds, "--timeout", "10s"]
+        if not keep_alive:
+            command += ["-H", "Connection: close"]
+        self.process = subprocess.Popen(command + [url], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def running(self):
+        return self.process.poll() is None
+
+    def result(self):
+        output = self.process.communicate(timeout=PATIENCE)[0]
+        counted = {"output": output, "requests": 0, "non_2xx": 0,
+                   "connect": 0, "read": 0, "write": 0, "timeout": 0}
+        if match := re.search(r"(\d+) requests in", output):
+            counted["requests"] = int(match[1])
+        if match := re.search(r"Non-2xx or 3xx responses: (\d+)", output):
+            counted["non_2xx"] = int(match[1])
+        if match := re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)",
+                              output):
+            for index, kind in enumerate(("connect", "read", "write", "timeout")):
+                counted[kind] = int(match[index + 1])
+        counted["errors"] = sum(counted[kind]
+                                for kind in ("non_2xx", "connect", "read", "write", "timeout"))
+        return counted

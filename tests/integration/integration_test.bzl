@@ -1,0 +1,31 @@
+"""Tests of the whole: real processes, driven by Python."""
+
+PROGRAMS = {
+    "SQUALL_ADMIN": "//:admin",
+    "SQUALL_SERVER": "//:server",
+}
+
+def integration_test(name, programs = {}, size = "medium", **kwargs):
+    """A test in Python (<name>.py) that starts programs of ours.
+
+    Args:
+      name: name of the test and, with .py, of its program.
+      programs: environment variable -> label of a program, beside those of PROGRAMS.
+      size: as for sh_test.
+      **kwargs: as for sh_test.
+    """
+    all_programs = dict(PROGRAMS, **programs)
+    native.sh_test(
+        name = name,
+        size = size,
+        srcs = [name + ".py"],
+        data = ["harness.py"] + all_programs.values(),
+        env = dict(
+            {
+                variable: "$(rootpath {})".format(label)
+                for variable, label in all_programs.items()
+            },
+            PYTHONDONTWRITEBYTECODE = "1",
+        ),
+        **kwargs
+    )

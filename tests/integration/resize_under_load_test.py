@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Growing and shrinking while clients come: no request is lost, and the master stays single-threaded."""
+
+import unittest
+
+import harness
+
+
+class ResizeUnderLoadTest(unittest.TestCase):
+    def resize_while(self, keep_alive):
+        with harness.Server("--grace=5s", workers=2) as server:
+            wrk = harness.Wrk(server.url, 12, keep_alive=keep_alive)
+            resizes = 0
+            while wrk.running() and resizes < 20:
+                target = "6" if resizes % 2 == 0 else "2"
+                result = server.admin.run("resize", target, "--wait", "--timeout=30s")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(harness.threads(server.pid), 1)
+                resizes += 1
+            counted = wrk.result()
+            print("%d resizes, %d requests, %d errors" %
+                  (resizes, counted["requests"], counted["errors"]))
+            self.assertGreaterEqual(resizes, 4)
+            self.assertGreater(counted["requests"], 1000)
+            self.assertEqual(counted["errors"], 0, counted["output"])
+            self.assertEqual(server.admin.pool()["drainingWorkers"], 0)
+
+    def test_no_request_fails_with_a_connection_per_request(self):
+        self.resize_while(keep_alive=False)
+
+    def test_no_request_fails_on_kept_connections(self):
+        self.resize_while(keep_alive=True)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
