@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -109,6 +110,31 @@ TEST_F(DrainTest, requests_in_flight_are_answered) {
   EXPECT_EQ(response.body, "late");
   EXPECT_EQ(response.Field("Connection"), "close");
   EXPECT_TRUE(client.AtEnd());
+  Await(done_, 1);
+}
+
+// The head was sent before the drain, so nobody told the client; it must not stay for ever.
+TEST_F(DrainTest, an_answer_begun_before_the_drain_ends_its_connection_once_idle_ones_go) {
+  std::shared_ptr<TestApp::Exchange> waiting;
+  app_.Route("/begun", {.finish = [&](TestApp::Exchange& e) {
+               e.connection->WriteHead({}, "be").IgnoreError();
+               waiting = e.self;
+             }});
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send("GET /begun HTTP/1.1\r\nHost: a\r\n\r\n");
+  Await(app_.finished, 1);
+  Drain(server, absl::ZeroDuration());
+  EXPECT_TRUE(client.ReadUntil("be\r\n").find("close") == std::string::npos);
+  // Long enough for the timer of the idle ones.
+  EXPECT_TRUE(client.Quiet());
+  server.Run([&] {
+    waiting->connection->Write("gun").IgnoreError();
+    std::exchange(waiting->connection, nullptr)->Finish().IgnoreError();
+  });
+  EXPECT_EQ(client.ReadAll(), "3\r\ngun\r\n0\r\n\r\n");
+  EXPECT_FALSE(client.was_reset());
+  client.Close();
   Await(done_, 1);
 }
 

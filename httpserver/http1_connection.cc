@@ -1,7 +1,5 @@
 #include "squall/httpserver/http1_connection.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <exception>
@@ -15,10 +13,6 @@
 
 namespace squall::internal {
 namespace {
-
-// Input of a client that pipelines while an answer is being made; above it TCP makes the client
-// wait.
-constexpr size_t kMaxHeld = HttpServerCore::kReadBufferSize;
 
 // Reads of one turn while lingering, so that a fast sender does not hold the loop.
 constexpr int kDiscardsPerTurn = 16;
@@ -228,6 +222,7 @@ void Http1Connection::BeginExchange() {
   encoder_.Start({.http11 = head.version_minor() >= 1,
                   .keep_alive = head.keep_alive() && !options.no_keep_alive,
                   .method_is_head = head.method() == "HEAD"});
+  body_deadline_ = MonotonicTime::Infinite();
   if (head.framing() != BodyFraming::kNone) {
     body_deadline_ = Now() + options.body_timeout;
     if (options.decompress_request) {
@@ -293,7 +288,7 @@ bool Http1Connection::RequestIsRead() {
 
 void Http1Connection::EndExchange() {
   const bool read = RequestIsRead();
-  const bool close = encoder_.close() || close_after_response_ || !read;
+  const bool close = encoder_.close() || close_after_response_ || !read || core_.closing_idle();
   core_.stats().RequestEnded(encoder_.status());
   in_exchange_ = message_read_ = message_complete_ = paused_ = continue_due_ = false;
   inflate_more_ = false;
@@ -308,7 +303,8 @@ void Http1Connection::EndExchange() {
     parser_fresh_ = true;
   }
   if (!close) return;
-  const bool unread = !read || !input_.empty() || maybe_unread_;
+  // A client that was not told may have its next request on the way.
+  const bool unread = !read || !input_.empty() || maybe_unread_ || !encoder_.close();
   if (parser_fresh_) core_.ReturnParser(std::move(parser_));
   EndConnection(unread ? End::kLinger : End::kClose);
 }
@@ -397,100 +393,6 @@ void Http1Connection::Settle() {
   }
   UpdateInterest();
   if (state_ != State::kClosed) UpdateDeadline();
-}
-
-bool Http1Connection::WantsInput() const {
-  switch (state_) {
-    case State::kServing:
-      if (end_of_input_) return false;
-      if (message_complete_) return held_.size() - held_at_ < kMaxHeld;
-      return !paused_ && !write_blocked();
-    case State::kLingering:
-      return true;
-    case State::kFlushing:
-    case State::kClosed:
-      return false;
-  }
-  return false;
-}
-
-void Http1Connection::UpdateInterest() {
-  uint32_t wanted = blocked_ ? IOLoop::kWrite : IOLoop::kNone;
-  // Interest in input is dropped only when input that nobody wants would make the loop spin.
-  if (WantsInput() || ((interest_ & IOLoop::kRead) != 0 && !unwanted_input_ && !end_of_input_)) {
-    wanted |= IOLoop::kRead;
-  }
-  unwanted_input_ = false;
-  if (registered_ && wanted == interest_) return;
-  IOLoop& loop = core_.loop();
-  const absl::Status status = registered_
-                                  ? loop.UpdateHandler(transport_->fd(), wanted)
-                                  : loop.AddHandler(transport_->fd(), wanted,
-                                                    [this](uint32_t events) { OnEvents(events); });
-  if (!status.ok()) {
-    LOG(ERROR) << "Cannot wait for the client " << peer_ << ": " << status.message();
-    Close(status);
-    if (!std::exchange(posted_, true)) core_.Post(this);
-    return;
-  }
-  registered_ = true;
-  interest_ = wanted;
-}
-
-void Http1Connection::UpdateDeadline() {
-  MonotonicTime deadline = blocked_ ? write_deadline_ : MonotonicTime::Infinite();
-  if (state_ == State::kLingering) {
-    deadline = linger_deadline_;
-  } else if (state_ == State::kServing && in_exchange_) {
-    if (!message_complete_ && !message_read_) deadline = std::min(deadline, body_deadline_);
-  } else if (state_ == State::kServing && !blocked_) {
-    const bool in_head = parser_ != nullptr && parser_->in_head();
-    deadline = in_head ? head_deadline_ : idle_deadline_;
-  }
-  deadline_ = deadline;
-  if (deadline.is_infinite() || deadline >= timer_at_) return;
-  timer_at_ = deadline;
-  timer_ = core_.loop().CallAt(deadline, [this] { OnTimer(); });
-}
-
-void Http1Connection::OnTimer() {
-  timer_at_ = MonotonicTime::Infinite();
-  ++depth_;
-  if (Now() >= deadline_) {
-    // A handler that blocked the loop must not cost a client its time: first look whether what is
-    // waited for has come.
-    if (state_ == State::kServing && WantsInput()) {
-      Drive(Entry::kRead);
-    } else if (blocked_) {
-      Flush();
-    }
-    if (state_ != State::kClosed) {
-      UpdateDeadline();
-      if (Now() >= deadline_) TimeOut();
-      GoOnEnding();
-    }
-  }
-  --depth_;
-  Settle();
-}
-
-void Http1Connection::TimeOut() {
-  if (blocked_ && write_deadline_ <= deadline_) {
-    LOG(INFO) << "Client " << peer_ << " does not read its answer, " << write_buffer_size()
-              << " octets wait; closing";
-    // What the kernel still holds for this client would stay for minutes otherwise.
-    const linger reset = {.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(transport_->fd(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    Close(absl::DeadlineExceededError("the client does not read its answer"));
-  } else if (state_ == State::kLingering) {
-    Close(absl::OkStatus());
-  } else if (in_exchange_) {
-    Refuse(408, "the request body came too slowly");
-  } else if (parser_ != nullptr && parser_->in_head()) {
-    Refuse(408, "the request head came too slowly");
-  } else {
-    EndConnection(End::kLinger);
-  }
 }
 
 template <typename F>

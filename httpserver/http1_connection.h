@@ -91,7 +91,6 @@ class Http1Connection final : public HttpConnection {
 
   // http1_connection.cc: reading and the state machine.
   void OnEvents(uint32_t events);
-  void OnTimer();
   void Enter(Entry entry);
   void Drive(Entry entry);
   Progress Process();
@@ -105,14 +104,17 @@ class Http1Connection final : public HttpConnection {
   void Discard();
   void Hold();
   void Settle();
-  void TimeOut();
-  void UpdateInterest();
-  void UpdateDeadline();
-  bool WantsInput() const;
   bool RequestIsRead();
   template <typename F>
   void Guarded(const char* what, F&& callback);
   void OnDelegateFailure(const char* what, std::string_view error);
+
+  // http1_connection_wait.cc: events and deadlines.
+  bool WantsInput() const;
+  void UpdateInterest();
+  void UpdateDeadline();
+  void OnTimer();
+  void TimeOut();
 
   // http1_connection_write.cc: the answer, and the socket's other direction.
   absl::Status CheckWritable() const;

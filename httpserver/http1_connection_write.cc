@@ -253,12 +253,14 @@ bool Http1Connection::write_blocked() const {
 }
 
 Task<absl::Status> Http1Connection::Drained() {
-  if (gate_ == nullptr) gate_ = std::make_shared<WriteGate>();
   if (absl::Status status = CheckWritable(); !status.ok()) {
-    gate_->Break(core_.loop(), std::move(status));
-  } else if (write_blocked()) {
-    gate_->Close();
+    // A gate of its own: the connection's may serve another exchange by now.
+    auto broken = std::make_shared<WriteGate>();
+    broken->Break(core_.loop(), std::move(status));
+    return WriteGate::Wait(std::move(broken));
   }
+  if (gate_ == nullptr) gate_ = std::make_shared<WriteGate>();
+  if (write_blocked()) gate_->Close();
   return WriteGate::Wait(gate_);
 }
 

@@ -143,6 +143,7 @@ void HttpServerCore::Drain(absl::Duration idle_close_after, absl::AnyInvocable<v
 }
 
 void HttpServerCore::CloseIdle() {
+  closing_idle_ = true;
   for (auto next = connections_.begin(); next != connections_.end();) {
     Http1Connection& connection = **next++;  // the connection may remove itself
     connection.CloseIfIdle();

@@ -57,6 +57,8 @@ class HttpServerCore {
   IOLoop& loop();
   WorkerStats& stats() { return stats_; }
   bool draining() const { return draining_; }
+  // Draining, and the time for silent connections is over.
+  bool closing_idle() const { return closing_idle_; }
   // Shared by all connections: what is in it is used up or copied before a connection returns to
   // the loop.
   char* read_buffer() { return read_buffer_.get(); }
@@ -95,6 +97,7 @@ class HttpServerCore {
   std::vector<Http1Connection*> posted_;
   bool post_scheduled_ = false;
   bool draining_ = false;
+  bool closing_idle_ = false;
   bool done_scheduled_ = false;
   Timeout idle_close_;
   MonotonicTime idle_close_at_ = MonotonicTime::Infinite();

@@ -334,6 +334,27 @@ TEST_F(ResponseTest, paused_reading_holds_the_client_back) {
   sender.join();
 }
 
+// A request without a body has no body timeout that a pause could run into.
+TEST_F(ResponseTest, paused_before_finish_without_a_body) {
+  std::shared_ptr<TestApp::Exchange> paused;
+  std::atomic<int> pauses{0};
+  app_.Route("/pause", {.headers =
+                            [&](TestApp::Exchange& e) {
+                              e.connection->PauseReading();
+                              paused = e.self;
+                              ++pauses;
+                            },
+                        .finish = [](TestApp::Exchange& e) { e.Answer("on").IgnoreError(); }});
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n");
+  Await(pauses, 1);
+  EXPECT_TRUE(client.Quiet());
+  EXPECT_EQ(app_.finished, 0);
+  server.Run([&] { paused->connection->ResumeReading(); });
+  EXPECT_EQ(client.ReadResponse().body, "on");
+}
+
 TEST_F(ResponseTest, echo_while_reading) {
   app_.Route(
       "/echo",

@@ -1,0 +1,114 @@
+// What a connection waits for: its interest in epoll's events and its deadlines.
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "squall/base/logging.h"
+#include "squall/httpserver/http1_connection.h"
+
+namespace squall::internal {
+namespace {
+
+// Input of a client that pipelines while an answer is being made; above it TCP makes the client
+// wait.
+constexpr size_t kMaxHeld = HttpServerCore::kReadBufferSize;
+
+MonotonicTime Now() { return Clock::Real().Now(); }
+
+}  // namespace
+
+bool Http1Connection::WantsInput() const {
+  switch (state_) {
+    case State::kServing:
+      if (end_of_input_) return false;
+      if (message_complete_) return held_.size() - held_at_ < kMaxHeld;
+      return !paused_ && !write_blocked();
+    case State::kLingering:
+      return true;
+    case State::kFlushing:
+    case State::kClosed:
+      return false;
+  }
+  return false;
+}
+
+void Http1Connection::UpdateInterest() {
+  uint32_t wanted = blocked_ ? IOLoop::kWrite : IOLoop::kNone;
+  // Interest in input is dropped only when input that nobody wants would make the loop spin.
+  if (WantsInput() || ((interest_ & IOLoop::kRead) != 0 && !unwanted_input_ && !end_of_input_)) {
+    wanted |= IOLoop::kRead;
+  }
+  unwanted_input_ = false;
+  if (registered_ && wanted == interest_) return;
+  IOLoop& loop = core_.loop();
+  const absl::Status status = registered_
+                                  ? loop.UpdateHandler(transport_->fd(), wanted)
+                                  : loop.AddHandler(transport_->fd(), wanted,
+                                                    [this](uint32_t events) { OnEvents(events); });
+  if (!status.ok()) {
+    LOG(ERROR) << "Cannot wait for the client " << peer_ << ": " << status.message();
+    Close(status);
+    if (!std::exchange(posted_, true)) core_.Post(this);
+    return;
+  }
+  registered_ = true;
+  interest_ = wanted;
+}
+
+void Http1Connection::UpdateDeadline() {
+  MonotonicTime deadline = blocked_ ? write_deadline_ : MonotonicTime::Infinite();
+  if (state_ == State::kLingering) {
+    deadline = linger_deadline_;
+  } else if (state_ == State::kServing && in_exchange_) {
+    if (!message_complete_ && !message_read_) deadline = std::min(deadline, body_deadline_);
+  } else if (state_ == State::kServing && !blocked_) {
+    const bool in_head = parser_ != nullptr && parser_->in_head();
+    deadline = in_head ? head_deadline_ : idle_deadline_;
+  }
+  deadline_ = deadline;
+  if (deadline.is_infinite() || deadline >= timer_at_) return;
+  timer_at_ = deadline;
+  timer_ = core_.loop().CallAt(deadline, [this] { OnTimer(); });
+}
+
+void Http1Connection::OnTimer() {
+  timer_at_ = MonotonicTime::Infinite();
+  ++depth_;
+  if (Now() >= deadline_) {
+    // A handler that blocked the loop must not cost a client its time: first look whether what is
+    // waited for has come.
+    if (state_ == State::kServing && WantsInput()) {
+      Drive(Entry::kRead);
+    } else if (blocked_) {
+      Flush();
+    }
+    if (state_ != State::kClosed) {
+      UpdateDeadline();
+      if (Now() >= deadline_) TimeOut();
+      GoOnEnding();
+    }
+  }
+  --depth_;
+  Settle();
+}
+
+void Http1Connection::TimeOut() {
+  if (blocked_ && write_deadline_ <= deadline_) {
+    LOG(INFO) << "Client " << peer_ << " does not read its answer, " << write_buffer_size()
+              << " octets wait; closing";
+    // What the kernel still holds for this client would stay for minutes otherwise.
+    const linger reset = {.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(transport_->fd(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    Close(absl::DeadlineExceededError("the client does not read its answer"));
+  } else if (state_ == State::kLingering) {
+    Close(absl::OkStatus());
+  } else if (in_exchange_) {
+    Refuse(408, "the request body came too slowly");
+  } else if (parser_ != nullptr && parser_->in_head()) {
+    Refuse(408, "the request head came too slowly");
+  } else {
+    EndConnection(End::kLinger);
+  }
+}
+
+}  // namespace squall::internal
