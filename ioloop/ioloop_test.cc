@@ -338,9 +338,15 @@ TEST_F(IOLoopTest, AHandlerRemovedByAnotherDoesNotRun) {
 // The descriptor that the first handler closes is opened again under the same number, with a new
 // handler: the event that is still in hand belongs to the old one.
 TEST_F(IOLoopTest, AReusedDescriptorDoesNotInheritTheEvent) {
-  auto [a, a_peer] = MakePair();
-  auto [b, b_peer] = MakePair();
-  auto [spare, spare_peer] = MakePair();  // Nothing to read here.
+  auto a_pair = MakePair();
+  UniqueFd& a = a_pair.first;
+  UniqueFd& a_peer = a_pair.second;
+  auto b_pair = MakePair();
+  UniqueFd& b = b_pair.first;
+  UniqueFd& b_peer = b_pair.second;
+  auto spare_pair = MakePair();
+  UniqueFd& spare = spare_pair.first;
+  UniqueFd& spare_peer = spare_pair.second;  // Nothing to read here.
   WriteOctet(a_peer);
   WriteOctet(b_peer);
   int old_calls = 0;
@@ -396,7 +402,9 @@ TEST_F(IOLoopTest, AHandlerMayReplaceItself) {
 }
 
 TEST_F(IOLoopTest, AHandlerMayGrowTheTableWhileItRuns) {
-  auto [a, b] = MakePair();
+  auto a_pair = MakePair();
+  UniqueFd& a = a_pair.first;
+  UniqueFd& b = a_pair.second;
   WriteOctet(b);
   UniqueFd high;
   uint64_t sum = 0;
