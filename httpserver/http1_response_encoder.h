@@ -35,9 +35,9 @@ class Http1ResponseEncoder {
 
   struct BeginOptions {
     std::optional<uint64_t> whole_body_size = {};  // the complete body follows: adds Content-Length
-    bool close = false;                       // the connection ends behind this answer
-    bool always_say_close = false;            // `Connection: close` for HTTP/1.0 clients too
-    std::string_view date;                    // used when the head has no Date
+    bool close = false;                            // the connection ends behind this answer
+    bool always_say_close = false;                 // `Connection: close` for HTTP/1.0 clients too
+    std::string_view date;                         // used when the head has no Date
   };
 
   // Forgets the last answer.
