@@ -67,7 +67,7 @@ struct HttpServerOptions {
   absl::Duration linger_timeout = absl::Seconds(2);
   uint64_t linger_bytes = 1024 * 1024;
 
-  AcceptPolicy accept_policy = AcceptPolicy::kExclusive;
+  AcceptPolicy accept_policy = AcceptPolicy::kBalanced;
   int accept_budget = 1;  // accepts per wake-up
 };
 

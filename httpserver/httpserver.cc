@@ -25,6 +25,7 @@ HttpServer::~HttpServer() { Stop(); }
 
 void HttpServer::Drain(const HttpDrainOptions& options, absl::AnyInvocable<void()> done) {
   Stop();
+  core_->stats().SetAccepting(false);
   core_->Drain(options.idle_close_after, std::move(done));
 }
 
@@ -37,13 +38,16 @@ void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
   core_->Accept(std::move(connection), peer);
 }
 
+bool HttpServer::AboveShare() { return core_->stats().AboveShare(); }
+
 void HttpServer::OnSocketsAdded() {
   using internal::WorkerStats;
   const auto joined = core_->stats().Attach(
       [this](absl::Duration idle_close_after, absl::AnyInvocable<void()> done) {
         Drain({.idle_close_after = idle_close_after}, std::move(done));
       });
-  if (joined == WorkerStats::Joined::kDrainingWorker) Stop();
+  if (joined == WorkerStats::Joined::kDrainingWorker) return Stop();
+  core_->stats().SetAccepting(true);
 }
 
 }  // namespace squall

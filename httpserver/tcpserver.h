@@ -74,6 +74,9 @@ class TcpServer {
   // Of all listeners of this server together.
   const AcceptStats& accept_stats() const { return accept_stats_; }
 
+  // AcceptOptions::above_share, for accept_policy kBalanced. The default says no.
+  virtual bool AboveShare() { return false; }
+
   // Called in AddSockets() after the sockets are registered.
   virtual void OnSocketsAdded() {}
 

@@ -48,6 +48,15 @@ class WorkerStats {
     return worker->draining() ? Joined::kDrainingWorker : Joined::kWorker;
   }
 
+  // For AcceptPolicy::kBalanced.
+  void SetAccepting(bool accepting) {
+    if (row_ != nullptr) row_->SetAccepting(accepting);
+  }
+  bool AboveShare() const {
+    const Worker* const worker = Worker::Current();
+    return worker != nullptr && worker->HoldsMoreConnectionsThanASibling();
+  }
+
   void ConnectionOpened() {
     if (row_ == nullptr) return;
     row_->Add(WorkerCounter::kAccepted);

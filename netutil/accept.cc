@@ -65,18 +65,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
         stats_(options_.stats != nullptr ? *options_.stats : own_stats_) {}
 
   void Start() {
-    const bool exclusive = options_.policy == AcceptPolicy::kExclusive;
-    const uint32_t events = IOLoop::kRead | (exclusive ? uint32_t{EPOLLEXCLUSIVE} : 0u);
-    const absl::Status added = loop_.AddHandler(fd_, events, [this](uint32_t) { OnWakeup(); });
-    if (!added.ok()) {
-      const int error_number = ErrnoFromStatus(added).value_or(0);
-      CHECK(error_number == ENOMEM || error_number == ENOSPC)
-          << "cannot accept on " << address_ << ": " << added;
-      Pause(error_number);
-      return;
-    }
-    state_ = State::kAccepting;
-    if (exclusive && options_.idle_retry < absl::InfiniteDuration()) {
+    if (Register() && exclusive() && options_.idle_retry < absl::InfiniteDuration()) {
       ArmIdleTimer(options_.idle_retry);
     }
   }
@@ -86,11 +75,29 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     state_ = State::kStopped;
     idle_timer_.Cancel();
     pause_timer_.Cancel();
+    yield_timer_.Cancel();
   }
 
  private:
-  enum class State { kAccepting, kPaused, kStopped };
+  enum class State { kAccepting, kYielding, kPaused, kStopped };
   enum class Source { kWakeup, kIdleTimer };
+
+  bool exclusive() const { return options_.policy != AcceptPolicy::kShared; }
+
+  // Has the loop watch the socket. False when it could not, and accepting pauses.
+  bool Register() {
+    const uint32_t events = IOLoop::kRead | (exclusive() ? uint32_t{EPOLLEXCLUSIVE} : 0u);
+    const absl::Status added = loop_.AddHandler(fd_, events, [this](uint32_t) { OnWakeup(); });
+    if (!added.ok()) {
+      const int error_number = ErrnoFromStatus(added).value_or(0);
+      CHECK(error_number == ENOMEM || error_number == ENOSPC)
+          << "cannot accept on " << address_ << ": " << added;
+      Pause(error_number);
+      return false;
+    }
+    state_ = State::kAccepting;
+    return true;
+  }
 
   void ArmIdleTimer(absl::Duration delay) {
     idle_timer_ = loop_.CallLater(delay, [this] { OnIdleTimer(); });
@@ -99,7 +106,19 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   void OnWakeup() {
     woken_ = true;
     ++stats_.wakeups;
-    AcceptSome(Source::kWakeup);
+    const std::shared_ptr<Acceptor> keep = shared_from_this();
+    if (AcceptSome(Source::kWakeup) > 0) MaybeYield();
+  }
+
+  // Whoever is woken accepts at least once, however much it holds: its wake-up was the only one.
+  // Only then it leaves, and the next connection wakes somebody else.
+  void MaybeYield() {
+    if (state_ != State::kAccepting || options_.policy != AcceptPolicy::kBalanced) return;
+    if (!options_.above_share || !options_.above_share()) return;
+    ++stats_.yielded;
+    loop_.RemoveHandler(fd_);
+    state_ = State::kYielding;
+    yield_timer_ = loop_.CallLater(options_.yield, [this] { Register(); });
   }
 
   void OnIdleTimer() {
@@ -107,7 +126,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     ArmIdleTimer(options_.idle_retry);
     // Whoever is woken goes on until nothing waits, for epoll reports a waiting connection each
     // time.
-    if (std::exchange(woken_, false)) return;
+    if (std::exchange(woken_, false) || state_ != State::kAccepting) return;
     ++stats_.idle_tries;
     // Where one connection was stranded there may be more.
     if (AcceptSome(Source::kIdleTimer) > 0 && state_ == State::kAccepting) {
@@ -170,6 +189,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     if (state_ == State::kAccepting) loop_.RemoveHandler(fd_);
     state_ = State::kPaused;
     idle_timer_.Cancel();
+    yield_timer_.Cancel();
     pause_timer_ = loop_.CallLater(options_.pause, [this] { Start(); });
     ++stats_.paused;
     const bool first_of_episode =
@@ -198,6 +218,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   std::optional<MonotonicTime> well_since_;
   Timeout idle_timer_;
   Timeout pause_timer_;
+  Timeout yield_timer_;
 };
 
 }  // namespace internal
@@ -228,6 +249,7 @@ AcceptHandle AddAcceptHandler(IOLoop& loop, const ListenSocket& socket, AcceptCa
                               AcceptOptions options) {
   CHECK_GE(options.budget, 1) << "AcceptOptions::budget";
   CHECK(options.idle_retry > absl::ZeroDuration()) << "AcceptOptions::idle_retry";
+  CHECK(options.yield > absl::ZeroDuration()) << "AcceptOptions::yield";
   CHECK(options.pause > absl::ZeroDuration()) << "AcceptOptions::pause";
   int listening = 0;
   socklen_t size = sizeof listening;

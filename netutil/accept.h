@@ -32,6 +32,11 @@ enum class AcceptPolicy {
   // accepts,
   // the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
   kExclusive,
+  // kExclusive, and a process that holds more connections than a sibling stands back for a moment
+  // after each accept, so that the next connection goes to somebody else. Without it one process
+  // may take two connections that arrive together, and serve them one after the other.
+  // AcceptOptions::above_share says who holds more.
+  kBalanced,
 };
 
 // Accepting stopped for `pause` because accept failed in a way that would fail again at once.
@@ -50,6 +55,7 @@ struct AcceptStats {
   uint64_t paused = 0;       // Times that accepting stopped for AcceptOptions::pause.
   uint64_t idle_tries = 0;   // Accepts by the idle timer; not part of would_block.
   uint64_t rescued = 0;      // Connections that the idle timer found; part of accepted.
+  uint64_t yielded = 0;      // kBalanced: times that it stood back.
 };
 
 // Gets each connection: non-blocking, close-on-exec, with no other option set. It may destroy the
@@ -62,10 +68,16 @@ struct AcceptOptions {
   // Connections accepted per wake-up, at least 1. With 1 a process takes no connection that would
   // wait behind its own blocking handler while a sibling is idle; Tornado takes 128.
   int budget = 1;
-  // kExclusive: a process that was not woken for this long looks for itself whether a connection
-  // waits, so that none depends on a process that swallowed its wake-up. It costs one accept4 (1.6
-  // µs) and one turn of the loop each time. absl::InfiniteDuration() turns it off.
+  // Not with kShared: a process that was not woken for this long looks for itself whether a
+  // connection waits, so that none depends on a process that swallowed its wake-up. It costs one
+  // accept4 (1.6 µs) and one turn of the loop each time. absl::InfiniteDuration() turns it off.
   absl::Duration idle_retry = absl::Milliseconds(100);
+  // kBalanced: does this process hold more connections than some sibling that could take the next?
+  // Asked after each accept, so cheap. Null: no.
+  absl::AnyInvocable<bool()> above_share = nullptr;
+  // kBalanced: for how long it stands back. Long enough for a sibling to be scheduled; when all
+  // stand back, a connection waits that long.
+  absl::Duration yield = absl::Milliseconds(1);
   // How long to stop accepting when descriptors or memory have run out.
   absl::Duration pause = absl::Milliseconds(100);
   // Called once per episode of pauses; an episode is over when accepting has gone well for ten

@@ -17,7 +17,11 @@ namespace squall {
 namespace {
 
 // A heartbeat that is older than a few of these means that a handler blocks the loop.
-constexpr absl::Duration kHeartbeatInterval = absl::Seconds(1);
+constexpr absl::Duration kHeartbeatInterval = absl::Milliseconds(500);
+
+// A worker whose heartbeat is older than this does not run its loop, so it takes no connection
+// whatever it holds.
+constexpr absl::Duration kStaleHeartbeat = absl::Milliseconds(1250);
 
 // When the master is gone nobody takes the port over, so silent connections need not be kept for
 // long: only for a request that was on its way when the drain began.
@@ -35,6 +39,20 @@ Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
       channel_(std::move(channel)),
       scoreboard_(std::move(scoreboard)),
       row_(&scoreboard_.worker_row(options.task_id)) {}
+
+bool Worker::HoldsMoreConnectionsThanASibling() const {
+  if (loop_ == nullptr) return false;
+  const int64_t mine = row_->connections();
+  const MonotonicTime fresh = loop_->Now() - kStaleHeartbeat;
+  for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
+    const WorkerRow& row = scoreboard_.worker_row(slot);
+    if (row.accepting() && row.connections() < mine && row.heartbeat() >= fresh &&
+        !row.heartbeat().is_infinite()) {
+      return true;
+    }
+  }
+  return false;
+}
 
 void Worker::NotifyReady() {
   if (ready_said_) return;

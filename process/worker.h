@@ -71,6 +71,10 @@ class Worker {
   // Counters and the request in flight, read by `squallctl status`. Valid for ever.
   WorkerRow& row() { return *row_; }
 
+  // Does this worker hold more connections than a sibling that accepts, too, and is not inside a
+  // blocking handler? For AcceptPolicy::kBalanced. Reads one cache line per slot.
+  bool HoldsMoreConnectionsThanASibling() const;
+
   // Tells the master that this worker serves. Done by itself in the first iteration of an IOLoop
   // that was started by Start(); call it in a worker that runs no loop, or boot_timeout ends it.
   // Later calls do nothing.

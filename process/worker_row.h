@@ -89,6 +89,10 @@ class alignas(64) WorkerRow {
   void Heartbeat(MonotonicTime now) {
     heartbeat_ns_.store(static_cast<uint64_t>(now.nanos()), std::memory_order_relaxed);
   }
+  // "I take new connections": with listeners, and until the drain.
+  void SetAccepting(bool accepting) {
+    accepting_.store(accepting ? 1 : 0, std::memory_order_relaxed);
+  }
   // The worker turned to this request. The row shows the one begun last; method and target are cut
   // to 15 and 127 octets.
   void BeginRequest(std::string_view method, std::string_view target, MonotonicTime now);
@@ -113,6 +117,7 @@ class alignas(64) WorkerRow {
   int64_t connections() const {
     return static_cast<int64_t>(connections_.load(std::memory_order_relaxed));
   }
+  bool accepting() const { return accepting_.load(std::memory_order_relaxed) != 0; }
   // Requests begun and not ended.
   uint64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
   // The time of the last Heartbeat; Infinite() when there was none.
@@ -139,6 +144,7 @@ class alignas(64) WorkerRow {
   std::atomic<uint64_t> connections_;
   std::atomic<uint64_t> heartbeat_ns_;
   std::atomic<uint64_t> in_flight_;
+  std::atomic<uint64_t> accepting_;
   alignas(64) internal::Sequence request_sequence_;
   std::atomic<uint64_t> request_since_ns_;
   std::atomic<uint64_t> request_sizes_;  // Of method and target, one octet each.
