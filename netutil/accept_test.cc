@@ -89,7 +89,8 @@ class AcceptTest : public testing::Test {
 class AcceptPolicyTest : public AcceptTest, public testing::WithParamInterface<AcceptPolicy> {};
 
 INSTANTIATE_TEST_SUITE_P(Policies, AcceptPolicyTest,
-                         testing::Values(AcceptPolicy::kShared, AcceptPolicy::kExclusive));
+                         testing::Values(AcceptPolicy::kShared, AcceptPolicy::kExclusive,
+                                         AcceptPolicy::kBalanced));
 
 TEST_P(AcceptPolicyTest, HandsConnectionsToTheCallback) {
   std::vector<SocketAddress> peers;
@@ -232,6 +233,51 @@ TEST_F(AcceptDeathTest, ASocketThatDoesNotListenIsAMistake) {
   EXPECT_DEATH((void)AddAcceptHandler(loop_, mistake, Keep()), "is not a listening socket");
   EXPECT_DEATH((void)AddAcceptHandler(loop_, socket_, Keep(), {.budget = 0}),
                "AcceptOptions::budget");
+}
+
+TEST_F(AcceptTest, BalancedStandsBackWhileASiblingHoldsFewer) {
+  const AcceptHandle busy = AddAcceptHandler(loop_, socket_, Keep(),
+                                             {.policy = AcceptPolicy::kBalanced,
+                                              .idle_retry = absl::InfiniteDuration(),
+                                              .above_share = [] { return true; },
+                                              .yield = absl::Hours(1),
+                                              .stats = &stats_});
+  const UniqueFd first = Connect();
+  RunUntil([&] { return accepted_.size() == 1; });
+  EXPECT_EQ(stats_.yielded, 1u);
+
+  // The same socket as another process would have it.
+  const ListenSocket same(UniqueFd(::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 0)), socket_.address());
+  int by_sibling = 0;
+  const AcceptHandle sibling =
+      AddAcceptHandler(loop_, same, [&](UniqueFd, SocketAddress) { ++by_sibling; },
+                       {.policy = AcceptPolicy::kBalanced, .above_share = [] { return false; }});
+  const std::vector<UniqueFd> more = Connect(5);
+  RunUntil([&] { return by_sibling == 5; });
+  EXPECT_EQ(accepted_.size(), 1u);
+}
+
+TEST_F(AcceptTest, BalancedTakesTheConnectionThatNobodyElseTakes) {
+  const AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(),
+                                               {.policy = AcceptPolicy::kBalanced,
+                                                .idle_retry = absl::InfiniteDuration(),
+                                                .above_share = [] { return true; },
+                                                .stats = &stats_});
+  const std::vector<UniqueFd> clients = Connect(20);
+  RunUntil([&] { return accepted_.size() == 20; });
+  EXPECT_EQ(stats_.yielded, 20u);
+}
+
+TEST_F(AcceptTest, StopWhileStandingBack) {
+  AcceptHandle handle = AddAcceptHandler(
+      loop_, socket_, Keep(),
+      {.policy = AcceptPolicy::kBalanced, .above_share = [] { return true; }, .stats = &stats_});
+  const UniqueFd first = Connect();
+  RunUntil([&] { return stats_.yielded == 1; });
+  handle.Stop();
+  const UniqueFd second = Connect();
+  RunFor(absl::Milliseconds(20));
+  EXPECT_EQ(accepted_.size(), 1u);
 }
 
 }  // namespace
