@@ -1,0 +1,117 @@
+// GzipTestCase of Tornado, and RFC 9110 12.5.3.
+#include "squall/web/body_encoder.h"
+
+#include <zlib.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "gtest/gtest.h"
+#include "squall/httpserver/http_headers.h"
+
+namespace squall::internal {
+namespace {
+
+std::string Gunzip(std::string_view data) {
+  z_stream stream = {};
+  EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
+  std::string text(1 << 22, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+  stream.avail_in = data.size();
+  stream.next_out = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_out = text.size();
+  EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
+  text.resize(stream.total_out);
+  inflateEnd(&stream);
+  return text;
+}
+
+HttpHeaders TextHeaders() {
+  HttpHeaders headers;
+  headers.Set("Content-Type", "text/html; charset=UTF-8");
+  return headers;
+}
+
+std::unique_ptr<BodyEncoder> Make(const char* accept, HttpHeaders& headers, size_t size = 2000,
+                                  bool whole = true) {
+  return MakeBodyEncoder({accept, size, whole}, headers);
+}
+
+TEST(BodyEncoderTest, WholeBody) {
+  HttpHeaders headers = TextHeaders();
+  headers.Set("Content-Length", "1000000");
+  headers.Set("Etag", "\"x\"");
+  const auto encoder = Make("gzip", headers);
+  ASSERT_NE(encoder, nullptr);
+  EXPECT_EQ(headers.Get("Content-Encoding"), "gzip");
+  EXPECT_EQ(headers.Get("Vary"), "Accept-Encoding");
+  EXPECT_EQ(headers.Get("Etag"), "W/\"x\"");
+  EXPECT_FALSE(headers.Has("Content-Length"));
+  std::string body;
+  for (int i = 0; i < 100000; ++i) body += std::to_string(i * 7919);
+  const std::string text = body;
+  encoder->Encode(body, true);
+  EXPECT_LT(body.size(), text.size());
+  EXPECT_EQ(Gunzip(body), text);
+}
+
+TEST(BodyEncoderTest, PiecesCanBeShownAsTheyCome) {
+  HttpHeaders headers = TextHeaders();
+  const auto encoder = Make("gzip", headers, 1, false);
+  ASSERT_NE(encoder, nullptr);
+  std::string all;
+  for (std::string piece : {"o", "", "k"}) {
+    encoder->Encode(piece, false);
+    all += piece;
+  }
+  std::string last;
+  encoder->Encode(last, true);
+  EXPECT_EQ(Gunzip(all + last), "ok");
+}
+
+TEST(BodyEncoderTest, WhenNot) {
+  const auto refused = [](auto&& change, const char* accept, size_t size) {
+    HttpHeaders headers = TextHeaders();
+    change(headers);
+    const bool none = Make(accept, headers, size) == nullptr;
+    EXPECT_TRUE(headers.HasToken("Vary", "Accept-Encoding"));
+    return none;
+  };
+  const auto nothing = [](HttpHeaders&) {};
+  EXPECT_TRUE(refused(nothing, "gzip", 1023));
+  EXPECT_FALSE(refused(nothing, "gzip", 1024));
+  EXPECT_TRUE(refused([](HttpHeaders& h) { h.Set("Content-Type", "image/png"); }, "gzip", 2000));
+  EXPECT_TRUE(refused([](HttpHeaders& h) { h.Set("Content-Encoding", "br"); }, "gzip", 2000));
+  EXPECT_TRUE(refused([](HttpHeaders& h) { h.Set("Content-Range", "bytes 0-1/2"); }, "gzip", 2000));
+  EXPECT_FALSE(
+      refused([](HttpHeaders& h) { h.Set("Content-Type", "Application/JSON"); }, "gzip", 2000));
+}
+
+TEST(BodyEncoderTest, AcceptEncoding) {
+  const auto accepts = [](const char* accept) {
+    HttpHeaders headers = TextHeaders();
+    return Make(accept, headers) != nullptr;
+  };
+  for (const char* good : {"gzip", "GZip", "x-gzip", "deflate, gzip;q=0.5", "*", "gzip ; q=1.0"}) {
+    EXPECT_TRUE(accepts(good)) << good;
+  }
+  for (const char* bad : {"", "deflate", "gzip;q=0", "gzip; q=0.000", "gzipped", "*;q=0",
+                          "*, gzip;q=0", "identity"}) {
+    EXPECT_FALSE(accepts(bad)) << bad;
+  }
+}
+
+// test_vary_already_present and test_vary_already_present_multiple.
+TEST(BodyEncoderTest, VaryIsMerged) {
+  HttpHeaders headers = TextHeaders();
+  headers.Add("Vary", "Accept-Language");
+  headers.Add("Vary", "Cookie");
+  Make("", headers);
+  EXPECT_EQ(headers.GetJoined("Vary"), "Accept-Language, Cookie, Accept-Encoding");
+  Make("", headers);
+  EXPECT_EQ(headers.GetJoined("Vary"), "Accept-Language, Cookie, Accept-Encoding");
+}
+
+}  // namespace
+}  // namespace squall::internal

@@ -1,0 +1,71 @@
+// The small functions on text: UTF-8, arguments, the access log's line.
+#include <string>
+
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "squall/base/log_capture.h"
+#include "squall/web/access_log.h"
+#include "squall/web/argument.h"
+#include "squall/web/utf8.h"
+
+namespace squall {
+namespace {
+
+using internal::DecodeArgument;
+using internal::IsValidUtf8;
+using internal::Latin1ToUtf8;
+
+TEST(Utf8Test, Rfc3629) {
+  for (const char* good : {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
+                           "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
+    EXPECT_TRUE(IsValidUtf8(good)) << good;
+  }
+  for (const char* bad :
+       {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2g", "\xE0\x9F\xBF", "\xE2\x82",
+        "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF"}) {
+    EXPECT_FALSE(IsValidUtf8(bad)) << bad;
+    EXPECT_FALSE(IsValidUtf8(std::string("text ") + bad)) << bad;
+  }
+}
+
+TEST(Utf8Test, Latin1) { EXPECT_EQ(Latin1ToUtf8("a\x85\xFF"), "a\xC2\x85\xC3\xBF"); }
+
+TEST(ArgumentTest, Decode) {
+  EXPECT_EQ(DecodeArgument("  a b\t\n"), "a b");
+  EXPECT_EQ(DecodeArgument(std::string("a\0b", 3)), "a b");
+  EXPECT_EQ(DecodeArgument("a\tb\nc"), "a\tb\nc");  // white space inside stays
+  EXPECT_EQ(DecodeArgument("\x01 a \x1F"), "a");
+  EXPECT_EQ(DecodeArgument("a\x7F"), "a\x7F");
+  EXPECT_EQ(DecodeArgument("\xFF"), std::nullopt);
+}
+
+TEST(AccessLogTest, LineAndLevels) {
+  const AccessLogEntry entry = {.status = 200,
+                                .method = "GET",
+                                .uri = "/path?q=1",
+                                .remote_ip = "127.0.0.1",
+                                .request_time = absl::Microseconds(1234)};
+  EXPECT_EQ(FormatAccessLogLine(entry), "200 GET /path?q=1 (127.0.0.1) 1.23ms");
+  LogCapture log;
+  for (const int status : {200, 304, 404, 500}) {
+    AccessLogEntry other = entry;
+    other.status = status;
+    WriteAccessLog(other);
+  }
+  EXPECT_THAT(log.messages(),
+              testing::ElementsAre(testing::StartsWith("I 200 "), testing::StartsWith("I 304 "),
+                                   testing::StartsWith("W 404 "), testing::StartsWith("E 500 ")));
+}
+
+TEST(AccessLogTest, NothingForgesALine) {
+  const AccessLogEntry entry = {.status = 200,
+                                .method = "GET",
+                                .uri = "/\n200 GET /forged\x1b[2J\x7f\x80",
+                                .remote_ip = "::1"};
+  EXPECT_EQ(FormatAccessLogLine(entry),
+            "200 GET /\\x0a200 GET /forged\\x1b[2J\\x7f\\x80 (::1) 0.00ms");
+}
+
+}  // namespace
+}  // namespace squall
