@@ -62,7 +62,8 @@ TEST(AccessLogTest, NothingForgesALine) {
   const AccessLogEntry entry = {.status = 200,
                                 .method = "GET",
                                 .uri = "/\n200 GET /forged\x1b[2J\x7f\x80",
-                                .remote_ip = "::1"};
+                                .remote_ip = "::1",
+                                .request_time = absl::ZeroDuration()};
   EXPECT_EQ(FormatAccessLogLine(entry),
             "200 GET /\\x0a200 GET /forged\\x1b[2J\\x7f\\x80 (::1) 0.00ms");
 }
