@@ -128,25 +128,33 @@ absl::StatusOr<std::shared_ptr<ControlClient::Connection>> ControlClient::Connec
 }
 
 absl::Status ControlClient::Retry(
-    absl::Time deadline, const std::function<absl::Status(Connection&, absl::Time)>& call) {
+    absl::Duration timeout, const std::function<absl::Status(Connection&, absl::Time)>& call) {
+  const absl::Time deadline = absl::Now() + timeout;
   absl::Time retry_until = absl::InfinitePast();
   while (true) {
     const absl::Time begin = absl::Now();
     absl::StatusOr<std::shared_ptr<Connection>> connection = Connect();
     absl::Status status = connection.ok() ? call(**connection, deadline) : connection.status();
-    if (connection.ok() && status.code() == absl::StatusCode::kUnavailable &&
-        ErrorReason(status).empty()) {
-      // The connection broke; the next attempt makes a new one.
+    const bool has_reason = !ErrorReason(status).empty();
+    if (status.code() == absl::StatusCode::kDeadlineExceeded && !has_reason) {
+      return absl::DeadlineExceededError(absl::StrCat("no answer from the squall server at ",
+                                                      address_, " within ",
+                                                      absl::FormatDuration(timeout)));
+    }
+    const bool broke =
+        connection.ok() && status.code() == absl::StatusCode::kUnavailable && !has_reason;
+    if (broke) {
+      // The next attempt makes a new connection.
       std::lock_guard lock(mutex_);
       if (connection_ == *connection) connection_.reset();
       status = absl::UnavailableError(absl::StrCat("the squall server at ", address_,
                                                    " closed the connection (", status.message(),
-                                                   "); only its own user and root may ask it"));
+                                                   "); it serves its own user and root only"));
     }
     if (!IsTransient(status)) return status;
-    // A call that had waited for long begins a new period of patience.
     const absl::Time now = absl::Now();
-    if (retry_until == absl::InfinitePast() || now - begin > options_.retry_for) {
+    // A connection that broke after a long wait is the first failure anew.
+    if (retry_until == absl::InfinitePast() || (broke && now - begin > options_.retry_for)) {
       retry_until = now + options_.retry_for;
     }
     if (now + kRetryPause > std::min(deadline, retry_until)) return status;
@@ -156,24 +164,22 @@ absl::Status ControlClient::Retry(
 
 absl::StatusOr<v1::Pool> ControlClient::GetPool() {
   v1::GetPoolResponse response;
-  absl::Status status =
-      Retry(absl::Now() + options_.timeout, [&](Connection& connection, absl::Time deadline) {
-        grpc::ClientContext context;
-        SetDeadline(context, deadline);
-        return internal::StatusFromGrpc(
-            connection.stub().GetPool(&context, v1::GetPoolRequest(), &response));
-      });
+  absl::Status status = Retry(options_.timeout, [&](Connection& connection, absl::Time deadline) {
+    grpc::ClientContext context;
+    SetDeadline(context, deadline);
+    return internal::StatusFromGrpc(
+        connection.stub().GetPool(&context, v1::GetPoolRequest(), &response));
+  });
   if (!status.ok()) return status;
   return std::move(*response.mutable_pool());
 }
 
 absl::StatusOr<std::vector<v1::Worker>> ControlClient::ListWorkers() {
-  const absl::Time until = absl::Now() + options_.timeout;
   std::vector<v1::Worker> workers;
   v1::ListWorkersRequest request;
   do {
     v1::ListWorkersResponse response;
-    absl::Status status = Retry(until, [&](Connection& connection, absl::Time deadline) {
+    absl::Status status = Retry(options_.timeout, [&](Connection& connection, absl::Time deadline) {
       grpc::ClientContext context;
       SetDeadline(context, deadline);
       return internal::StatusFromGrpc(connection.stub().ListWorkers(&context, request, &response));
@@ -187,13 +193,12 @@ absl::StatusOr<std::vector<v1::Worker>> ControlClient::ListWorkers() {
 
 absl::StatusOr<v1::GetServerInfoResponse> ControlClient::GetServerInfo() {
   v1::GetServerInfoResponse response;
-  absl::Status status =
-      Retry(absl::Now() + options_.timeout, [&](Connection& connection, absl::Time deadline) {
-        grpc::ClientContext context;
-        SetDeadline(context, deadline);
-        return internal::StatusFromGrpc(
-            connection.stub().GetServerInfo(&context, v1::GetServerInfoRequest(), &response));
-      });
+  absl::Status status = Retry(options_.timeout, [&](Connection& connection, absl::Time deadline) {
+    grpc::ClientContext context;
+    SetDeadline(context, deadline);
+    return internal::StatusFromGrpc(
+        connection.stub().GetServerInfo(&context, v1::GetServerInfoRequest(), &response));
+  });
   if (!status.ok()) return status;
   return response;
 }
@@ -208,12 +213,11 @@ absl::StatusOr<v1::Operation> ControlClient::ResizePool(const ResizeOptions& opt
   const absl::Duration timeout =
       options.timeout == absl::ZeroDuration() ? options_.timeout : options.timeout;
   v1::ResizePoolResponse response;
-  absl::Status status =
-      Retry(absl::Now() + timeout, [&](Connection& connection, absl::Time deadline) {
-        grpc::ClientContext context;
-        SetDeadline(context, deadline);
-        return internal::StatusFromGrpc(connection.stub().ResizePool(&context, request, &response));
-      });
+  absl::Status status = Retry(timeout, [&](Connection& connection, absl::Time deadline) {
+    grpc::ClientContext context;
+    SetDeadline(context, deadline);
+    return internal::StatusFromGrpc(connection.stub().ResizePool(&context, request, &response));
+  });
   if (!status.ok()) return status;
   return std::move(*response.mutable_operation());
 }

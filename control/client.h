@@ -67,7 +67,7 @@ class ControlClient {
   ControlClient& operator=(const ControlClient&) = delete;
 
   absl::StatusOr<control::v1::Pool> GetPool();
-  // All pages.
+  // All pages, each with the whole timeout.
   absl::StatusOr<std::vector<control::v1::Worker>> ListWorkers();
   absl::StatusOr<control::v1::GetServerInfoResponse> GetServerInfo();
   absl::StatusOr<control::v1::Operation> ResizePool(const ResizeOptions& options);
@@ -91,7 +91,7 @@ class ControlClient {
 
   absl::StatusOr<std::shared_ptr<Connection>> Connect();
   // Runs `call` on a connection until it gives anything but Unavailable or time is up.
-  absl::Status Retry(absl::Time deadline,
+  absl::Status Retry(absl::Duration timeout,
                      const std::function<absl::Status(Connection&, absl::Time deadline)>& call);
 
   const std::string address_;

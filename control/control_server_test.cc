@@ -1,12 +1,5 @@
-// The service behind a real gRPC server and channel over a socketpair, above a pool without
-// processes.
 #include "squall/control/control_server.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
-
-#include <atomic>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,12 +14,12 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/dynamic_message.h"
 #include "google/protobuf/text_format.h"
-#include "grpcpp/create_channel_posix.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "squall/base/clock.h"
 #include "squall/control/error_details.h"
 #include "squall/control/error_details.pb.h"
-#include "squall/control/testing/fake_pool.h"
+#include "squall/control/testing/served_pool.h"
 #include "squall/control/v1/control.grpc.pb.h"
 #include "src/proto/grpc/health/v1/health.grpc.pb.h"
 
@@ -34,93 +27,13 @@ namespace squall::internal {
 namespace {
 
 namespace v1 = ::squall::control::v1;
-using testing::FakePool;
+using testing::Eventually;
 using ::testing::HasSubstr;
+using testing::InfoOf;
+using testing::kPatience;
+using testing::To;
 
-constexpr absl::Duration kPatience = absl::Seconds(30);
-
-bool Eventually(const std::function<bool()>& condition) {
-  for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
-    if (condition()) return true;
-    absl::SleepFor(absl::Milliseconds(2));
-  }
-  return condition();
-}
-
-class ControlServerTest : public ::testing::Test {
- protected:
-  explicit ControlServerTest(ControlLimits limits = {}) : core_(pool_, pool_, hub_) {
-    core_.limits = limits;
-    server_ = ControlServer::Start(core_, {.uid = 4711, .role = v1::ROLE_OPERATOR}).value();
-    server_->SetServing(true);
-    pool_.OnChange([this] { hub_.Refresh(); });
-    channel_ = NewChannel();
-    stub_ = v1::ControlService::NewStub(channel_);
-  }
-
-  ~ControlServerTest() override {
-    stub_.reset();
-    channel_.reset();
-    server_->Shutdown(absl::ZeroDuration());
-    pool_.OnChange(nullptr);
-  }
-
-  std::shared_ptr<grpc::Channel> NewChannel() {
-    int ends[2];
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    server_->Adopt(UniqueFd(ends[0]));
-    return grpc::CreateInsecureChannelFromFd("test", ends[1]);
-  }
-
-  static void SetDeadline(grpc::ClientContext& context, absl::Duration patience = kPatience) {
-    context.set_deadline(absl::ToChronoTime(absl::Now() + patience));
-  }
-
-  v1::Pool GetPool() {
-    grpc::ClientContext context;
-    SetDeadline(context);
-    v1::GetPoolResponse response;
-    const grpc::Status status = stub_->GetPool(&context, {}, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response.pool();
-  }
-
-  absl::Status Resize(const v1::ResizePoolRequest& request, v1::Operation* operation = nullptr,
-                      absl::Duration patience = kPatience) {
-    grpc::ClientContext context;
-    SetDeadline(context, patience);
-    v1::ResizePoolResponse response;
-    const grpc::Status status = stub_->ResizePool(&context, request, &response);
-    if (operation != nullptr) *operation = response.operation();
-    return StatusFromGrpc(status);
-  }
-
-  FakePool pool_{PoolOptions{.desired = 2,
-                             .max_workers = 8,
-                             .backoff = {.initial = absl::Milliseconds(1)},
-                             .breaker = {.deaths = 2}}};
-  SnapshotHub hub_{pool_, nullptr};
-  ControlCore core_;
-  std::unique_ptr<ControlServer> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::ControlService::Stub> stub_;
-};
-
-v1::ResizePoolRequest To(int workers, v1::WaitFor wait_for = v1::WAIT_FOR_UNSPECIFIED) {
-  v1::ResizePoolRequest request;
-  request.set_desired_workers(workers);
-  request.set_wait_for(wait_for);
-  return request;
-}
-
-control::internal::ErrorInfo InfoOf(const absl::Status& status) {
-  control::internal::ErrorInfo info;
-  const auto payload = status.GetPayload(kErrorInfoUrl);
-  EXPECT_TRUE(payload.has_value()) << status;
-  EXPECT_TRUE(payload.has_value() && info.ParseFromString(std::string(*payload)));
-  EXPECT_EQ(info.domain(), "squall");
-  return info;
-}
+using ControlServerTest = testing::ServedPoolTest;
 
 TEST_F(ControlServerTest, GetPoolShowsWhatIsThere) {
   pool_.row(1).Add(WorkerCounter::kRequests, 7);
@@ -475,198 +388,6 @@ TEST_F(ControlServerTest, ReflectionListsAndDescribesEveryService) {
   }
   EXPECT_THAT(reflection.Ask("file_containing_symbol: 'squall.control.v1.Pool'"),
               HasSubstr("desired_workers"));
-}
-
-// --- WatchPool
-
-class Watch {
- public:
-  Watch(v1::ControlService::Stub& stub, absl::Duration interval = absl::Seconds(1)) {
-    context_.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
-    v1::WatchPoolRequest request;
-    request.mutable_counter_interval()->set_seconds(absl::ToInt64Seconds(interval));
-    request.mutable_counter_interval()->set_nanos(
-        absl::ToInt64Nanoseconds(interval - absl::Floor(interval, absl::Seconds(1))));
-    reader_ = stub.WatchPool(&context_, request);
-  }
-  ~Watch() {
-    if (reader_ == nullptr) return;
-    context_.TryCancel();
-    reader_->Finish();
-  }
-
-  v1::WatchPoolResponse Next() {
-    v1::WatchPoolResponse response;
-    EXPECT_TRUE(reader_->Read(&response));
-    return response;
-  }
-  absl::Status Finish() {
-    const grpc::Status status = reader_->Finish();
-    reader_.reset();
-    return StatusFromGrpc(status);
-  }
-
- private:
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<v1::WatchPoolResponse>> reader_;
-};
-
-TEST_F(ControlServerTest, WatchSendsASnapshotAndThenWhatChanged) {
-  Watch watch(*stub_);
-  v1::WatchPoolResponse message = watch.Next();
-  ASSERT_TRUE(message.has_snapshot());
-  EXPECT_EQ(message.snapshot().workers_size(), 2);
-  EXPECT_EQ(message.snapshot().pool().ready_workers(), 2);
-
-  ASSERT_TRUE(Resize(To(3)).ok());
-  message = watch.Next();
-  ASSERT_TRUE(message.has_change());
-  EXPECT_EQ(message.change().pool().desired_workers(), 3);
-  ASSERT_EQ(message.change().workers_size(), 1);
-  EXPECT_EQ(message.change().workers(0).slot(), 2);
-  EXPECT_EQ(message.change().workers(0).state(), v1::WORKER_STATE_STARTING);
-
-  pool_.MakeAllReady();
-  message = watch.Next();
-  EXPECT_EQ(message.change().workers(0).state(), v1::WORKER_STATE_READY);
-
-  ASSERT_TRUE(Resize(To(2)).ok());
-  EXPECT_EQ(watch.Next().change().workers(0).state(), v1::WORKER_STATE_DRAINING);
-  pool_.FinishDraining();
-  message = watch.Next();
-  EXPECT_EQ(message.change().workers(0).slot(), 2);
-  EXPECT_EQ(message.change().workers(0).state(), v1::WORKER_STATE_EMPTY);
-}
-
-TEST_F(ControlServerTest, WatchSendsCountersAtTheInterval) {
-  Watch watch(*stub_, absl::Milliseconds(100));
-  ASSERT_TRUE(watch.Next().has_snapshot());
-  pool_.row(1).Add(WorkerCounter::kRequests, 3);
-  std::atomic<bool> stop = false;
-  std::thread ticks([&] {
-    while (!stop) {
-      hub_.Refresh();
-      absl::SleepFor(absl::Milliseconds(10));
-    }
-  });
-  const v1::WatchPoolResponse message = watch.Next();
-  EXPECT_EQ(message.change().pool().totals().requests(), 3u);
-  ASSERT_EQ(message.change().workers_size(), 1);
-  EXPECT_EQ(message.change().workers(0).slot(), 1);
-  EXPECT_EQ(message.change().workers(0).counters().requests(), 3u);
-  stop = true;
-  ticks.join();
-}
-
-TEST_F(ControlServerTest, WatchRefusesIntervalsOutOfRange) {
-  Watch watch(*stub_, absl::Milliseconds(1));
-  const absl::Status status = watch.Finish();
-  EXPECT_EQ(InfoOf(status).metadata().at("field"), "counter_interval");
-}
-
-TEST_F(ControlServerTest, ASlowWatcherGetsTheNewestStateAndDelaysNobody) {
-  Watch slow(*stub_);
-  ASSERT_TRUE(slow.Next().has_snapshot());
-  // More changes than HTTP/2's window holds, if each were kept: it holds 64 KiB.
-  constexpr int kChanges = 2000;
-  for (int i = 0; i < kChanges; ++i) {
-    pool_.Kill(0, ExitStatus::Killed(9));
-    pool_.Resize(ResizeCommand{.desired_workers = 2 + i % 7}, [](const auto&) {});
-    pool_.MakeAllReady();
-    pool_.FinishDraining();
-  }
-  EXPECT_EQ(GetPool().max_workers(), 8);
-  const uint64_t last = GetPool().generation();
-  int messages = 0;
-  for (v1::WatchPoolResponse message; message.change().pool().generation() < last; ++messages) {
-    message = slow.Next();
-    ASSERT_LT(messages, 3 * kChanges);
-  }
-  EXPECT_LT(messages, 3 * kChanges);
-}
-
-TEST_F(ControlServerTest, AWatcherThatLeavesIsForgotten) {
-  {
-    Watch watch(*stub_);
-    ASSERT_TRUE(watch.Next().has_snapshot());
-    EXPECT_TRUE(hub_.has_listeners());
-  }
-  EXPECT_TRUE(Eventually([&] { return core_.watches == 0 && !hub_.has_listeners(); }));
-}
-
-TEST_F(ControlServerTest, AClientThatVanishesIsForgotten) {
-  int ends[2];
-  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-  server_->Adopt(UniqueFd(ends[0]));
-  auto channel = grpc::CreateInsecureChannelFromFd("vanishing", ends[1]);
-  auto stub = v1::ControlService::NewStub(channel);
-  grpc::ClientContext context;
-  auto reader = stub->WatchPool(&context, {});
-  v1::WatchPoolResponse message;
-  ASSERT_TRUE(reader->Read(&message));
-  ASSERT_EQ(shutdown(ends[1], SHUT_RDWR), 0);
-  EXPECT_FALSE(reader->Read(&message));
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_TRUE(Eventually([&] { return core_.watches == 0; }));
-}
-
-TEST_F(ControlServerTest, ShutdownEndsWatchersAndWaitersSoon) {
-  Watch watch(*stub_);
-  ASSERT_TRUE(watch.Next().has_snapshot());
-  std::thread waiting([&] { EXPECT_FALSE(Resize(To(4, v1::WAIT_FOR_READY)).ok()); });
-  ASSERT_TRUE(Eventually([&] { return core_.waits == 1; }));
-  const absl::Time begin = absl::Now();
-  server_->Shutdown(absl::Milliseconds(100));
-  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
-  waiting.join();
-}
-
-class LimitsTest : public ControlServerTest {
- protected:
-  LimitsTest()
-      : ControlServerTest({.max_watches = 2,
-                           .max_waits = 1,
-                           .max_wait = absl::Milliseconds(50),
-                           .bookmark_interval = absl::Milliseconds(20)}) {}
-};
-
-TEST_F(LimitsTest, TooManyWatches) {
-  Watch first(*stub_), second(*stub_);
-  ASSERT_TRUE(first.Next().has_snapshot());
-  ASSERT_TRUE(second.Next().has_snapshot());
-  Watch third(*stub_);
-  const absl::Status status = third.Finish();
-  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(InfoOf(status).reason(), "TOO_MANY_STREAMS");
-}
-
-TEST_F(LimitsTest, AWaitHasAnEndOfTheServersOwn) {
-  std::thread ticks([&] {
-    EXPECT_TRUE(Eventually([&] {
-      hub_.Refresh();
-      return core_.waits == 0 && GetPool().desired_workers() == 4;
-    }));
-  });
-  const absl::Status status = Resize(To(4, v1::WAIT_FOR_READY));
-  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(InfoOf(status).reason(), "WAIT_TOO_LONG");
-  ticks.join();
-}
-
-TEST_F(LimitsTest, ASilentStreamShowsThatItLives) {
-  Watch watch(*stub_, absl::Hours(1));
-  ASSERT_TRUE(watch.Next().has_snapshot());
-  std::atomic<bool> stop = false;
-  std::thread ticks([&] {
-    while (!stop) {
-      hub_.Refresh();
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-  });
-  const v1::WatchPoolResponse message = watch.Next();
-  EXPECT_EQ(message.bookmark().etag(), GetPool().etag());
-  stop = true;
-  ticks.join();
 }
 
 }  // namespace

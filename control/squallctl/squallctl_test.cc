@@ -1,0 +1,214 @@
+// squallctl against a real pool: what it prints and its exit statuses.
+#include "squall/control/squallctl/squallctl.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <mutex>
+#include <ostream>
+#include <sstream>
+#include <streambuf>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "squall/control/client.h"
+#include "squall/control/testing/running_pool.h"
+
+namespace squall::internal {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using testing::Eventually;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::RunningPool;
+
+struct Ran {
+  ExitCode code;
+  std::string out;
+  std::string err;
+};
+
+Ran RunWith(const std::vector<std::string_view>& args) {
+  std::ostringstream out, err;
+  Console console{.out = out, .err = err};
+  const ExitCode code = RunSquallctl(args, console);
+  return {code, out.str(), err.str()};
+}
+
+// An error is one line for a person.
+void ExpectOneLine(const Ran& ran, ExitCode code, const std::string& contains) {
+  EXPECT_EQ(ran.code, code) << ran.err;
+  EXPECT_EQ(ran.out, "");
+  EXPECT_THAT(ran.err, AllOf(::testing::StartsWith("squallctl: "), HasSubstr(contains)));
+  EXPECT_EQ(ran.err.find('\n'), ran.err.size() - 1) << ran.err;
+}
+
+class SquallctlTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    setenv("SQUALL_CONTROL", pool_.address().c_str(), 1);
+    EXPECT_TRUE(Eventually([] { return Ready() == 2; }));
+  }
+
+  static int Ready() {
+    const Ran ran = RunWith({"status", "--output=json"});
+    if (ran.code != ExitCode::kDone) return -1;
+    return nlohmann::json::parse(ran.out).at("pool").at("readyWorkers").get<int>();
+  }
+
+  RunningPool pool_;
+};
+
+TEST_F(SquallctlTest, StatusAndWorkers) {
+  Ran ran = RunWith({"status"});
+  EXPECT_EQ(ran.code, ExitCode::kDone);
+  EXPECT_THAT(ran.out, ContainsRegex("SERVING +2 +2 +0 +0 +0 +0 +8 +1 "));
+  EXPECT_THAT(ran.out, ContainsRegex("\n   0 +[0-9]+ +READY "));
+  EXPECT_THAT(ran.out, ContainsRegex("\n   1 +[0-9]+ +READY "));
+  EXPECT_THAT(ran.out, Not(HasSubstr("\x1b")));
+  ran = RunWith({"workers"});
+  EXPECT_EQ(ran.code, ExitCode::kDone);
+  EXPECT_THAT(ran.out, HasSubstr("ACCEPTED"));
+  ran = RunWith({"workers", "--output=json"});
+  EXPECT_EQ(nlohmann::json::parse(ran.out).at("workers").size(), 2u);
+}
+
+TEST_F(SquallctlTest, Resizes) {
+  Ran ran = RunWith({"resize", "4", "--wait"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("resized to 4 workers: 4 ready (generation 2, took "));
+  ran = RunWith({"resize", "-3", "--wait"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("resized to 1 worker: 1 ready"));
+  ran = RunWith({"resize", "+2", "--dry-run"});
+  EXPECT_THAT(ran.out, HasSubstr("a resize to 3 workers would be accepted"));
+  EXPECT_EQ(Ready(), 1);
+  ran = RunWith({"resize", "+2", "--output=json"});
+  EXPECT_EQ(nlohmann::json::parse(ran.out).at("desiredWorkers"), 3);
+}
+
+TEST_F(SquallctlTest, RefusalsHaveTheirExitStatus) {
+  ExpectOneLine(RunWith({"resize", "9"}), ExitCode::kPrecondition, "at most 8 workers");
+  ExpectOneLine(RunWith({"resize", "-3"}), ExitCode::kPrecondition, "cannot take 3 away from 2");
+  ExpectOneLine(RunWith({"resize", "abc"}), ExitCode::kUsage, "\"abc\"");
+  ExpectOneLine(RunWith({"status", "--address=tcp:1"}), ExitCode::kUsage, "\"tcp:1\"");
+}
+
+TEST_F(SquallctlTest, AStoppedMasterIsTold) {
+  ASSERT_EQ(kill(pool_.master_pid(), SIGSTOP), 0);
+  EXPECT_EQ(RunWith({"status"}).code, ExitCode::kDone);
+  ExpectOneLine(RunWith({"resize", "3"}), ExitCode::kUnreachable, "the master did not answer");
+  ASSERT_EQ(kill(pool_.master_pid(), SIGCONT), 0);
+}
+
+TEST_F(SquallctlTest, ASilentControlProcessIsADeadline) {
+  ControlClient client(pool_.address());
+  const pid_t control = client.GetServerInfo()->control_pid();
+  ASSERT_EQ(kill(control, SIGSTOP), 0);
+  ExpectOneLine(RunWith({"status", "--timeout=200ms"}), ExitCode::kDeadline, "within 200ms");
+  ASSERT_EQ(kill(control, SIGCONT), 0);
+}
+
+TEST_F(SquallctlTest, AWaitThatIsTooLongSaysHowFarItCame) {
+  ControlClient client(pool_.address());
+  const pid_t worker = (*client.ListWorkers())[1].pid();
+  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  ExpectOneLine(RunWith({"resize", "1", "--wait", "--timeout=300ms"}), ExitCode::kDeadline,
+                "not done after 300ms: 1 wanted, 1 ready, 1 draining");
+  ASSERT_EQ(kill(worker, SIGCONT), 0);
+}
+
+TEST_F(SquallctlTest, VersionTellsOfTheServer) {
+  EXPECT_THAT(RunWith({"version"}).out, HasSubstr(absl::StrCat("master pid ", pool_.master_pid())));
+  const Ran json = RunWith({"version", "--output=json"});
+  EXPECT_EQ(nlohmann::json::parse(json.out).at("server").at("masterPid"), pool_.master_pid());
+}
+
+// A stream that one thread writes and another looks at.
+class LastLine : public std::streambuf {
+ public:
+  int LastReady() {
+    std::lock_guard lock(mutex_);
+    const size_t end = text_.rfind('\n');
+    if (end == std::string::npos || end == 0) return -1;
+    const size_t begin = text_.rfind('\n', end - 1);
+    const std::string line = text_.substr(begin == std::string::npos ? 0 : begin + 1,
+                                          end - (begin == std::string::npos ? 0 : begin + 1));
+    return nlohmann::json::parse(line).at("pool").at("readyWorkers").get<int>();
+  }
+
+ protected:
+  int overflow(int c) override {
+    std::lock_guard lock(mutex_);
+    text_.push_back(static_cast<char>(c));
+    return c;
+  }
+  std::streamsize xsputn(const char* data, std::streamsize size) override {
+    std::lock_guard lock(mutex_);
+    text_.append(data, static_cast<size_t>(size));
+    return size;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string text_;
+};
+
+TEST_F(SquallctlTest, WatchFollowsUntilTheServerIsGone) {
+  LastLine seen;
+  std::ostream out(&seen);
+  std::ostringstream err;
+  ExitCode code = ExitCode::kDone;
+  std::thread watching([&] {
+    Console console{.out = out, .err = err};
+    code = RunSquallctl({"status", "--watch", "--output=json", "--interval=100ms"}, console);
+  });
+  ControlClient client(pool_.address(), {.retry_for = absl::Seconds(10)});
+  // The stream begins, a control process dies under it, and it goes on.
+  EXPECT_TRUE(client
+                  .ResizePool({.desired_workers = 3,
+                               .wait_for = control::v1::WAIT_FOR_READY,
+                               .timeout = absl::Seconds(20)})
+                  .ok());
+  ASSERT_EQ(kill(client.GetServerInfo()->control_pid(), SIGKILL), 0);
+  EXPECT_TRUE(client
+                  .ResizePool({.desired_workers = 4,
+                               .wait_for = control::v1::WAIT_FOR_READY,
+                               .timeout = absl::Seconds(20)})
+                  .ok());
+  // The watcher has to see it, too; it is another client.
+  EXPECT_TRUE(Eventually([&] { return seen.LastReady() == 4; }));
+  ASSERT_EQ(kill(pool_.master_pid(), SIGKILL), 0);
+  watching.join();
+  EXPECT_EQ(code, ExitCode::kUnreachable);
+  EXPECT_THAT(err.str(), ::testing::StartsWith("squallctl: "));
+}
+
+TEST(SquallctlWithoutServer, SaysSo) {
+  const std::string address = absl::StrCat("unix:/tmp/squall-none-", getpid(), "/control.sock");
+  setenv("SQUALL_CONTROL", address.c_str(), 1);
+  for (const std::vector<std::string_view>& args : {std::vector<std::string_view>{"status"},
+                                                    {"workers"},
+                                                    {"resize", "3"},
+                                                    {"resize", "+1"},
+                                                    {"status", "--watch"}}) {
+    ExpectOneLine(RunWith(args), ExitCode::kUnreachable,
+                  absl::StrCat("no squall server answers at ", address));
+  }
+  EXPECT_EQ(RunWith({"version"}).code, ExitCode::kDone);
+  EXPECT_THAT(RunWith({"version"}).out, HasSubstr("none at"));
+  EXPECT_EQ(RunWith({"help"}).code, ExitCode::kDone);
+}
+
+}  // namespace
+}  // namespace squall::internal
