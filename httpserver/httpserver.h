@@ -2,7 +2,7 @@
 //
 //   squall::Application app{{"/", squall::Handler<MainHandler>()}};
 //   squall::HttpServer server(app);
-//   if (auto status = server.Listen(8888); !status.ok()) return Fail(status);
+//   if (auto status = server.Listen(8888); !status.ok()) LOG(FATAL) << status;
 //   squall::IOLoop::Current().Start();
 //
 // Pre-forked, with one server per worker:

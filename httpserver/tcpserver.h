@@ -11,7 +11,7 @@
 //   };
 //
 //   EchoServer server;
-//   if (auto status = server.Listen(8888); !status.ok()) return Fail(status);
+//   if (auto status = server.Listen(8888); !status.ok()) LOG(FATAL) << status;
 //   squall::IOLoop::Current().Start();
 //
 // A pre-fork program binds before ForkProcesses() and gives the sockets to AddSockets() in each
