@@ -38,7 +38,7 @@ void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
   core_->Accept(std::move(connection), peer);
 }
 
-bool HttpServer::AboveShare() { return core_->stats().AboveShare(); }
+bool HttpServer::ShouldLeaveNextToSibling() { return core_->stats().ShouldLeaveNextToSibling(); }
 
 void HttpServer::OnSocketsAdded() {
   using internal::WorkerStats;

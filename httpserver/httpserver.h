@@ -66,7 +66,7 @@ class HttpServer : public TcpServer {
  protected:
   void HandleConnection(UniqueFd connection, SocketAddress peer) override;
   void OnSocketsAdded() override;
-  bool AboveShare() override;
+  bool ShouldLeaveNextToSibling() override;
 
  private:
   std::unique_ptr<internal::HttpServerCore> core_;

@@ -74,8 +74,8 @@ class TcpServer {
   // Of all listeners of this server together.
   const AcceptStats& accept_stats() const { return accept_stats_; }
 
-  // AcceptOptions::above_share, for accept_policy kBalanced. The default says no.
-  virtual bool AboveShare() { return false; }
+  // AcceptOptions::leave_next_to_sibling, for accept_policy kBalanced. The default says no.
+  virtual bool ShouldLeaveNextToSibling() { return false; }
 
   // Called in AddSockets() after the sockets are registered.
   virtual void OnSocketsAdded() {}

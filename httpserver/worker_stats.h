@@ -52,9 +52,9 @@ class WorkerStats {
   void SetAccepting(bool accepting) {
     if (row_ != nullptr) row_->SetAccepting(accepting);
   }
-  bool AboveShare() const {
+  bool ShouldLeaveNextToSibling() const {
     const Worker* const worker = Worker::Current();
-    return worker != nullptr && worker->HoldsMoreConnectionsThanASibling();
+    return worker != nullptr && worker->ShouldLeaveNextToSibling();
   }
 
   void ConnectionOpened() {

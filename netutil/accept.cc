@@ -114,7 +114,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   // Only then it leaves, and the next connection wakes somebody else.
   void MaybeYield() {
     if (state_ != State::kAccepting || options_.policy != AcceptPolicy::kBalanced) return;
-    if (!options_.above_share || !options_.above_share()) return;
+    if (!options_.leave_next_to_sibling || !options_.leave_next_to_sibling()) return;
     ++stats_.yielded;
     loop_.RemoveHandler(fd_);
     state_ = State::kYielding;

@@ -32,10 +32,10 @@ enum class AcceptPolicy {
   // accepts,
   // the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
   kExclusive,
-  // kExclusive, and a process that holds more connections than a sibling stands back for a moment
-  // after each accept, so that the next connection goes to somebody else. Without it one process
-  // may take two connections that arrive together, and serve them one after the other.
-  // AcceptOptions::above_share says who holds more.
+  // kExclusive, and a process that is not the least loaded stands back for a moment after each
+  // accept, so that the next connection goes to somebody else. Without it one process may take two
+  // connections that arrive together, and serve them one after the other.
+  // AcceptOptions::leave_next_to_sibling says who is.
   kBalanced,
 };
 
@@ -72,9 +72,9 @@ struct AcceptOptions {
   // connection waits, so that none depends on a process that swallowed its wake-up. It costs one
   // accept4 (1.6 µs) and one turn of the loop each time. absl::InfiniteDuration() turns it off.
   absl::Duration idle_retry = absl::Milliseconds(100);
-  // kBalanced: does this process hold more connections than some sibling that could take the next?
+  // kBalanced: should a sibling take the next connection, for it holds no more than this process?
   // Asked after each accept, so cheap. Null: no.
-  absl::AnyInvocable<bool()> above_share = nullptr;
+  absl::AnyInvocable<bool()> leave_next_to_sibling = nullptr;
   // kBalanced: for how long it stands back. Long enough for a sibling to be scheduled; when all
   // stand back, a connection waits that long.
   absl::Duration yield = absl::Milliseconds(1);

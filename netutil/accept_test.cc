@@ -239,7 +239,7 @@ TEST_F(AcceptTest, BalancedStandsBackWhileASiblingHoldsFewer) {
   const AcceptHandle busy = AddAcceptHandler(loop_, socket_, Keep(),
                                              {.policy = AcceptPolicy::kBalanced,
                                               .idle_retry = absl::InfiniteDuration(),
-                                              .above_share = [] { return true; },
+                                              .leave_next_to_sibling = [] { return true; },
                                               .yield = absl::Hours(1),
                                               .stats = &stats_});
   const UniqueFd first = Connect();
@@ -249,9 +249,9 @@ TEST_F(AcceptTest, BalancedStandsBackWhileASiblingHoldsFewer) {
   // The same socket as another process would have it.
   const ListenSocket same(UniqueFd(::fcntl(socket_.fd(), F_DUPFD_CLOEXEC, 0)), socket_.address());
   int by_sibling = 0;
-  const AcceptHandle sibling =
-      AddAcceptHandler(loop_, same, [&](UniqueFd, SocketAddress) { ++by_sibling; },
-                       {.policy = AcceptPolicy::kBalanced, .above_share = [] { return false; }});
+  const AcceptHandle sibling = AddAcceptHandler(
+      loop_, same, [&](UniqueFd, SocketAddress) { ++by_sibling; },
+      {.policy = AcceptPolicy::kBalanced, .leave_next_to_sibling = [] { return false; }});
   const std::vector<UniqueFd> more = Connect(5);
   RunUntil([&] { return by_sibling == 5; });
   EXPECT_EQ(accepted_.size(), 1u);
@@ -261,7 +261,7 @@ TEST_F(AcceptTest, BalancedTakesTheConnectionThatNobodyElseTakes) {
   const AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(),
                                                {.policy = AcceptPolicy::kBalanced,
                                                 .idle_retry = absl::InfiniteDuration(),
-                                                .above_share = [] { return true; },
+                                                .leave_next_to_sibling = [] { return true; },
                                                 .stats = &stats_});
   const std::vector<UniqueFd> clients = Connect(20);
   RunUntil([&] { return accepted_.size() == 20; });
@@ -269,9 +269,10 @@ TEST_F(AcceptTest, BalancedTakesTheConnectionThatNobodyElseTakes) {
 }
 
 TEST_F(AcceptTest, StopWhileStandingBack) {
-  AcceptHandle handle = AddAcceptHandler(
-      loop_, socket_, Keep(),
-      {.policy = AcceptPolicy::kBalanced, .above_share = [] { return true; }, .stats = &stats_});
+  AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(),
+                                         {.policy = AcceptPolicy::kBalanced,
+                                          .leave_next_to_sibling = [] { return true; },
+                                          .stats = &stats_});
   const UniqueFd first = Connect();
   RunUntil([&] { return stats_.yielded == 1; });
   handle.Stop();

@@ -40,14 +40,15 @@ Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
       scoreboard_(std::move(scoreboard)),
       row_(&scoreboard_.worker_row(options.task_id)) {}
 
-bool Worker::HoldsMoreConnectionsThanASibling() const {
-  if (loop_ == nullptr) return false;
+bool Worker::ShouldLeaveNextToSibling() const {
   const int64_t mine = row_->connections();
+  if (loop_ == nullptr || mine == 0) return false;
   const MonotonicTime fresh = loop_->Now() - kStaleHeartbeat;
   for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
     const WorkerRow& row = scoreboard_.worker_row(slot);
-    if (row.accepting() && row.connections() < mine && row.heartbeat() >= fresh &&
-        !row.heartbeat().is_infinite()) {
+    // As few is enough: a sibling counts a connection that its client has closed until it looks.
+    if (slot != task_id() && row.accepting() && row.connections() <= mine &&
+        row.heartbeat() >= fresh && !row.heartbeat().is_infinite()) {
       return true;
     }
   }

@@ -71,9 +71,10 @@ class Worker {
   // Counters and the request in flight, read by `squallctl status`. Valid for ever.
   WorkerRow& row() { return *row_; }
 
-  // Does this worker hold more connections than a sibling that accepts, too, and is not inside a
-  // blocking handler? For AcceptPolicy::kBalanced. Reads one cache line per slot.
-  bool HoldsMoreConnectionsThanASibling() const;
+  // Should a sibling take the next connection? True when this worker holds some, and a sibling that
+  // accepts and is not inside a blocking handler holds as few or fewer. For
+  // AcceptPolicy::kBalanced. Reads one cache line per slot.
+  bool ShouldLeaveNextToSibling() const;
 
   // Tells the master that this worker serves. Done by itself in the first iteration of an IOLoop
   // that was started by Start(); call it in a worker that runs no loop, or boot_timeout ends it.
