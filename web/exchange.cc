@@ -45,7 +45,7 @@ void Exchange::HeadersReceived() {
   handler_->settings_ = &application_.settings();
   handler_->host_ = this;
   handler_->connection_ = &connection_;
-  handler_->request_ = std::unique_ptr<HttpRequest>(new HttpRequest(connection_));
+  handler_->request_.emplace(connection_);
   try {
     handler_->Clear();
     spec.factory().Initialize(*handler_);
@@ -108,9 +108,11 @@ bool Exchange::CheckRequest() {
     handler.SendError(405);
     return false;
   }
-  if (const absl::Status status = handler.request_->ParseBody(); !status.ok()) {
-    HandleStatus(handler, status);
-    return false;
+  if (!class_->raw_body) {
+    if (const absl::Status status = handler.request_->ParseBody(); !status.ok()) {
+      HandleStatus(handler, status);
+      return false;
+    }
   }
   if (!match_.groups.empty()) {
     absl::StatusOr<PathArgs> args = DecodeGroups(match_);

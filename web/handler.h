@@ -32,6 +32,8 @@
 //                                   before the first piece then, the verb after the last, and
 //                                   request().body() is empty. As a coroutine it takes a
 //                                   std::string; the next piece waits until it is done.
+//   static constexpr bool kRawBody = true;   the body is never read as a form, whatever its
+//                                   Content-Type says; without it a broken form is answered 400
 #ifndef SQUALL_WEB_HANDLER_H_
 #define SQUALL_WEB_HANDLER_H_
 

@@ -54,6 +54,7 @@ struct HandlerClass {
   Outcome (*prepare)(RequestHandler&) = nullptr;
   Outcome (*data_received)(RequestHandler&, std::string_view) = nullptr;  // set: streamed bodies
   bool any_method = false;  // Prepare() answers, whatever the method
+  bool raw_body = false;    // a form is not parsed
 };
 
 template <class M>
@@ -207,6 +208,7 @@ constexpr HandlerClass DescribeHandler() {
   if constexpr (HasPrepare<T>()) result.prepare = &RunPrepare<T>;
   if constexpr (HasDataReceived<T>()) result.data_received = &RunDataReceived<T>;
   if constexpr (requires { T::kAnswersAnyMethod; }) result.any_method = T::kAnswersAnyMethod;
+  if constexpr (requires { T::kRawBody; }) result.raw_body = T::kRawBody;
   return result;
 }
 

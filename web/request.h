@@ -37,6 +37,8 @@ class Exchange;
 
 class HttpRequest {
  public:
+  // Internal: the framework makes it, of the head that `connection` has read.
+  explicit HttpRequest(const HttpConnection& connection);
   HttpRequest(const HttpRequest&) = delete;
   HttpRequest& operator=(const HttpRequest&) = delete;
 
@@ -80,9 +82,7 @@ class HttpRequest {
 
  private:
   friend class internal::Exchange;
-  friend class RequestHandler;
 
-  explicit HttpRequest(const HttpConnection& connection);
   // Parses a form body into arguments and files. InvalidArgument with the reason when it is broken.
   absl::Status ParseBody();
   // Copies what belongs to the connection, which is about to go.

@@ -17,6 +17,7 @@
 #include "squall/base/logging.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/http_status.h"
+#include "squall/web/answer_buffers.h"
 #include "squall/web/argument.h"
 #include "squall/web/body_encoder.h"
 #include "squall/web/cookie_changes.h"
@@ -34,8 +35,8 @@ constexpr std::string_view kServer = "squall/0.1";
 
 }  // namespace
 
-RequestHandler::RequestHandler() = default;
-RequestHandler::~RequestHandler() = default;
+RequestHandler::RequestHandler() { internal::TakeAnswerBuffers(response_, write_buffer_); }
+RequestHandler::~RequestHandler() { internal::ReturnAnswerBuffers(response_, write_buffer_); }
 
 namespace internal {
 
@@ -292,6 +293,8 @@ void RequestHandler::WriteError(int status) {
   const std::string_view reason =
       response_.reason.empty() ? ReasonPhrase(status) : std::string_view(response_.reason);
   const std::string title = absl::StrCat(status, ": ", ToAbsl(reason));
+  // Not what SetDefaultHeaders() says of the handler's own answers.
+  SetHeader("Content-Type", "text/html; charset=UTF-8");
   Finish(absl::StrCat("<html><title>", title, "</title><body>", title, "</body></html>"));
 }
 

@@ -227,7 +227,7 @@ class RequestHandler {
   const Settings* settings_ = nullptr;        // not owned
   internal::HandlerHost* host_ = nullptr;     // not owned; null when the connection is gone
   HttpConnection* connection_ = nullptr;      // not owned; null when finished or closed
-  std::unique_ptr<HttpRequest> request_;
+  std::optional<HttpRequest> request_;
   PathArgs path_args_;
   ResponseHead response_;
   std::string write_buffer_;

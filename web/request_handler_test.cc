@@ -55,6 +55,15 @@ TEST(ApplicationTest, NoRuleMatches) {
   }
 }
 
+TEST(ApplicationTest, ErrorPageSaysThatItIsHtml) {
+  struct Json : RequestHandler {
+    void SetDefaultHeaders() override { SetHeader("Content-Type", "application/json"); }
+    void Get() { throw HttpError(403); }
+  };
+  Application app{{"/", Handler<Json>()}};
+  EXPECT_EQ(FakeExchange(app, GetRequest("/")).header("Content-Type"), "text/html; charset=UTF-8");
+}
+
 // DefaultHandlerArgumentsTest.
 TEST(ApplicationTest, DefaultHandler) {
   Application app({{"/", Handler<Hello>()}},
@@ -184,6 +193,18 @@ TEST(ArgumentTest, BrokenFormIs400) {
                                           "--1234\r\nbroken"))
                 .status(),
             400);
+}
+
+struct Raw : RequestHandler {
+  static constexpr bool kRawBody = true;
+  void Post() { Write(request().body()); }
+};
+
+TEST(ArgumentTest, RawBodyIsNoForm) {
+  Application app{{"/", Handler<Raw>()}};
+  EXPECT_EQ(FakeExchange(app, BodyRequest("POST", "/", "multipart/form-data; boundary=1", "broken"))
+                .body(),
+            "broken");
 }
 
 TEST(ArgumentTest, UploadedFile) {

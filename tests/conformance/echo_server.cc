@@ -44,6 +44,8 @@ struct Root : RequestHandler {
 };
 
 struct EchoRequest : RequestHandler {
+  static constexpr bool kRawBody = true;
+
   void Get() {
     nlohmann::json fields = nlohmann::json::array();
     for (const auto [name, value] : request().headers()) {
