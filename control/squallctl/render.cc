@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -161,65 +162,68 @@ std::string FormatExit(const v1::Worker& worker) {
 
 std::vector<std::string> RenderStatus(const v1::Pool& pool, const std::vector<v1::Worker>& workers,
                                       const Rates& rates, const TableStyle& style) {
-  Table pool_table({{"POOL"},
-                    {"DESIRED", Align::kRight},
-                    {"READY", Align::kRight},
-                    {"STARTING", Align::kRight},
-                    {"DRAINING", Align::kRight},
-                    {"BACKOFF", Align::kRight},
-                    {"FAILED", Align::kRight},
-                    {"MAX", Align::kRight},
-                    {"GENERATION", Align::kRight},
-                    {"UP", Align::kRight},
-                    {"CONNS", Align::kRight},
-                    {"REQUESTS", Align::kRight},
-                    {"REQ/S", Align::kRight}});
+  // The order is that of importance: a narrow terminal cuts at the end.
+  std::vector<Column> columns = {{"POOL"},
+                                 {"DESIRED", Align::kRight},
+                                 {"READY", Align::kRight},
+                                 {"START", Align::kRight},
+                                 {"DRAIN", Align::kRight},
+                                 {"BACKOFF", Align::kRight},
+                                 {"FAILED", Align::kRight},
+                                 {"REQUESTS", Align::kRight}};
   const bool all_ready = pool.ready_workers() >= pool.desired_workers();
-  pool_table.AddRow({{StateName(pool.state()), StyleOf(pool.state())},
-                     {absl::StrCat(pool.desired_workers())},
-                     {absl::StrCat(pool.ready_workers()), all_ready ? Style::kGood : Style::kBad},
-                     Number(pool.starting_workers(), Style::kWarning),
-                     Number(pool.draining_workers(), Style::kWarning),
-                     Number(pool.backoff_workers(), Style::kBad),
-                     Number(pool.failed_workers(), Style::kBad),
-                     {absl::StrCat(pool.max_workers())},
-                     {absl::StrCat(pool.generation())},
-                     {pool.has_uptime() ? FormatAge(FromProto(pool.uptime())) : kNone},
-                     Number(pool.connections()),
-                     Number(pool.totals().requests()),
-                     Rate(rates.pool)});
+  std::vector<Cell> row = {
+      {StateName(pool.state()), StyleOf(pool.state())},
+      {absl::StrCat(pool.desired_workers())},
+      {absl::StrCat(pool.ready_workers()), all_ready ? Style::kGood : Style::kBad},
+      Number(pool.starting_workers(), Style::kWarning),
+      Number(pool.draining_workers(), Style::kWarning),
+      Number(pool.backoff_workers(), Style::kBad),
+      Number(pool.failed_workers(), Style::kBad),
+      Number(pool.totals().requests())};
+  if (rates.shown) {
+    columns.push_back({"REQ/S", Align::kRight});
+    row.push_back(Rate(rates.pool));
+  }
+  columns.insert(columns.end(), {{"CONNS", Align::kRight},
+                                 {"UP", Align::kRight},
+                                 {"GENERATION", Align::kRight},
+                                 {"MAX", Align::kRight}});
+  row.push_back(Number(pool.connections()));
+  row.push_back({pool.has_uptime() ? FormatAge(FromProto(pool.uptime())) : kNone});
+  row.push_back({absl::StrCat(pool.generation())});
+  row.push_back({absl::StrCat(pool.max_workers())});
+  Table pool_table(std::move(columns));
+  pool_table.AddRow(std::move(row));
   std::vector<std::string> lines = pool_table.Lines(style);
   lines.push_back("");
-
-  Table table({{"SLOT", Align::kRight},
-               {"PID", Align::kRight},
-               {"STATE"},
-               {"FOR", Align::kRight},
-               {"CONNS", Align::kRight},
-               {"REQUESTS", Align::kRight},
-               {"REQ/S", Align::kRight},
-               {"RESTARTS", Align::kRight},
-               {"LAST EXIT"},
-               {"NOW"}});
-  for (const v1::Worker& worker : workers) {
-    const auto rate = rates.by_slot.find(worker.slot());
-    table.AddRow(
-        {{absl::StrCat(worker.slot())},
-         Pid(worker),
-         {worker.torn() ? "?" : StateName(worker.state()), StyleOf(worker.state())},
-         worker.has_state_age() ? Cell{FormatAge(FromProto(worker.state_age()))} : Faint(kNone),
-         Number(worker.connections()),
-         Number(worker.counters().requests()),
-         Rate(rate == rates.by_slot.end() ? std::nullopt : std::optional(rate->second)),
-         Number(worker.restarts(), Style::kWarning),
-         worker.has_last_exit() ? Cell{FormatExit(worker)} : Faint(kNone),
-         Now(worker)});
-  }
   if (workers.empty()) {
     lines.push_back("no workers");
-  } else {
-    for (std::string& line : table.Lines(style)) lines.push_back(std::move(line));
+    return lines;
   }
+
+  columns = {{"SLOT", Align::kRight}, {"PID", Align::kRight},   {"STATE"},
+             {"FOR", Align::kRight},  {"CONNS", Align::kRight}, {"REQUESTS", Align::kRight}};
+  if (rates.shown) columns.push_back({"REQ/S", Align::kRight});
+  columns.insert(columns.end(), {{"RESTARTS", Align::kRight}, {"LAST EXIT"}, {"NOW"}});
+  Table table(std::move(columns));
+  for (const v1::Worker& worker : workers) {
+    row = {{absl::StrCat(worker.slot())},
+           Pid(worker),
+           {worker.torn() ? "?" : StateName(worker.state()), StyleOf(worker.state())},
+           worker.has_state_age() ? Cell{FormatAge(FromProto(worker.state_age()))} : Faint(kNone),
+           Number(worker.connections()),
+           Number(worker.counters().requests())};
+    if (rates.shown) {
+      const auto rate = rates.by_slot.find(worker.slot());
+      row.push_back(Rate(rate == rates.by_slot.end() ? std::nullopt : std::optional(rate->second)));
+    }
+    row.push_back(Number(worker.restarts(), Style::kWarning));
+    row.push_back(worker.has_last_exit() ? Cell{FormatExit(worker)} : Faint(kNone));
+    row.push_back(Now(worker));
+    table.AddRow(std::move(row));
+  }
+  for (std::string& line : table.Lines(style)) lines.push_back(std::move(line));
   return lines;
 }
 

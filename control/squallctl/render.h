@@ -16,6 +16,7 @@ namespace squall::internal {
 
 // Requests per second, where they are known.
 struct Rates {
+  bool shown = false;  // Whether there is a column for them.
   std::optional<double> pool;
   std::map<int, double> by_slot;
 };

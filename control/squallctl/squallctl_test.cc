@@ -72,7 +72,7 @@ class SquallctlTest : public ::testing::Test {
 TEST_F(SquallctlTest, StatusAndWorkers) {
   Ran ran = RunWith({"status"});
   EXPECT_EQ(ran.code, ExitCode::kDone);
-  EXPECT_THAT(ran.out, ContainsRegex("SERVING +2 +2 +0 +0 +0 +0 +8 +1 "));
+  EXPECT_THAT(ran.out, ContainsRegex("SERVING +2 +2 +0 +0 +0 +0 +0 +0 +[0-9.]+m?s +1 +8\n"));
   EXPECT_THAT(ran.out, ContainsRegex("\n   0 +[0-9]+ +READY "));
   EXPECT_THAT(ran.out, ContainsRegex("\n   1 +[0-9]+ +READY "));
   EXPECT_THAT(ran.out, Not(HasSubstr("\x1b")));

@@ -72,6 +72,7 @@ WatchedPool::View WatchedPool::At(absl::Time now) {
     view.workers.push_back(Aged(row.worker, now - row.received));
   }
   view.rates = rates_;
+  view.rates.shown = true;
   return view;
 }
 

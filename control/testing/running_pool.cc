@@ -20,24 +20,11 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "squall/base/logging.h"
+#include "squall/control/testing/socket_path.h"
 
 extern char** environ;
 
 namespace squall::testing {
-namespace {
-
-std::string NewSocketPath() {
-  static int number = 0;
-  const char* directory = getenv("TEST_TMPDIR");
-  // TEST_TMPDIR may be longer than a socket's path can be.
-  std::string path = absl::StrCat(directory == nullptr ? "/tmp" : directory, "/pool-", getpid(),
-                                  "-", ++number);
-  if (path.size() > 100) path = absl::StrCat("/tmp/squall-pool-", getpid(), "-", number);
-  return path;
-}
-
-}  // namespace
-
 bool Eventually(const std::function<bool()>& condition) {
   for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
     if (condition()) return true;
@@ -61,8 +48,7 @@ int ThreadsOf(pid_t pid) {
 
 RunningPool::RunningPool(const RunningPoolOptions& options) : path_(NewSocketPath()) {
   std::vector<std::string> args = {"control/pool_program", path_, absl::StrCat(options.workers),
-                                   absl::StrCat(options.max_workers),
-                                   absl::StrCat(options.nofile)};
+                                   absl::StrCat(options.max_workers), absl::StrCat(options.nofile)};
   if (options.exit_status_of_task_1 >= 0) {
     args.push_back(absl::StrCat(options.exit_status_of_task_1));
   }
