@@ -1,57 +1,29 @@
+// What the parser takes and refuses. How much of it: http1_parser_limits_test.cc.
 #include "squall/httpserver/http1_parser.h"
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/httpserver/http1_transcript.h"
+#include "squall/httpserver/http1_verdict.h"
+#include "squall/httpserver/request_head.h"
 
 namespace squall {
 namespace {
 
-using internal::Octets;
+using internal::Chunked;
+using internal::Get;
+using internal::HeadOf;
+using internal::Post;
+using internal::RunAllWays;
 using internal::RunParser;
 using internal::Transcript;
+using internal::Verdict;
 using testing::ElementsAre;
-
-// Runs `input` whole, by single octets and cut in two at each place; all have to agree.
-Transcript RunAllWays(std::string_view input, const Http1Limits& limits = {}) {
-  const Transcript whole = RunParser(limits, {input});
-  EXPECT_EQ(RunParser(limits, Octets(input)), whole) << input;
-  // Every place of a long input would take too long; odd steps meet every kind of place.
-  const size_t step = input.size() < 2000 ? 1 : input.size() / 1000 | 1;
-  for (size_t i = 0; i <= input.size(); i += step) {
-    const Transcript cut = RunParser(limits, {input.substr(0, i), input.substr(i)});
-    EXPECT_EQ(cut, whole) << "cut at " << i << " of " << input;
-    if (cut != whole) break;
-  }
-  return whole;
-}
-
-// The verdict on one request: "parsed", "head", "more" or the status.
-std::string Verdict(std::string_view input, const Http1Limits& limits = {}) {
-  const Transcript t = RunAllWays(input, limits);
-  return t.verdicts.size() == 1 ? t.verdicts[0] : std::to_string(t.verdicts.size()) + " messages";
-}
-
-std::string Get(std::string_view fields) {
-  return "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
-}
-
-std::string Post(std::string_view fields, std::string_view body) {
-  return "POST / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n" + std::string(body);
-}
-
-std::string Chunked(std::string_view body) { return Post("Transfer-Encoding: chunked\r\n", body); }
-
-RequestHead HeadOf(std::string_view input) {
-  Http1Parser parser;
-  const Http1Event event = parser.Feed(input);
-  EXPECT_EQ(event.kind, Http1Event::kHead) << parser.error_reason() << " for " << input;
-  return parser.head();
-}
 
 struct Row {
   std::string input;
@@ -479,104 +451,6 @@ TEST(Http1ParserTest, Expectations) {
   EXPECT_EQ(Verdict("GET / HTTP/1.0\r\nExpect: x\r\n\r\n"), "parsed");
 }
 
-TEST(Http1ParserTest, BodyLimitIsJudgedBeforeTheBody) {
-  Http1Limits limits;
-  limits.max_body_size = 10;
-  EXPECT_EQ(Verdict(Post("Content-Length: 10\r\n", "0123456789"), limits), "parsed");
-  EXPECT_EQ(Verdict(Post("Content-Length: 11\r\n", ""), limits), "413");
-  EXPECT_EQ(Verdict(Post("Content-Length: 11\r\n", "x"), limits), "413");
-  EXPECT_EQ(Verdict(Chunked("6\r\n012345\r\n4\r\n6789\r\n0\r\n\r\n"), limits), "parsed");
-  EXPECT_EQ(Verdict(Chunked("6\r\n012345\r\n5\r\n"), limits), "413");
-  EXPECT_EQ(Verdict(Chunked("6\r\n012345\r\n5"), limits), "head") << "the size goes on";
-
-  Http1Parser parser(limits);
-  const std::string input = Post("Content-Length: 11\r\nExpect: 100-continue\r\n", "");
-  ASSERT_EQ(parser.Feed(input).kind, Http1Event::kHead);
-  EXPECT_EQ(parser.Feed("").kind, Http1Event::kError) << "asked before 100 Continue is sent";
-  EXPECT_EQ(parser.error_status(), 413);
-}
-
-TEST(Http1ParserTest, BodyLimitOfOneMessage) {
-  Http1Limits limits;
-  limits.max_body_size = 2;
-  Http1Parser parser(limits);
-  const std::string input = Post("Content-Length: 3\r\n", "");
-  ASSERT_EQ(parser.Feed(input).kind, Http1Event::kHead);
-  parser.SetMaxBodySize(3);
-  EXPECT_EQ(parser.Feed("").kind, Http1Event::kNeedMore);
-  EXPECT_EQ(parser.Feed("abc").kind, Http1Event::kBody);
-  EXPECT_EQ(parser.Feed("").kind, Http1Event::kMessageComplete);
-  parser.StartNextMessage();
-  ASSERT_EQ(parser.Feed(input).kind, Http1Event::kHead);
-  EXPECT_EQ(parser.Feed("").kind, Http1Event::kError) << "the limit is back";
-}
-
-std::string Repeat(std::string_view text, int count) {
-  std::string out;
-  for (int i = 0; i < count; ++i) out.append(text);
-  return out;
-}
-
-TEST(Http1ParserTest, LimitsOfTheHead) {
-  Http1Limits limits;
-  limits.max_request_line = 30;
-  limits.max_header_size = 100;
-  limits.max_header_fields = 3;
-  limits.max_method_size = 8;
-  // "GET " + target + " HTTP/1.1" has 13 octets without the target.
-  const std::string host = " HTTP/1.1\r\nHost: a\r\n\r\n";
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 16) + host, limits), "parsed");
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 17) + host, limits), "414");
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 17) + " HTTP/1.0\r\n\r\n", limits), "414");
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 60), limits), "414");
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 25) + "\x01", limits), "400");
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 26) + "\x01", limits), "414");
-  EXPECT_EQ(Verdict("OVERLONG /" + host, limits), "parsed");
-  EXPECT_EQ(Verdict("OVERLONGS /" + host, limits), "501");
-  EXPECT_EQ(Verdict(Repeat("A", 200), limits), "501");
-  // Get("") has 27 octets, "X: \r\n" 5 more.
-  EXPECT_EQ(Verdict(Get("X: " + Repeat("x", 68) + "\r\n"), limits), "parsed");
-  EXPECT_EQ(Verdict(Get("X: " + Repeat("x", 69) + "\r\n"), limits), "431");
-  EXPECT_EQ(Verdict(Get("X: " + Repeat("x", 500)), limits), "431");
-  EXPECT_EQ(Verdict(Get("X:" + Repeat(" ", 500)), limits), "431");
-  EXPECT_EQ(Verdict(Get(Repeat("x", 500)), limits), "431");
-  EXPECT_EQ(Verdict(Get("A:\r\nB:\r\n"), limits), "parsed");
-  EXPECT_EQ(Verdict(Get("A:\r\nB:\r\nC:\r\n"), limits), "431");
-  limits.max_request_line = 1000;
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 200), limits), "431");
-}
-
-TEST(Http1ParserTest, DefaultLimits) {
-  const std::string host = " HTTP/1.1\r\nHost: a\r\n\r\n";
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 8000) + host), "parsed");
-  EXPECT_EQ(Verdict("GET /" + Repeat("x", 8192) + host), "414");
-  EXPECT_EQ(Verdict(Get(Repeat("A: b\r\n", 99))), "parsed");
-  EXPECT_EQ(Verdict(Get(Repeat("A: b\r\n", 100))), "431");
-  EXPECT_EQ(Verdict(Get("A: " + Repeat("x", 60000) + "\r\n")), "parsed");
-  EXPECT_EQ(Verdict(Get("A: " + Repeat("x", 66000) + "\r\n")), "431");
-}
-
-TEST(Http1ParserTest, LimitsOfChunks) {
-  Http1Limits limits;
-  limits.max_chunk_line = 10;
-  limits.max_chunk_extensions = 20;
-  limits.max_trailer_size = 30;
-  limits.max_header_fields = 4;
-  const std::string end = "0\r\n\r\n";
-  EXPECT_EQ(Verdict(Chunked("1;" + Repeat("a", 8) + "\r\nx\r\n" + end), limits), "parsed");
-  EXPECT_EQ(Verdict(Chunked("1;" + Repeat("a", 9) + "\r\nx\r\n" + end), limits), "400");
-  EXPECT_EQ(Verdict(Chunked(Repeat("1;aaaa\r\nx\r\n", 4) + end), limits), "parsed");
-  EXPECT_EQ(Verdict(Chunked(Repeat("1;aaaa\r\nx\r\n", 5) + end), limits), "400");
-  // With its empty line the section has 7 octets around the name.
-  EXPECT_EQ(Verdict(Chunked("0\r\n" + Repeat("a", 25) + ":\r\n\r\n"), limits), "parsed");
-  EXPECT_EQ(Verdict(Chunked("0\r\n" + Repeat("a", 26) + ":\r\n\r\n"), limits), "431");
-  EXPECT_EQ(Verdict(Chunked("0\r\nA:\r\nB:\r\n\r\n"), limits), "parsed");
-  EXPECT_EQ(Verdict(Chunked("0\r\nA:\r\nB:\r\nC:\r\n\r\n"), limits), "431");
-  // The allowance for extensions is per message.
-  const std::string message = Chunked(Repeat("1;aaaa\r\nx\r\n", 4) + end);
-  EXPECT_THAT(RunAllWays(message + message, limits).verdicts, ElementsAre("parsed", "parsed"));
-}
-
 TEST(Http1ParserTest, TinyChunksKeepTheirOrder) {
   std::string body;
   std::string input;
@@ -599,18 +473,6 @@ TEST(Http1ParserTest, ReportsTheRequestLineOfARefusedRequest) {
   Http1Parser other;
   EXPECT_EQ(other.Feed("GET /x\r\n").kind, Http1Event::kError);
   EXPECT_FALSE(other.has_request_line());
-}
-
-TEST(Http1ParserTest, GivesMemoryBackBetweenMessages) {
-  Http1Parser parser;
-  ASSERT_EQ(parser.Feed(Get("")).kind, Http1Event::kHead);
-  parser.ReleaseMemory();
-  EXPECT_EQ(parser.head().method(), "GET") << "not inside a message";
-  ASSERT_EQ(parser.Feed("").kind, Http1Event::kMessageComplete);
-  parser.StartNextMessage();
-  parser.ReleaseMemory();
-  ASSERT_EQ(parser.Feed(Get("A: b\r\n")).kind, Http1Event::kHead);
-  EXPECT_EQ(parser.head().headers().Get("a"), "b");
 }
 
 }  // namespace

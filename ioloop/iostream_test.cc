@@ -1,13 +1,9 @@
+// Reads, writes, their limits and fairness. How streams end: iostream_close_test.cc.
 #include "squall/ioloop/iostream.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdint>
 #include <memory>
 #include <random>
 #include <string>
@@ -19,100 +15,27 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "squall/base/status.h"
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
-#include "squall/ioloop/sleep.h"
+#include "squall/ioloop/iostream_fixture.h"
 #include "squall/ioloop/task.h"
+#include "squall/ioloop/transport.h"
 
 namespace squall {
 namespace {
 
-using testing::AnyOf;
+using internal::Family;
+using internal::IOStreamTest;
+using internal::MakePair;
+using internal::Pattern;
+using internal::ReadLines;
+using internal::WriteAll;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr absl::Duration kDeadline = absl::Seconds(20);
-
-enum class Family { kUnix, kTcp };
-
-std::pair<UniqueFd, UniqueFd> MakePair(Family family) {
-  if (family == Family::kUnix) {
-    int fds[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    return {UniqueFd(fds[0]), UniqueFd(fds[1])};
-  }
-  UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  EXPECT_EQ(::listen(listener.get(), 1), 0);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  UniqueFd server(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  EXPECT_TRUE(server.valid());
-  return {std::move(server), std::move(client)};
-}
-
-class IOStreamTest : public testing::TestWithParam<Family> {
- protected:
-  IOStreamTest() { Connect(); }
-  ~IOStreamTest() override {
-    stream_.reset();
-    IOLoop::ClearCurrent();
-  }
-
-  // A new connection: stream_ here, the bare socket peer_ there.
-  void Connect(IOStreamOptions options = {}) {
-    auto [here, there] = MakePair(GetParam());
-    stream_ = std::make_unique<IOStream>(std::move(here), options);
-    peer_ = std::move(there);
-  }
-
-  void Send(const std::string& text) {
-    ASSERT_EQ(::send(peer_.get(), text.data(), text.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(text.size()));
-  }
-
-  template <typename T>
-  auto Run(Task<T> task) {
-    return loop_.RunSync(std::move(task), kDeadline);
-  }
-
-  // Turns the loop until `condition` holds, or fails.
-  template <typename Condition>
-  void WaitFor(Condition condition) {
-    const MonotonicTime give_up = Clock::Real().Now() + kDeadline;
-    while (!condition()) {
-      ASSERT_LT(Clock::Real().Now(), give_up);
-      ASSERT_THAT(loop_.RunSync(Turn()), IsOk());
-    }
-  }
-  static Task<> Turn() { co_await Sleep(absl::Milliseconds(1)); }
-
-  IOLoop& loop_ = IOLoop::Current();
-  std::unique_ptr<IOStream> stream_;
-  UniqueFd peer_;
-};
-
-INSTANTIATE_TEST_SUITE_P(Families, IOStreamTest, testing::Values(Family::kUnix, Family::kTcp),
-                         [](const auto& info) {
-                           return info.param == Family::kUnix ? "Unix" : "Tcp";
-                         });
-
-// What read, in order, and how each read ended.
-Task<> ReadLines(IOStream* stream, int count, std::vector<std::string>* lines) {
-  for (int i = 0; i < count; ++i) {
-    absl::StatusOr<std::string> line = co_await stream->ReadUntil("\n");
-    lines->push_back(line.ok() ? *line
-                               : std::string(absl::StatusCodeToString(line.status().code())));
-    if (!line.ok()) co_return;
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Families, IOStreamTest, testing::ValuesIn(internal::kFamilies),
+                         internal::FamilyName);
 
 TEST_P(IOStreamTest, ReadUntilGivesTheDelimiterToo) {
   Send("first\nsecond\nrest");
@@ -256,17 +179,6 @@ TEST_P(IOStreamTest, WriteGoesOutBeforeItIsAwaited) {
   EXPECT_EQ(::recv(peer_.get(), data, sizeof data, 0), 5);
 }
 
-std::string Pattern(size_t size) {
-  std::string text(size, '\0');
-  std::minstd_rand random(4711);
-  for (char& c : text) c = static_cast<char>(random());
-  return text;
-}
-
-Task<> WriteAll(IOStream* stream, std::string text, absl::Status* status) {
-  *status = co_await stream->Write(std::move(text));
-}
-
 TEST_P(IOStreamTest, ALargeWriteWaitsForThePeer) {
   const std::string text = Pattern(8 << 20);
   absl::Status status = absl::UnknownError("pending");
@@ -393,215 +305,6 @@ TEST_P(IOStreamTest, SmallReadsFromALargeBacklog) {
   for (int i = 500; i < 1000; ++i) {
     ASSERT_THAT(Run(stream_->ReadUntil("\n")), IsOkAndHolds(text.substr(i * 100, 100)));
   }
-}
-
-// test_close_buffered_data, test_delayed_close_callback.
-TEST_P(IOStreamTest, TheCloseCallbackWaitsForTheData) {
-  std::vector<std::string> events;
-  Send(std::string(512, 'A'));
-  Send(std::string(512, 'B'));
-  peer_.reset();
-  stream_->SetCloseCallback([&events] { events.push_back("closed"); });
-  EXPECT_THAT(Run(stream_->ReadBytes(256)), IsOkAndHolds(std::string(256, 'A')));
-  for (int i = 0; i < 5; ++i) Run(Turn()).IgnoreError();
-  EXPECT_THAT(events, ElementsAre());
-  EXPECT_THAT(Run(stream_->ReadBytes(256)), IsOkAndHolds(std::string(256, 'A')));
-  EXPECT_THAT(Run(stream_->ReadBytes(256)), IsOkAndHolds(std::string(256, 'B')));
-  EXPECT_THAT(events, ElementsAre());
-  EXPECT_THAT(Run(stream_->ReadBytes(256)), IsOkAndHolds(std::string(256, 'B')));
-  WaitFor([&] { return !events.empty(); });
-  EXPECT_THAT(stream_->close_status(), StatusIs(absl::StatusCode::kUnavailable));
-}
-
-TEST_P(IOStreamTest, AnIdleStreamNoticesThatThePeerLeft) {
-  int closed = 0;
-  stream_->SetCloseCallback([&closed] { ++closed; });
-  Run(Turn()).IgnoreError();
-  EXPECT_EQ(closed, 0);
-  peer_.reset();
-  WaitFor([&] { return closed > 0; });
-  EXPECT_TRUE(stream_->closed());
-  Run(Turn()).IgnoreError();
-  EXPECT_EQ(closed, 1);
-}
-
-// test_close_callback_with_pending_read.
-TEST_P(IOStreamTest, APendingReadEndsBeforeTheCloseCallback) {
-  std::vector<std::string> events;
-  stream_->SetCloseCallback([&events] { events.push_back("closed"); });
-  loop_.Spawn(ReadLines(stream_.get(), 2, &events));
-  Send("OK\n");
-  WaitFor([&] { return !events.empty(); });
-  peer_.reset();
-  WaitFor([&] { return events.size() >= 3; });
-  EXPECT_THAT(events, ElementsAre("OK\n", "UNAVAILABLE", "closed"));
-}
-
-// test_read_until_close_after_close, test_read_until_unsatisfied_after_close.
-TEST_P(IOStreamTest, WhatWasReceivedCanBeReadAfterTheEnd) {
-  Send("line\nrest");
-  peer_.reset();
-  EXPECT_THAT(Run(stream_->ReadUntil("\n")), IsOkAndHolds("line\n"));
-  EXPECT_THAT(Run(stream_->ReadUntil("\n")), StatusIs(absl::StatusCode::kUnavailable));
-  EXPECT_TRUE(stream_->closed());
-  EXPECT_THAT(Run(stream_->ReadBytes(4)), IsOkAndHolds("rest"));
-  EXPECT_THAT(Run(stream_->ReadBytes(1)), StatusIs(absl::StatusCode::kUnavailable));
-}
-
-TEST_P(IOStreamTest, CloseFailsWhatIsPendingWithItsReason) {
-  std::vector<std::string> events;
-  absl::Status written = absl::UnknownError("pending");
-  loop_.Spawn(ReadLines(stream_.get(), 1, &events));
-  loop_.Spawn(WriteAll(stream_.get(), std::string(16 << 20, 'x'), &written));
-  stream_->SetCloseCallback([&events] { events.push_back("closed"); });
-  stream_->Close(absl::PermissionDeniedError("go away"));
-  EXPECT_THAT(events, ElementsAre());  // Not inside Close.
-  WaitFor([&] { return events.size() == 2; });
-  EXPECT_THAT(events, ElementsAre("PERMISSION_DENIED", "closed"));
-  EXPECT_THAT(written, StatusIs(absl::StatusCode::kPermissionDenied, "go away"));
-  EXPECT_EQ(stream_->fd(), -1);
-  EXPECT_THAT(Run(stream_->Write("x")), StatusIs(absl::StatusCode::kPermissionDenied));
-}
-
-TEST_P(IOStreamTest, DestroyingTheStreamCancelsWhoWaitsOnIt) {
-  std::vector<std::string> events;
-  absl::Status written = absl::UnknownError("pending");
-  loop_.Spawn(ReadLines(stream_.get(), 1, &events));
-  loop_.Spawn(WriteAll(stream_.get(), std::string(16 << 20, 'x'), &written));
-  stream_->SetCloseCallback([&events] { events.push_back("closed"); });
-  stream_.reset();
-  WaitFor([&] { return absl::IsCancelled(written); });
-  EXPECT_THAT(events, ElementsAre("CANCELLED"));
-}
-
-TEST_P(IOStreamTest, AWaitingTaskMayBeDestroyed) {
-  EXPECT_THAT(loop_.RunSync(stream_->ReadUntil("\n"), absl::Milliseconds(2)),
-              StatusIs(absl::StatusCode::kDeadlineExceeded));
-  EXPECT_THAT(loop_.RunSync(stream_->Write(std::string(8 << 20, 'x')), absl::Milliseconds(2)),
-              StatusIs(absl::StatusCode::kDeadlineExceeded));
-  // The stream is as it was: the octets go on, and a read is possible.
-  EXPECT_TRUE(stream_->writing());
-  EXPECT_FALSE(stream_->reading());
-  Send("x");
-  EXPECT_THAT(Run(stream_->ReadBytes(1)), IsOkAndHolds("x"));
-  IOStream other(std::move(peer_), {.max_buffer_size = 16 << 20});
-  EXPECT_THAT(Run(other.ReadBytes(8 << 20)), IsOk());
-}
-
-// The peer ends its side while it still has to receive most of the answer.
-TEST_P(IOStreamTest, AHalfClosedPeerGetsAllThatIsQueued) {
-  const std::string answer = Pattern(6 << 20);
-  std::vector<std::string> events;
-  absl::Status written = absl::UnknownError("pending");
-  bool closed = false;
-  stream_->SetCloseCallback([&closed] { closed = true; });
-  Send("request\n");
-  ASSERT_EQ(::shutdown(peer_.get(), SHUT_WR), 0);
-  EXPECT_THAT(Run(stream_->ReadUntil("\n")), IsOkAndHolds("request\n"));
-  loop_.Spawn(WriteAll(stream_.get(), answer, &written));
-  loop_.Spawn(ReadLines(stream_.get(), 1, &events));
-  WaitFor([&] { return !events.empty(); });
-  EXPECT_THAT(events, ElementsAre("UNAVAILABLE"));
-  EXPECT_FALSE(closed);
-  IOStream other(std::move(peer_), {.max_buffer_size = 16 << 20});
-  EXPECT_TRUE(Run(other.ReadBytes(answer.size())).value() == answer);
-  WaitFor([&] { return closed; });
-  EXPECT_THAT(written, IsOk());
-}
-
-TEST_P(IOStreamTest, KeepWritingAfterThePeersEnd) {
-  Connect({.on_peer_eof = OnPeerEof::kKeepWriting});
-  bool closed = false;
-  stream_->SetCloseCallback([&closed] { closed = true; });
-  Send("request\n");
-  ASSERT_EQ(::shutdown(peer_.get(), SHUT_WR), 0);
-  EXPECT_THAT(Run(stream_->ReadUntil("\n")), IsOkAndHolds("request\n"));
-  EXPECT_THAT(Run(stream_->ReadUntil("\n")), StatusIs(absl::StatusCode::kUnavailable));
-  for (int i = 0; i < 5; ++i) Run(Turn()).IgnoreError();
-  EXPECT_FALSE(stream_->closed());
-  EXPECT_THAT(Run(stream_->Write("answer")), IsOk());
-  char data[16];
-  EXPECT_EQ(::recv(peer_.get(), data, sizeof data, 0), 6);
-  EXPECT_FALSE(closed);
-  peer_.reset();
-  WaitFor([&] {
-    // On TCP only an unanswered write tells a peer that is gone from one that listens.
-    if (!stream_->closed()) (void)stream_->Write("x");
-    return closed;
-  });
-}
-
-// EPIPE and ECONNRESET: an error, never SIGPIPE, and what came before is readable.
-TEST_P(IOStreamTest, WritingToAPeerThatLeftIsAnErrorOnly) {
-  Send("last words\n");
-  peer_.reset();
-  absl::Status status;
-  WaitFor([&] {
-    status = Run(stream_->Write(std::string(1 << 20, 'x')));
-    return !status.ok();
-  });
-  EXPECT_THAT(ErrnoFromStatus(status), AnyOf(EPIPE, ECONNRESET));
-  EXPECT_TRUE(stream_->closed());
-  if (GetParam() == Family::kUnix) {
-    EXPECT_THAT(Run(stream_->ReadUntil("\n")), IsOkAndHolds("last words\n"));
-  }
-}
-
-TEST_P(IOStreamTest, AResetIsReportedWithItsErrno) {
-  if (GetParam() == Family::kUnix) GTEST_SKIP() << "unix sockets have no reset by linger";
-  std::vector<std::string> events;
-  bool closed = false;
-  stream_->SetCloseCallback([&closed] { closed = true; });
-  loop_.Spawn(ReadLines(stream_.get(), 1, &events));
-  const linger reset = {.l_onoff = 1, .l_linger = 0};
-  ASSERT_EQ(::setsockopt(peer_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
-  peer_.reset();
-  WaitFor([&] { return closed; });
-  EXPECT_EQ(ErrnoFromStatus(stream_->close_status()), ECONNRESET);
-}
-
-TEST_P(IOStreamTest, Moves) {
-  IOStream moved(std::move(*stream_));
-  Send("x\n");
-  EXPECT_THAT(Run(moved.ReadUntil("\n")), IsOkAndHolds("x\n"));
-  auto [here, there] = MakePair(GetParam());
-  moved = IOStream(std::move(here));
-  char data[1];
-  EXPECT_EQ(::recv(peer_.get(), data, 1, 0), 0);  // The old connection is closed.
-  ASSERT_EQ(::send(there.get(), "y", 1, 0), 1);
-  EXPECT_THAT(Run(moved.ReadBytes(1)), IsOkAndHolds("y"));
-}
-
-TEST_P(IOStreamTest, NoDelay) {
-  stream_->set_nodelay(true);
-  if (GetParam() == Family::kUnix) return;
-  int value = 0;
-  socklen_t size = sizeof value;
-  ASSERT_EQ(::getsockopt(stream_->fd(), IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
-  EXPECT_EQ(value, 1);
-}
-
-TEST_P(IOStreamTest, AStreamMayOutliveItsLoop) {
-  std::vector<std::string> events;
-  loop_.Spawn(ReadLines(stream_.get(), 1, &events));
-  IOLoop::ClearCurrent();
-  EXPECT_FALSE(stream_->reading());
-  stream_->Close();
-  stream_.reset();
-  EXPECT_THAT(events, ElementsAre());
-}
-
-Task<> CloseInside(std::unique_ptr<IOStream>* stream, bool* done) {
-  (co_await (*stream)->ReadUntil("\n")).IgnoreError();
-  stream->reset();
-  *done = true;
-}
-
-TEST_P(IOStreamTest, AReaderMayDestroyItsStream) {
-  bool done = false;
-  loop_.Spawn(CloseInside(&stream_, &done));
-  Send("x\n");
-  WaitFor([&] { return done; });
 }
 
 // A transport that never runs dry: such a peer must not keep the others from their turn.
