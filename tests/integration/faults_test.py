@@ -60,7 +60,8 @@ class ControlFaults(unittest.TestCase):
             for _ in range(3):
                 os.kill(self.control_pid(server), signal.SIGKILL)
                 harness.wait_until(lambda: server.admin.run("status").returncode == 0,
-                                   "the control process answers again on the same address", 2.0)
+                                   "the control process answers again on the same address",
+                                   2.0 * harness.SLOWNESS)
             counted = wrk.result()
             self.assertGreater(counted["requests"], 500)
             self.assertEqual(counted["errors"], 0, counted["output"])
@@ -90,7 +91,7 @@ class MasterFaults(unittest.TestCase):
             os.kill(server.pid, signal.SIGKILL)
             server.wait()
             harness.wait_until(lambda: not any(harness.is_alive(pid) for pid in pids),
-                               "no process is left", 2.0 * (5 if "SQUALL_SLOW" in os.environ else 1))
+                               "no process is left", 2.0 * harness.SLOWNESS)
             self.assertFalse(server.accepts())
             wrk.result()
 

@@ -19,10 +19,22 @@ import time
 
 PATIENCE = 60.0  # for what has to happen on a busy machine with sanitizers
 
+# Promised times are stretched by this where programs run many times slower than they are built to.
+SLOWNESS = 5 if os.environ.get("SQUALL_SLOW") else 1
+
+SANITIZER_REPORT = re.compile(r"^.*(?:[a-z]Sanitizer|: runtime error: ).*$", re.M)
+
 
 def program(name):
     """The path of a program that the BUILD file named."""
     return os.path.abspath(os.environ[name])
+
+
+def check_sanitizers(text):
+    """Fails when a program has written the report of a sanitizer into `text`."""
+    report = SANITIZER_REPORT.search(text)
+    if report:
+        raise AssertionError("a sanitizer reports: %s\n%s" % (report[0].strip(), text))
 
 
 def wait_until(condition, what, timeout=PATIENCE):
@@ -85,9 +97,11 @@ class Admin:
         self.address = address
 
     def run(self, *arguments, timeout=PATIENCE):
-        return subprocess.run([program("SQUALL_ADMIN"), "--address=" + self.address, *arguments],
-                              capture_output=True, text=True, timeout=timeout, check=False,
-                              stdin=subprocess.DEVNULL)
+        result = subprocess.run([program("SQUALL_ADMIN"), "--address=" + self.address, *arguments],
+                                capture_output=True, text=True, timeout=timeout, check=False,
+                                stdin=subprocess.DEVNULL)
+        check_sanitizers(result.stderr)
+        return result
 
     def json(self, *arguments, timeout=PATIENCE):
         result = self.run(*arguments, "--output=json", timeout=timeout)
@@ -115,7 +129,10 @@ class Admin:
 
 
 class Server:
-    """A running server; a context manager that leaves no process behind."""
+    """A running server; a context manager that leaves no process behind.
+
+    On leaving, a sanitizer's report by any of its processes is a failure of the test.
+    """
 
     def __init__(self, *flags, binary="SQUALL_SERVER", workers=2):
         self.directory = tempfile.mkdtemp(prefix="squall")
@@ -133,13 +150,11 @@ class Server:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         if not self.announced.wait(PATIENCE):
-            self.close()
-            raise AssertionError("the server did not start:\n" + self.log_text())
+            raise AssertionError("the server did not start:\n" + self.close())
         match = re.search(r"http://127\.0\.0\.1:(\d+)/", self.announcement)
         if not match:
-            text = self.announcement + self.log_text()
-            self.close()
-            raise AssertionError("the server announced no URL:\n" + text)
+            raise AssertionError("the server announced no URL:\n" + self.announcement +
+                                 self.close())
         self.port = int(match[1])
         self.url = "http://127.0.0.1:%d/" % self.port
         self.first_workers = [int(pid) for pid in
@@ -179,6 +194,7 @@ class Server:
         return self.process.wait(timeout)
 
     def close(self):
+        """Ends all processes; returns what they wrote into the log."""
         pids = descendants(self.pid)
         if self.process.poll() is None:
             self.process.terminate()
@@ -190,16 +206,20 @@ class Server:
         for pid in pids:
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        text = self.log_text()
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+        return text
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
+        text = self.close()
         if error[0] is not None:
-            print(self.log_text())
-        self.close()
+            print(text)
+        else:
+            check_sanitizers(text)
 
 
 class Wrk:
