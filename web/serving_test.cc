@@ -1,0 +1,129 @@
+// Handlers behind a real HttpServer and real sockets: what the fake exchange cannot show.
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "squall/httpserver/http_server_thread.h"
+#include "squall/httpserver/raw_client.h"
+#include "squall/ioloop/sleep.h"
+#include "squall/web/application.h"
+#include "squall/web/handler.h"
+#include "squall/web/request_handler.h"
+#include "squall/web/settings.h"
+
+namespace squall {
+namespace {
+
+Settings Quiet() {
+  Settings settings;
+  settings.log_function = nullptr;
+  return settings;
+}
+
+std::string Get(std::string_view target) {
+  return absl::StrCat("GET ", std::string(target), " HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+struct Later : RequestHandler {
+  Task<> Get(int milliseconds) {
+    co_await Sleep(absl::Milliseconds(milliseconds));
+    Write(absl::StrCat(milliseconds));
+  }
+};
+
+TEST(ServingTest, PipelinedCoroutinesAnswerInOrder) {
+  Application app({{"/later/([0-9]+)", Handler<Later>()}}, Quiet());
+  HttpServerThread server(app);
+  RawClient client(server.port());
+  ASSERT_TRUE(client.Send(Get("/later/30") + Get("/later/1") + Get("/later/x")));
+  EXPECT_EQ(client.ReadResponse().body, "30");
+  EXPECT_EQ(client.ReadResponse().body, "1");
+  EXPECT_EQ(client.ReadResponse().status, 404);
+}
+
+struct Waiting : RequestHandler {
+  Waiting(std::promise<void>* started, std::promise<std::string>* ended)
+      : started(started), ended(ended) {}
+  Task<> Get() {
+    started->set_value();
+    while (!closed()) co_await Sleep(absl::Milliseconds(1));
+    // The connection is gone, the request is not.
+    ended->set_value(absl::StrCat(seen_close, " ", std::string(request().uri())));
+  }
+  void OnConnectionClose() override { ++seen_close; }
+  std::promise<void>* started;
+  std::promise<std::string>* ended;
+  int seen_close = 0;
+};
+
+// ConnectionCloseTest of Tornado.
+TEST(ServingTest, CoroutineLearnsThatTheClientLeft) {
+  std::promise<void> started;
+  std::promise<std::string> ended;
+  Application app({{"/wait", Handler<Waiting>(&started, &ended)}}, Quiet());
+  HttpServerThread server(app);
+  RawClient client(server.port());
+  ASSERT_TRUE(client.Send(Get("/wait?x=1")));
+  started.get_future().wait();
+  client.Reset();
+  auto result = ended.get_future();
+  ASSERT_EQ(result.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(result.get(), "1 /wait?x=1");
+}
+
+struct Streams : RequestHandler {
+  Task<> Get() {
+    for (int i = 0; i < 64; ++i) {
+      Write(std::string(64 << 10, static_cast<char>('a' + i % 26)));
+      if (!(co_await Flush()).ok()) co_return;
+    }
+  }
+};
+
+TEST(ServingTest, StreamWaitsForASlowReader) {
+  Application app({{"/", Handler<Streams>()}}, Quiet());
+  HttpServerThread server(app, {.write_high_mark = 128 << 10, .write_low_mark = 64 << 10});
+  RawClient client(server.port(), {.receive_buffer = 4096});
+  ASSERT_TRUE(client.Send(Get("/")));
+  EXPECT_NE(client.ReadUntil("\r\n\r\n"), "");
+  // Another client is served while the first one's answer waits.
+  RawClient other(server.port());
+  ASSERT_TRUE(other.Send(Get("/none")));
+  EXPECT_EQ(other.ReadResponse().status, 404);
+  EXPECT_NE(client.ReadUntil("\r\n0\r\n\r\n").find("llll"), std::string::npos);
+}
+
+TEST(ServingTest, BigFileAndItsHead) {
+  const std::filesystem::path root = std::filesystem::path(getenv("TEST_TMPDIR")) / "serving";
+  std::filesystem::create_directories(root);
+  const std::string content(5 << 20, 'x');
+  std::ofstream(root / "big.txt") << content;
+  Settings settings = Quiet();
+  settings.static_path = root;
+  settings.compress_response = true;
+  Application app({}, settings);
+  HttpServerThread server(app);
+  RawClient client(server.port());
+  ASSERT_TRUE(client.Send("HEAD /static/big.txt HTTP/1.1\r\nHost: a\r\n\r\n"));
+  RawClient::Response head = client.ReadResponse(/*to_head=*/true);
+  EXPECT_EQ(head.Field("Content-Length"), absl::StrCat(content.size()));
+  ASSERT_TRUE(client.Send(Get("/static/big.txt")));
+  EXPECT_EQ(client.ReadResponse().body, content);
+  ASSERT_TRUE(
+      client.Send("GET /static/big.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"));
+  const RawClient::Response packed = client.ReadResponse();
+  EXPECT_EQ(packed.Field("Content-Encoding"), "gzip");
+  EXPECT_FALSE(packed.HasField("Content-Length"));
+  EXPECT_LT(packed.body.size(), content.size() / 50);
+  std::filesystem::remove_all(root);
+}
+
+}  // namespace
+}  // namespace squall
