@@ -42,7 +42,7 @@ struct ForkOptions {
 
   // Tornado's limit: with it, the (n+1)th unrequested death in the life of the pool stops every
   // worker and the master exits 1. Unset: no limit, `breaker` parks a slot that keeps dying.
-  std::optional<int> max_restarts;
+  std::optional<int> max_restarts = {};
 
   // A worker that did not say READY by then is killed, and its death counts as a crash at boot. An
   // IOLoop says READY when it runs; a worker without a loop calls Worker::NotifyReady() or sets
@@ -50,18 +50,18 @@ struct ForkOptions {
   absl::Duration boot_timeout = absl::Seconds(60);
 
   // How long a worker may take to stop, and what follows.
-  DrainOptions drain;
+  DrainOptions drain = {};
 
-  BackoffOptions backoff;
-  BreakerOptions breaker;
+  BackoffOptions backoff = {};
+  BreakerOptions breaker = {};
 
   OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;
 
   // Called once, in the master, when all workers are READY for the first time. It must not block.
-  absl::AnyInvocable<void(const PoolSnapshot&)> on_ready;
+  absl::AnyInvocable<void(const PoolSnapshot&)> on_ready = {};
 
   // A process beside the workers, e.g. the control plane (control/control_process.h).
-  std::optional<Sidecar> sidecar;
+  std::optional<Sidecar> sidecar = {};
 };
 
 // Forks `num_processes` workers, or one per CPU (CpuCount()) if that is 0 or less. Call it in the
