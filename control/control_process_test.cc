@@ -192,11 +192,14 @@ TEST(ControlProcess, EndsOnTermAndIsReplaced) {
   ControlClient client(running.address(), kPatient);
   WaitUntilReady(client, 2);
   const pid_t control_pid = client.GetServerInfo()->control_pid();
-  // An open stream must not hold it up.
+  // An open stream must not hold it up. It has to be open before the signal: a later one would be
+  // the replacement's, and stay.
+  std::atomic<bool> open = false;
   std::thread watching([&] {
     ControlClient watcher(running.address(), kPatient);
-    (void)watcher.WatchPool(absl::Seconds(1), [](const auto&) { return true; });
+    (void)watcher.WatchPool(absl::Seconds(1), [&](const auto&) { return open = true; });
   });
+  ASSERT_TRUE(Eventually([&] { return open.load(); }));
   ASSERT_EQ(kill(control_pid, SIGTERM), 0);
   EXPECT_TRUE(Eventually([&] { return !IsAlive(control_pid); }));
   watching.join();
