@@ -1,6 +1,10 @@
 // The drain of DESIGN.md §1: what was sent is answered, kept connections are told, silent ones
 // closed late, and done() comes when nothing is left.
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <atomic>
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <thread>
@@ -49,6 +53,34 @@ TEST_F(DrainTest, the_listener_is_closed_at_once) {
   const uint16_t port = server.port();
   Drain(server, absl::Hours(1));
   EXPECT_TRUE(BindSockets(port, {.address = "127.0.0.1"}).ok());
+}
+
+// A server whose loop is busy, so that connections wait in the backlog when the drain begins.
+TEST_F(DrainTest, the_last_server_answers_what_waits_in_the_backlog) {
+  HttpServerThread server(app_);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  server.Run([&] {
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(std::make_unique<RawClient>(server.port()));
+      clients.back()->Send(kGet);
+    }
+    server.server().Drain({.idle_close_after = absl::Hours(1), .last_server = true},
+                          [this] { ++done_; });
+  });
+  for (auto& client : clients) EXPECT_EQ(client->ReadResponse().body, "Hello world");
+  Await(done_, 1);
+}
+
+TEST_F(DrainTest, after_the_last_server_connections_are_refused_though_a_copy_is_open) {
+  auto sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
+  const SocketAddress address = sockets[0].address();
+  const UniqueFd masters_copy(fcntl(sockets[0].fd(), F_DUPFD_CLOEXEC, 0));
+  HttpServer server(app_);
+  server.AddSockets(std::move(sockets));
+  server.Drain({.last_server = true}, nullptr);
+  const UniqueFd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(connect(client.get(), address.data(), address.size()), -1);
+  EXPECT_EQ(errno, ECONNREFUSED);
 }
 
 TEST_F(DrainTest, kept_connections_are_told_with_their_next_answer) {

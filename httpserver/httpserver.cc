@@ -24,9 +24,11 @@ HttpServer::HttpServer(HttpServerConnectionDelegate& app, HttpServerOptions opti
 HttpServer::~HttpServer() { Stop(); }
 
 void HttpServer::Drain(const HttpDrainOptions& options, absl::AnyInvocable<void()> done) {
+  // First, so that what is accepted now is told with its first answer that the connection ends.
+  core_->Drain(options.idle_close_after, std::move(done));
+  if (options.last_server) AcceptWaiting();
   Stop();
   core_->stats().SetAccepting(false);
-  core_->Drain(options.idle_close_after, std::move(done));
 }
 
 void HttpServer::CloseAllConnections() { core_->CloseAll(); }
@@ -38,13 +40,14 @@ void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
   core_->Accept(std::move(connection), peer);
 }
 
-bool HttpServer::ShouldLeaveNextToSibling() { return core_->stats().ShouldLeaveNextToSibling(); }
+int64_t HttpServer::LeadOverIdleSibling() { return core_->stats().LeadOverIdleSibling(); }
 
 void HttpServer::OnSocketsAdded() {
   using internal::WorkerStats;
-  const auto joined = core_->stats().Attach(
-      [this](absl::Duration idle_close_after, absl::AnyInvocable<void()> done) {
-        Drain({.idle_close_after = idle_close_after}, std::move(done));
+  const auto joined =
+      core_->stats().Attach([this](const DrainRequest& request, absl::AnyInvocable<void()> done) {
+        Drain({.idle_close_after = request.idle_close_after, .last_server = request.pool_ends},
+              std::move(done));
       });
   if (joined == WorkerStats::Joined::kDrainingWorker) return Stop();
   core_->stats().SetAccepting(true);

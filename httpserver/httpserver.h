@@ -40,6 +40,10 @@ struct HttpDrainOptions {
   // Keep-alive connections that stay silent are closed after this time. Until then their next
   // request is answered, with `Connection: close`.
   absl::Duration idle_close_after = absl::Seconds(24);
+  // Nobody else will accept from these sockets: first take the connections that wait in their
+  // backlogs, then have the kernel refuse new ones in every process that shares them. Closing
+  // alone would reset what waits, and what comes while somebody still holds a copy.
+  bool last_server = false;
 };
 
 class HttpServer : public TcpServer {
@@ -66,7 +70,7 @@ class HttpServer : public TcpServer {
  protected:
   void HandleConnection(UniqueFd connection, SocketAddress peer) override;
   void OnSocketsAdded() override;
-  bool ShouldLeaveNextToSibling() override;
+  int64_t LeadOverIdleSibling() override;
 
  private:
   std::unique_ptr<internal::HttpServerCore> core_;

@@ -35,7 +35,7 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
     accept.policy = options_.accept_policy;
     accept.budget = options_.accept_budget;
     accept.stats = &accept_stats_;
-    accept.leave_next_to_sibling = [this] { return ShouldLeaveNextToSibling(); };
+    accept.lead_over_idle_sibling = [this] { return LeadOverIdleSibling(); };
     Listener& listener = listeners_.emplace_back();
     listener.socket = std::move(socket);
     listener.handle = AddAcceptHandler(
@@ -64,6 +64,13 @@ void TcpServer::Stop() {
   // The handle goes before its socket, so that the loop never watches a closed descriptor.
   for (Listener& listener : listeners_) listener.handle.Stop();
   listeners_.clear();
+}
+
+void TcpServer::AcceptWaiting() {
+  for (Listener& listener : listeners_) {
+    listener.handle.AcceptWaiting();
+    ::shutdown(listener.socket.fd(), SHUT_RD);
+  }
 }
 
 std::vector<SocketAddress> TcpServer::addresses() const {

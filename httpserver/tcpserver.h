@@ -58,6 +58,10 @@ class TcpServer {
   // go on. May be called twice and inside any callback.
   void Stop();
 
+  // Accepts what waits in the backlogs now, then makes the kernel refuse new connections in every
+  // process that shares the sockets. For the last server on them, before Stop().
+  void AcceptWaiting();
+
   // Where this server listens, in the order of AddSockets(); empty after Stop(). Tests read the
   // port of `Listen(0)` here.
   std::vector<SocketAddress> addresses() const;
@@ -74,8 +78,8 @@ class TcpServer {
   // Of all listeners of this server together.
   const AcceptStats& accept_stats() const { return accept_stats_; }
 
-  // AcceptOptions::leave_next_to_sibling, for accept_policy kBalanced. The default says no.
-  virtual bool ShouldLeaveNextToSibling() { return false; }
+  // AcceptOptions::lead_over_idle_sibling, for accept_policy kBalanced. The default: no sibling.
+  virtual int64_t LeadOverIdleSibling() { return -1; }
 
   // Called in AddSockets() after the sockets are registered.
   virtual void OnSocketsAdded() {}

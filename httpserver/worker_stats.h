@@ -3,8 +3,9 @@
 // names process/.
 //
 //   squall::internal::WorkerStats stats;
-//   stats.Attach([&](absl::Duration idle_close_after, auto done) { ... });   // after
-//   ForkProcesses() stats.ConnectionOpened(); stats.RequestStarted("GET", "/", now);
+//   stats.Attach([&](const DrainRequest& request, auto done) { ... });  // after ForkProcesses()
+//   stats.ConnectionOpened();
+//   stats.RequestStarted("GET", "/");
 //   stats.RequestEnded(200);
 //
 // Internal to httpserver. The worker's loop thread only.
@@ -25,8 +26,7 @@ namespace squall::internal {
 
 class WorkerStats {
  public:
-  using DrainHandler =
-      absl::AnyInvocable<void(absl::Duration idle_close_after, absl::AnyInvocable<void()> done)>;
+  using DrainHandler = Worker::DrainHandler;
 
   enum class Joined {
     kNoWorker,
@@ -40,10 +40,7 @@ class WorkerStats {
     if (worker == nullptr) return Joined::kNoWorker;
     if (row_ == nullptr) {
       row_ = &worker->row();
-      drain_ = worker->OnDrain(
-          [on_drain = std::move(on_drain)](const DrainRequest& request, Worker::Done done) mutable {
-            on_drain(request.idle_close_after, std::move(done));
-          });
+      drain_ = worker->OnDrain(std::move(on_drain));
     }
     return worker->draining() ? Joined::kDrainingWorker : Joined::kWorker;
   }
@@ -52,9 +49,9 @@ class WorkerStats {
   void SetAccepting(bool accepting) {
     if (row_ != nullptr) row_->SetAccepting(accepting);
   }
-  bool ShouldLeaveNextToSibling() const {
+  int64_t LeadOverIdleSibling() const {
     const Worker* const worker = Worker::Current();
-    return worker != nullptr && worker->ShouldLeaveNextToSibling();
+    return worker != nullptr ? worker->LeadOverIdleSibling() : -1;
   }
 
   void ConnectionOpened() {

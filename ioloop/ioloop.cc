@@ -204,7 +204,9 @@ int IOLoop::PollTimeoutMillis() {
 }
 
 void IOLoop::Poll() {
+  if (idle_flag_ != nullptr) idle_flag_->store(1, std::memory_order_relaxed);
   const int count = ::epoll_wait(epoll_.get(), events_, std::size(events_), PollTimeoutMillis());
+  if (idle_flag_ != nullptr) idle_flag_->store(0, std::memory_order_relaxed);
   if (count < 0) {
     PCHECK(errno == EINTR) << "epoll_wait";
     return;

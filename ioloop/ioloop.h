@@ -151,6 +151,11 @@ class IOLoop {
   typename internal::RunSyncResult<T>::Type RunSync(
       Task<T> task, absl::Duration timeout = absl::InfiniteDuration());
 
+  // Has `flag` hold 1 while the loop waits for events and 0 while it runs callbacks, from the next
+  // turn on. It may stand in shared memory: another process can tell by it whether this one would
+  // answer at once. Not owned; must outlive the loop or be replaced. Null: none.
+  void SetIdleFlag(std::atomic<uint64_t>* flag) { idle_flag_ = flag; }
+
   // The time at which this iteration began to run its callbacks or handlers; the clock's when the
   // loop does not run. Costs a load.
   MonotonicTime Now() const { return running_ ? now_ : Clock::Real().Now(); }
@@ -216,6 +221,7 @@ class IOLoop {
   std::vector<Callback> remote_callbacks_;
   std::atomic<bool> has_remote_callbacks_{false};
 
+  std::atomic<uint64_t>* idle_flag_ = nullptr;
   internal::TimerQueue timers_;
   internal::SignalWatcher signals_;
   internal::DetachedList spawned_;

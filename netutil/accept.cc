@@ -20,6 +20,7 @@ namespace {
 // Failed connections that one wake-up may take off the queue. Each is cheap, but a flood of them
 // must not keep the loop from everything else.
 constexpr int kMaxAbortedPerWakeup = 64;
+constexpr int kMaxBacklog = 4096;
 // An episode of pauses is over when accepting has gone well for this many of them.
 constexpr int kQuietPauses = 10;
 
@@ -78,6 +79,21 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     yield_timer_.Cancel();
   }
 
+  void AcceptWaiting() {
+    const std::shared_ptr<Acceptor> keep = shared_from_this();
+    // As many as a backlog may hold by /proc/sys/net/core/somaxconn: new ones come while this runs.
+    for (int i = 0; i < kMaxBacklog && state_ != State::kStopped; ++i) {
+      switch (AcceptOne(Source::kWakeup)) {
+        case Outcome::kAccepted:
+        case Outcome::kAborted:
+          break;
+        case Outcome::kWouldBlock:
+        case Outcome::kFailed:
+          return;
+      }
+    }
+  }
+
  private:
   enum class State { kAccepting, kYielding, kPaused, kStopped };
   enum class Source { kWakeup, kIdleTimer };
@@ -114,11 +130,21 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   // Only then it leaves, and the next connection wakes somebody else.
   void MaybeYield() {
     if (state_ != State::kAccepting || options_.policy != AcceptPolicy::kBalanced) return;
-    if (!options_.leave_next_to_sibling || !options_.leave_next_to_sibling()) return;
+    if (!options_.lead_over_idle_sibling || options_.lead_over_idle_sibling() < 0) return;
     ++stats_.yielded;
     loop_.RemoveHandler(fd_);
     state_ = State::kYielding;
-    yield_timer_ = loop_.CallLater(options_.yield, [this] { Register(); });
+    Yield(options_.yield);
+  }
+
+  // A tie ends it: if all stood back until the others took one more, nobody ever would.
+  void Yield(absl::Duration delay) {
+    yield_timer_ = loop_.CallLater(delay, [this, delay] {
+      if (2 * delay <= options_.max_yield && options_.lead_over_idle_sibling() > 0) {
+        return Yield(2 * delay);
+      }
+      Register();
+    });
   }
 
   void OnIdleTimer() {
@@ -243,6 +269,10 @@ void AcceptHandle::Stop() {
   if (const std::shared_ptr<internal::Acceptor> acceptor = std::exchange(acceptor_, nullptr)) {
     acceptor->Stop();
   }
+}
+
+void AcceptHandle::AcceptWaiting() {
+  if (const std::shared_ptr<internal::Acceptor> acceptor = acceptor_) acceptor->AcceptWaiting();
 }
 
 AcceptHandle AddAcceptHandler(IOLoop& loop, const ListenSocket& socket, AcceptCallback callback,

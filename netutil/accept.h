@@ -32,10 +32,10 @@ enum class AcceptPolicy {
   // accepts,
   // the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
   kExclusive,
-  // kExclusive, and a process that is not the least loaded stands back for a moment after each
-  // accept, so that the next connection goes to somebody else. Without it one process may take two
-  // connections that arrive together, and serve them one after the other.
-  // AcceptOptions::leave_next_to_sibling says who is.
+  // kExclusive, and a process stands back after an accept while an idle sibling holds as few
+  // connections, so that the next one goes to that sibling. Without it one process may take two
+  // connections that arrive together, and serve them one after the other. A busy sibling is never
+  // waited for. AcceptOptions::lead_over_idle_sibling says who holds what.
   kBalanced,
 };
 
@@ -72,12 +72,13 @@ struct AcceptOptions {
   // connection waits, so that none depends on a process that swallowed its wake-up. It costs one
   // accept4 (1.6 µs) and one turn of the loop each time. absl::InfiniteDuration() turns it off.
   absl::Duration idle_retry = absl::Milliseconds(100);
-  // kBalanced: should a sibling take the next connection, for it holds no more than this process?
-  // Asked after each accept, so cheap. Null: no.
-  absl::AnyInvocable<bool()> leave_next_to_sibling = nullptr;
-  // kBalanced: for how long it stands back. Long enough for a sibling to be scheduled; when all
-  // stand back, a connection waits that long.
+  // kBalanced: by how many connections this process is ahead of the least loaded sibling that is
+  // idle and accepts; negative if there is none. Asked after each accept, so cheap. Null: none.
+  absl::AnyInvocable<int64_t()> lead_over_idle_sibling = nullptr;
+  // kBalanced: how long it stands back at least, and at most while it stays ahead: an idle sibling
+  // on a busy machine may take its time to be scheduled. The first time doubles up to the second.
   absl::Duration yield = absl::Milliseconds(1);
+  absl::Duration max_yield = absl::Milliseconds(32);
   // How long to stop accepting when descriptors or memory have run out.
   absl::Duration pause = absl::Milliseconds(100);
   // Called once per episode of pauses; an episode is over when accepting has gone well for ten
@@ -104,6 +105,9 @@ class AcceptHandle {
   // Stops accepting, at once and for good. The socket stays open. Idempotent; safe inside the
   // callback.
   void Stop();
+  // Accepts what waits now, whatever the budget, policy or pause. Before a Stop() after which
+  // nobody else accepts.
+  void AcceptWaiting();
   // False when empty, moved from or stopped.
   bool active() const { return acceptor_ != nullptr; }
 

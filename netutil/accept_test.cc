@@ -239,7 +239,7 @@ TEST_F(AcceptTest, BalancedStandsBackWhileASiblingHoldsFewer) {
   const AcceptHandle busy = AddAcceptHandler(loop_, socket_, Keep(),
                                              {.policy = AcceptPolicy::kBalanced,
                                               .idle_retry = absl::InfiniteDuration(),
-                                              .leave_next_to_sibling = [] { return true; },
+                                              .lead_over_idle_sibling = [] { return int64_t{1}; },
                                               .yield = absl::Hours(1),
                                               .stats = &stats_});
   const UniqueFd first = Connect();
@@ -251,7 +251,7 @@ TEST_F(AcceptTest, BalancedStandsBackWhileASiblingHoldsFewer) {
   int by_sibling = 0;
   const AcceptHandle sibling = AddAcceptHandler(
       loop_, same, [&](UniqueFd, SocketAddress) { ++by_sibling; },
-      {.policy = AcceptPolicy::kBalanced, .leave_next_to_sibling = [] { return false; }});
+      {.policy = AcceptPolicy::kBalanced, .lead_over_idle_sibling = [] { return int64_t{-1}; }});
   const std::vector<UniqueFd> more = Connect(5);
   RunUntil([&] { return by_sibling == 5; });
   EXPECT_EQ(accepted_.size(), 1u);
@@ -261,17 +261,36 @@ TEST_F(AcceptTest, BalancedTakesTheConnectionThatNobodyElseTakes) {
   const AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(),
                                                {.policy = AcceptPolicy::kBalanced,
                                                 .idle_retry = absl::InfiniteDuration(),
-                                                .leave_next_to_sibling = [] { return true; },
+                                                .lead_over_idle_sibling = [] { return int64_t{1}; },
                                                 .stats = &stats_});
   const std::vector<UniqueFd> clients = Connect(20);
   RunUntil([&] { return accepted_.size() == 20; });
   EXPECT_EQ(stats_.yielded, 20u);
 }
 
+TEST_F(AcceptTest, BalancedStandsBackLongerWhileItIsAhead) {
+  int asked = 0;
+  const AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(),
+                                               {.policy = AcceptPolicy::kBalanced,
+                                                .idle_retry = absl::InfiniteDuration(),
+                                                .lead_over_idle_sibling =
+                                                    [&] {
+                                                      ++asked;
+                                                      return int64_t{asked <= 3};
+                                                    },
+                                                .stats = &stats_});
+  const std::vector<UniqueFd> clients = Connect(2);
+  RunUntil([&] { return accepted_.size() == 2; });
+  // After the first accept, twice while it stood back, when the tie ended that, and after the
+  // second accept; perhaps once more until the loop stopped.
+  EXPECT_GE(asked, 5);
+  EXPECT_LE(asked, 6);
+}
+
 TEST_F(AcceptTest, StopWhileStandingBack) {
   AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(),
                                          {.policy = AcceptPolicy::kBalanced,
-                                          .leave_next_to_sibling = [] { return true; },
+                                          .lead_over_idle_sibling = [] { return int64_t{1}; },
                                           .stats = &stats_});
   const UniqueFd first = Connect();
   RunUntil([&] { return stats_.yielded == 1; });

@@ -27,12 +27,15 @@ struct DrainRequest {
   absl::Duration grace;             // How long until SIGTERM.
   absl::Duration idle_close_after;  // When to close silent keep-alive connections.
   bool supervisor_gone = false;     // The master died; nobody will send the signals.
+  // No sibling stays to take what waits in the listeners' backlogs: take it before closing them.
+  bool pool_ends = false;
 };
 
 // The request that goes with `options`.
-inline DrainRequest MakeDrainRequest(const DrainOptions& options) {
+inline DrainRequest MakeDrainRequest(const DrainOptions& options, bool pool_ends) {
   return {.grace = options.grace,
-          .idle_close_after = options.idle_close_after.value_or(options.grace * 0.8)};
+          .idle_close_after = options.idle_close_after.value_or(options.grace * 0.8),
+          .pool_ends = pool_ends};
 }
 
 }  // namespace squall

@@ -295,6 +295,7 @@ void Master::Drain(const DrainWorker& action) {
   WorkerPacket packet;
   packet.type = WorkerPacketType::kDrain;
   packet.grace_ns = absl::ToInt64Nanoseconds(action.request.grace);
+  packet.pool_ends = action.request.pool_ends ? 1 : 0;
   packet.idle_close_after_ns = absl::ToInt64Nanoseconds(action.request.idle_close_after);
   SendPacket(process.channel.get(), packet);
 }

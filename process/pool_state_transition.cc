@@ -233,7 +233,8 @@ void PoolState::StartDrain(Slot& slot) {
   slot.view.stop_step = StopStep::kAsked;
   Enter(slot, WorkerState::kDraining, now_ + options_.drain.grace);
   actions_.push_back(
-      DrainWorker{slot.view.slot, slot.view.incarnation, MakeDrainRequest(options_.drain)});
+      DrainWorker{slot.view.slot, slot.view.incarnation,
+                  MakeDrainRequest(options_.drain, pool_.shutdown != ShutdownMode::kNone)});
   Note(PoolNote::Type::kDrainStarted, PoolNote::Severity::kInfo,
        absl::StrCat(Name(slot), " is asked to stop; SIGTERM in ", In(options_.drain.grace)), &slot,
        options_.drain.grace);

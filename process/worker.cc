@@ -40,19 +40,19 @@ Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
       scoreboard_(std::move(scoreboard)),
       row_(&scoreboard_.worker_row(options.task_id)) {}
 
-bool Worker::ShouldLeaveNextToSibling() const {
+int64_t Worker::LeadOverIdleSibling() const {
   const int64_t mine = row_->connections();
-  if (loop_ == nullptr || mine == 0) return false;
+  if (loop_ == nullptr || mine == 0) return -1;
   const MonotonicTime fresh = loop_->Now() - kStaleHeartbeat;
+  int64_t lead = -1;
   for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
     const WorkerRow& row = scoreboard_.worker_row(slot);
-    // As few is enough: a sibling counts a connection that its client has closed until it looks.
-    if (slot != task_id() && row.accepting() && row.connections() <= mine &&
-        row.heartbeat() >= fresh && !row.heartbeat().is_infinite()) {
-      return true;
-    }
+    if (slot == task_id() || !row.accepting() || !row.idle()) continue;
+    // A stopped worker looks idle until its heartbeat is old.
+    if (row.heartbeat().is_infinite() || row.heartbeat() < fresh) continue;
+    lead = std::max(lead, mine - row.connections());
   }
-  return false;
+  return lead;
 }
 
 void Worker::NotifyReady() {
@@ -80,6 +80,7 @@ void Worker::AttachTo(IOLoop& loop) {
     case OnSupervisorExit::kDie:
       break;
   }
+  loop.SetIdleFlag(row_->idle_flag());
   const absl::Status added =
       loop.AddHandler(channel_.get(), IOLoop::kRead, [this](uint32_t) { OnChannel(); });
   CHECK(added.ok()) << added.message();
@@ -107,7 +108,8 @@ void Worker::OnChannel() {
       case internal::ChannelRead::kPacket:
         if (packet.type == internal::WorkerPacketType::kDrain) {
           BeginDrain({.grace = absl::Nanoseconds(packet.grace_ns),
-                      .idle_close_after = absl::Nanoseconds(packet.idle_close_after_ns)});
+                      .idle_close_after = absl::Nanoseconds(packet.idle_close_after_ns),
+                      .pool_ends = packet.pool_ends != 0});
         }
     }
   }
@@ -132,7 +134,8 @@ void Worker::OnSupervisorGone() {
   });
   BeginDrain({.grace = options_.grace,
               .idle_close_after = std::min(options_.grace, kIdleCloseWithoutMaster),
-              .supervisor_gone = true});
+              .supervisor_gone = true,
+              .pool_ends = true});
 }
 
 void Worker::BeginDrain(const DrainRequest& request) {

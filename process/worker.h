@@ -71,10 +71,11 @@ class Worker {
   // Counters and the request in flight, read by `squallctl status`. Valid for ever.
   WorkerRow& row() { return *row_; }
 
-  // Should a sibling take the next connection? True when this worker holds some, and a sibling that
-  // accepts and is not inside a blocking handler holds as few or fewer. For
-  // AcceptPolicy::kBalanced. Reads one cache line per slot.
-  bool ShouldLeaveNextToSibling() const;
+  // By how many connections this worker is ahead of the least loaded sibling that would take the
+  // next one at once: that accepts, and whose loop waits for something to do. Negative when it
+  // holds fewer than each of them, none itself, or there is none. For AcceptPolicy::kBalanced.
+  // Reads one cache line per slot.
+  int64_t LeadOverIdleSibling() const;
 
   // Tells the master that this worker serves. Done by itself in the first iteration of an IOLoop
   // that was started by Start(); call it in a worker that runs no loop, or boot_timeout ends it.

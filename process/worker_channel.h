@@ -20,7 +20,7 @@ enum class WorkerPacketType : uint32_t {
 // Both ends are of one binary image, so the layout needs no version.
 struct WorkerPacket {
   WorkerPacketType type = WorkerPacketType::kReady;
-  uint32_t reserved = 0;
+  uint32_t pool_ends = 0;  // DrainRequest::pool_ends
   int64_t grace_ns = 0;
   int64_t idle_close_after_ns = 0;
 };

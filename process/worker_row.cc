@@ -99,6 +99,7 @@ void WorkerRow::Fold() {
   heartbeat_ns_.store(kNoTime, std::memory_order_relaxed);
   in_flight_.store(0, std::memory_order_relaxed);
   accepting_.store(0, std::memory_order_relaxed);
+  idle_.store(0, std::memory_order_relaxed);
   request_sequence_.Repair();
 }
 

@@ -93,6 +93,8 @@ class alignas(64) WorkerRow {
   void SetAccepting(bool accepting) {
     accepting_.store(accepting ? 1 : 0, std::memory_order_relaxed);
   }
+  // For IOLoop::SetIdleFlag.
+  std::atomic<uint64_t>* idle_flag() { return &idle_; }
   // The worker turned to this request. The row shows the one begun last; method and target are cut
   // to 15 and 127 octets.
   void BeginRequest(std::string_view method, std::string_view target, MonotonicTime now);
@@ -118,6 +120,8 @@ class alignas(64) WorkerRow {
     return static_cast<int64_t>(connections_.load(std::memory_order_relaxed));
   }
   bool accepting() const { return accepting_.load(std::memory_order_relaxed) != 0; }
+  // The worker's loop waits for something to do.
+  bool idle() const { return idle_.load(std::memory_order_relaxed) != 0; }
   // Requests begun and not ended.
   uint64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
   // The time of the last Heartbeat; Infinite() when there was none.
@@ -145,6 +149,7 @@ class alignas(64) WorkerRow {
   std::atomic<uint64_t> heartbeat_ns_;
   std::atomic<uint64_t> in_flight_;
   std::atomic<uint64_t> accepting_;
+  std::atomic<uint64_t> idle_;
   alignas(64) internal::Sequence request_sequence_;
   std::atomic<uint64_t> request_since_ns_;
   std::atomic<uint64_t> request_sizes_;  // Of method and target, one octet each.

@@ -124,6 +124,16 @@ class MasterFaults(unittest.TestCase):
             finally:
                 os.kill(server.pid, signal.SIGCONT)
 
+    def test_term_under_load_loses_no_accepted_connection(self):
+        with harness.Server(workers=2) as server:
+            wrk = harness.Wrk(server.url, 3, connections=32)
+            harness.wait_until(lambda: server.admin.requests() > 200, "load arrives")
+            os.kill(server.pid, signal.SIGTERM)
+            self.assertEqual(server.wait(), 0)
+            counted = wrk.result()
+            # New connections are refused, which wrk counts as "write"; a reset would be "read".
+            self.assertEqual(counted["read"] + counted["non_2xx"], 0, counted["output"])
+
     def test_term_answers_what_is_in_flight(self):
         with harness.Server(workers=2) as server:
             curl = subprocess.Popen(["curl", "-sS", server.url + "?sleep=1"], text=True,
