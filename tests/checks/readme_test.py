@@ -77,7 +77,7 @@ def command_problems(line):
 problems = []
 documents = [f for f in source_tree.files((".md",))]
 if "README.md" not in documents:
-    print("README.md is missing")
+    problems.append("README.md is missing")
 for path in documents:
     block = None
     lines = []
