@@ -145,12 +145,20 @@ TEST(ControlProcess, ManyConcurrentResizesEachGetOneDocumentedAnswer) {
   EXPECT_EQ(ThreadsOf(running.master_pid()), 1);
 }
 
+std::set<int> WorkerPids(ControlClient& client) {
+  const absl::StatusOr<std::vector<v1::Worker>> workers = client.ListWorkers();
+  EXPECT_TRUE(workers.ok()) << workers.status();
+  std::set<int> pids;
+  if (!workers.ok()) return pids;
+  for (const v1::Worker& worker : *workers) pids.insert(worker.pid());
+  return pids;
+}
+
 TEST(ControlProcess, KilledItComesBackAtTheSameAddressAndDisturbsNobody) {
   RunningPool running;
   ControlClient client(running.address(), kPatient);
   const v1::Pool before = WaitUntilReady(client, 2);
-  std::set<int> workers_before;
-  for (const v1::Worker& worker : *client.ListWorkers()) workers_before.insert(worker.pid());
+  const std::set<int> workers_before = WorkerPids(client);
 
   for (int i = 0; i < 2; ++i) {
     const pid_t control_pid = client.GetServerInfo()->control_pid();
@@ -161,8 +169,7 @@ TEST(ControlProcess, KilledItComesBackAtTheSameAddressAndDisturbsNobody) {
     EXPECT_TRUE(Eventually([&] { return client.GetServerInfo()->control_pid() != control_pid; }));
     EXPECT_EQ(after->instance_id(), before.instance_id());
   }
-  std::set<int> workers_after;
-  for (const v1::Worker& worker : *client.ListWorkers()) workers_after.insert(worker.pid());
+  const std::set<int> workers_after = WorkerPids(client);
   EXPECT_EQ(workers_after, workers_before);
   EXPECT_EQ(client.GetPool()->generation(), before.generation());
 }
