@@ -120,6 +120,17 @@ TEST(ForkProcesses, KilledWorkerIsReplacedAndTheOthersStay) {
   EXPECT_TRUE(program.WaitForEndOfOutput());
 }
 
+TEST(ForkProcesses, SeesDeathsThoughItsParentIgnoredSigchld) {
+  ForkedProgram program([](LineWriter out) {
+    signal(SIGCHLD, SIG_IGN);
+    return ServeForever(out, 1);
+  });
+  kill(ReadWorker(program).pid, SIGKILL);
+  EXPECT_EQ(ReadWorker(program).incarnation, 2);
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
 TEST(ForkProcesses, GivesUpAfterMaxRestartsAndLeavesNobody) {
   ForkedProgram program([](LineWriter out) {
     const int id = ForkProcesses(2, {.max_restarts = 2}).value();

@@ -27,6 +27,9 @@ absl::StatusOr<MasterSignals> MasterSignals::Create() {
   for (int signo : kMasterSignals) {
     if (signo != SIGHUP) signal(signo, SIG_DFL);
   }
+  // Ignored, as some parents leave it, the kernel reaps the children itself: their pidfds would be
+  // readable for ever and no death would have a status.
+  signal(SIGCHLD, SIG_DFL);
   // A log pipe whose reader died must not take the master, and so the service, with it.
   signal(SIGPIPE, SIG_IGN);
   UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
