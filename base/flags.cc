@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "squall/base/standard_fds.h"
 #include "squall/base/string_view.h"
 
 namespace squall {
@@ -108,6 +109,7 @@ absl::StatusOr<std::vector<std::string>> ParseFlags(const std::vector<std::strin
 
 std::vector<std::string> ParseFlagsOrExit(int argc, char** argv, std::string_view usage,
                                           Positional positional) {
+  OpenStandardFds();
   if (argc > 0) {
     const std::string_view path = argv[0];
     g_program = argv[0] + (path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1);

@@ -15,6 +15,7 @@
 
 #include "absl/strings/ascii.h"
 #include "squall/base/log_text.h"
+#include "squall/base/standard_fds.h"
 
 namespace squall {
 namespace internal {
@@ -90,6 +91,7 @@ std::mutex& InitMutex() {
 void InitLoggingLocked(const LoggingOptions* options) {
   static bool own_log = false;
   if (!logging_ready.load(std::memory_order_relaxed)) {
+    OpenStandardFds();
     if (!google::IsGoogleLoggingInitialized()) {
       own_log = true;
       google::InitGoogleLogging(program_invocation_short_name);

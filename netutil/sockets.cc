@@ -12,6 +12,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
+#include "squall/base/standard_fds.h"
 #include "squall/base/status.h"
 
 namespace squall {
@@ -144,6 +145,7 @@ absl::Status Validate(const BindOptions& options) {
 }  // namespace
 
 absl::StatusOr<std::vector<ListenSocket>> BindSockets(uint16_t port, const BindOptions& options) {
+  OpenStandardFds();
   if (absl::Status status = Validate(options); !status.ok()) return status;
   const absl::StatusOr<std::vector<SocketAddress>> addresses = Resolve(port, options);
   if (!addresses.ok()) return addresses.status();

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "squall/base/standard_fds.h"
 #include "squall/base/status.h"
 #include "squall/base/string_view.h"
 #include "squall/netutil/sockets.h"
@@ -181,6 +182,7 @@ absl::StatusOr<ListenSocket> BindAndListen(const SocketAddress& address,
 
 absl::StatusOr<ListenSocket> BindUnixSocket(std::string_view path,
                                             const UnixSocketOptions& options) {
+  OpenStandardFds();
   if ((options.mode & ~kPermissionBits) != 0) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "UnixSocketOptions::mode is 0%o; it must be permission bits only, such as 0600",
