@@ -11,6 +11,9 @@
 namespace squall::internal {
 namespace {
 
+// Room for the status line, Date, a length and Connection.
+constexpr size_t kFixedPartSize = 192;
+
 absl::Status BadField(std::string_view name, std::string_view why) {
   return absl::InvalidArgumentError(
       absl::StrCat("response field \"", ToAbsl(name), "\" ", ToAbsl(why)));
@@ -53,8 +56,10 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
   std::optional<uint64_t> length;
   bool has_date = false;
   bool asked_to_close = false;
+  size_t fields_size = 0;
   // HttpHeaders holds valid names and values only, so no field can end a line and start another.
   for (const auto [name, value] : head.headers) {
+    fields_size += name.size() + value.size() + sizeof(": \r\n");
     switch (name.size()) {
       case 4:
         has_date = has_date || EqualsIgnoreCase(name, "Date");
@@ -95,6 +100,8 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
   // The length announced for HEAD and 304 is that of a body which is not here.
   if (body_suppressed_) length_.reset();
 
+  // At once: growing step by step was four of a request's six allocations.
+  out->reserve(out->size() + fields_size + kFixedPartSize + head.reason.size());
   out->append("HTTP/1.1 ");
   AppendNumber(static_cast<uint64_t>(head.status), out);
   out->push_back(' ');
