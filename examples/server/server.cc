@@ -114,7 +114,12 @@ absl::StatusOr<std::string> ResolveStaticRoot(const std::string& given) {
 
 absl::StatusOr<squall::ListenSocket> BindControl(const Configuration& config) {
   if (config.default_control) {
-    RETURN_IF_ERROR(squall::EnsurePrivateDirectory(config.control));
+    if (absl::Status made = squall::EnsurePrivateDirectory(config.control); !made.ok()) {
+      return absl::Status(
+          made.code(), absl::StrCat("the control socket cannot be at its default place, ",
+                                    config.control, ": ", made.message(),
+                                    "; --control=unix:PATH or --control=none decides otherwise"));
+    }
   }
   return squall::BindUnixSocket(config.control.substr(sizeof("unix:") - 1));
 }
