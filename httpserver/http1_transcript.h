@@ -1,8 +1,9 @@
 // What a parser made of a connection, as text: for tests and fuzzers that compare runs.
 //
-//   squall::internal::Transcript t = squall::internal::RunParser({}, {"GET / HTTP/1.1\r\nHo", "st:
-//   a\r\n\r\n"}); t.text;      // "GET / path=/ ... Host: a; body=\"\" complete\n" t.verdicts;  //
-//   {"parsed"}
+//   squall::internal::Transcript t =
+//       squall::internal::RunParser({}, {"GET / HTTP/1.1\r\nHo", "st: a\r\n\r\n"});
+//   t.text;      // "GET / path=/ ... Host: a; body=\"\" complete\n"
+//   t.verdicts;  // {"parsed"}
 //
 // Each segment is handed over in a heap block of its own size, freed after the call, so that
 // AddressSanitizer sees every octet read outside of it or kept beyond it.

@@ -1,10 +1,11 @@
 // The event loop: one per thread, on epoll, with Tornado's rules.
 //
 //   squall::IOLoop& loop = squall::IOLoop::Current();
-//   absl::Status added = loop.AddHandler(fd, squall::IOLoop::kRead, [fd](uint32_t events) {
-//   OnReadable(fd); }); squall::Timeout tick = loop.CallLater(absl::Seconds(1), [] { LOG(INFO) <<
-//   "tick"; }); absl::Status watched = loop.AddSignalHandler(SIGTERM, [&loop](int) { loop.Stop();
-//   }); loop.Start();  // until Stop()
+//   absl::Status added =
+//       loop.AddHandler(fd, squall::IOLoop::kRead, [fd](uint32_t events) { OnReadable(fd); });
+//   squall::Timeout tick = loop.CallLater(absl::Seconds(1), [] { LOG(INFO) << "tick"; });
+//   absl::Status watched = loop.AddSignalHandler(SIGTERM, [&loop](int) { loop.Stop(); });
+//   loop.Start();  // until Stop()
 //
 // One iteration runs the callbacks that were there at its start, then the due timers, then waits
 // for descriptors and runs their handlers. What a callback adds runs in the next iteration, so

@@ -29,8 +29,7 @@ enum class AcceptPolicy {
   // it.
   kShared,
   // Each connection wakes one process (EPOLLEXCLUSIVE, epoll_ctl(2)). If that one blocks before it
-  // accepts,
-  // the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
+  // accepts, the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
   kExclusive,
   // kExclusive, and a process stands back after an accept while an idle sibling holds as few
   // connections, so that the next one goes to that sibling. Without it one process may take two
@@ -122,11 +121,10 @@ class AcceptHandle {
 // tornado.netutil.add_accept_handler, with accept4's errors handled as accept(2) advises:
 // - EAGAIN: another process has it; wait for the next.
 // - EINTR, and what belongs to the one connection (ECONNABORTED, EPROTO, EPERM, network errors): go
-// on.
+//   on.
 // - EMFILE, ENFILE, ENOBUFS, ENOMEM: stop for options.pause, then try again; never spins.
-// Connections wait
-//   in the backlog, where a sibling process may take them. What else may come (the socket was shut
-//   down) is treated likewise.
+//   Connections wait in the backlog, where a sibling process may take them. What else may come (the
+//   socket was shut down) is treated likewise.
 // There is no error to return: if epoll has no memory for the registration, it is tried again after
 // a pause. CHECK-fails if `socket` is not listening or has a handler on this loop already.
 [[nodiscard]] AcceptHandle AddAcceptHandler(IOLoop& loop, const ListenSocket& socket,

@@ -14,8 +14,7 @@
 //    process per slot, at most max_workers in all;
 //  - next_deadline() is finite whenever something is expected of a process or of the time;
 //  - the ladder ask → TERM → KILL is never skipped, except that a worker that misses its boot
-//  timeout
-//    is killed, and that an operator may ask for a fast stop;
+//    timeout is killed, and that an operator may ask for a fast stop;
 //  - a requested stop is never counted as a crash; incarnations and generations only grow.
 //
 // The master uses it from its one thread. Copyable, so that a search can branch.

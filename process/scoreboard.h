@@ -1,11 +1,11 @@
 // The pool's state in shared memory: the master publishes slots and pool, each worker its own row,
 // everybody else reads without asking the master or waiting for anyone.
 //
-//   ASSIGN_OR_RETURN(Scoreboard scoreboard, Scoreboard::Create(64));        // master, before any
-//   fork scoreboard.PublishPool(pool.pool());                                    // master
-//   scoreboard.PublishSlot(pool.slot(3));                                   // master
-//   WorkerRow& row = scoreboard.worker_row(3);                              // worker of slot 3
-//   ASSIGN_OR_RETURN(Scoreboard reader, Scoreboard::MapReadOnly(fd));       // control process
+//   ASSIGN_OR_RETURN(Scoreboard scoreboard, Scoreboard::Create(64));   // master, before any fork
+//   scoreboard.PublishPool(pool.pool());                               // master
+//   scoreboard.PublishSlot(pool.slot(3));                              // master
+//   WorkerRow& row = scoreboard.worker_row(3);                         // worker of slot 3
+//   ASSIGN_OR_RETURN(Scoreboard reader, Scoreboard::MapReadOnly(fd));  // control process
 //   PoolSnapshot snapshot = reader.Read(Clock::Real().Now());
 //
 // There is no lock in it: each row has one writing process, who may be killed between any two

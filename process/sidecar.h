@@ -4,8 +4,8 @@
 //
 //   squall::Sidecar sidecar;
 //   sidecar.name = "control";
-//   sidecar.fds.push_back(std::move(listener));           // the master owns it, the sidecar uses
-//   it sidecar.main = [](squall::SidecarContext& context) {  // runs in the forked child
+//   sidecar.fds.push_back(std::move(listener));  // the master owns it, the sidecar uses it
+//   sidecar.main = [](squall::SidecarContext& context) {  // runs in the forked child
 //     return Serve(context.fds[0], context.scoreboard, std::move(context.link));
 //   };
 //   squall::ForkProcesses(2, {.sidecar = std::move(sidecar)}).value();
