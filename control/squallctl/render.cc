@@ -71,7 +71,7 @@ Cell Faint(std::string text) { return {std::move(text), Style::kFaint}; }
 
 Cell Rate(const std::optional<double>& rate) {
   if (!rate.has_value()) return Faint(kNone);
-  return {absl::StrFormat(*rate < 10 ? "%.1f" : "%.0f", *rate)};
+  return {absl::StrFormat("%.*f", *rate < 10 ? 1 : 0, *rate)};
 }
 
 Cell Pid(const v1::Worker& worker) {
@@ -134,7 +134,7 @@ std::string FormatOctets(uint64_t octets) {
   const char* const kUnits[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
   size_t unit = 0;
   for (value /= 1000; value >= 999.5 && unit + 1 < std::size(kUnits); value /= 1000) ++unit;
-  return absl::StrFormat(value < 9.95 ? "%.1f %s" : "%.0f %s", value, kUnits[unit]);
+  return absl::StrFormat("%.*f %s", value < 9.95 ? 1 : 0, value, kUnits[unit]);
 }
 
 std::string FormatExit(const v1::Worker& worker) {
