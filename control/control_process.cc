@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/config.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
@@ -21,6 +22,10 @@
 #include "squall/netutil/sockets.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/sidecar.h"
+
+#ifdef ABSL_HAVE_LEAK_SANITIZER
+#include <sanitizer/lsan_interface.h>
+#endif
 
 namespace squall {
 namespace {
@@ -79,6 +84,11 @@ int RunControlProcess(SidecarContext& context) {
   signal(SIGALRM, SIG_DFL);
   alarm(kShutdownLimitSeconds);
   control.Shutdown(kShutdownPatience);
+#ifdef ABSL_HAVE_LEAK_SANITIZER
+  // It looks for leaks in exit(), which is not called here. It may take its time.
+  alarm(0);
+  __lsan_do_leak_check();
+#endif
   // gRPC's threads may still run; destructors of statics must not run under them.
   _exit(0);
 }
