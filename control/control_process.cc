@@ -42,6 +42,16 @@ class ScoreboardReader : public PoolReader {
   const Scoreboard& scoreboard_;
 };
 
+// gRPC's threads may still run; destructors of statics must not run under them.
+[[noreturn]] void End(int status) {
+#ifdef ABSL_HAVE_LEAK_SANITIZER
+  // LeakSanitizer looks in exit(), which is not called here. It may take its time.
+  alarm(0);
+  __lsan_do_leak_check();
+#endif
+  _exit(status);
+}
+
 int RunControlProcess(SidecarContext& context) {
   CHECK_EQ(context.fds.size(), 1u);
   IOLoop& loop = IOLoop::Current();
@@ -68,10 +78,10 @@ int RunControlProcess(SidecarContext& context) {
       {.roles = internal::DefaultRoles(), .on_master_gone = [](const absl::Status& why) {
          if (!why.ok()) {
            LOG(ERROR) << "control process: " << why;
-           _exit(1);
+           End(1);
          }
          // Nothing is left to control, and nothing here needs an orderly end.
-         _exit(0);
+         End(0);
        }});
   const absl::Status started = control.Start();
   if (!started.ok()) {
@@ -84,13 +94,7 @@ int RunControlProcess(SidecarContext& context) {
   signal(SIGALRM, SIG_DFL);
   alarm(kShutdownLimitSeconds);
   control.Shutdown(kShutdownPatience);
-#ifdef ABSL_HAVE_LEAK_SANITIZER
-  // It looks for leaks in exit(), which is not called here. It may take its time.
-  alarm(0);
-  __lsan_do_leak_check();
-#endif
-  // gRPC's threads may still run; destructors of statics must not run under them.
-  _exit(0);
+  End(0);
 }
 
 // Removes the socket's file, unless somebody else's has taken its place.
