@@ -59,7 +59,8 @@ class TcpServer {
   void Stop();
 
   // Accepts what waits in the backlogs now, then makes the kernel refuse new connections in every
-  // process that shares the sockets. For the last server on them, before Stop().
+  // process that shares the sockets (shutdown(2)). For the last server on them, before Stop(), and
+  // not for sockets that somebody outside of this pool owns, too.
   void AcceptWaiting();
 
   // Where this server listens, in the order of AddSockets(); empty after Stop(). Tests read the

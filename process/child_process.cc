@@ -1,10 +1,10 @@
 #include "squall/process/child_process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,10 +22,17 @@
 
 namespace squall::internal {
 
+namespace {
+
+// Not 0: what is not known to have ended well is replaced.
+constexpr int kUnknownStatus = 255;
+
+}  // namespace
+
 absl::StatusOr<ChildProcess> Fork() {
   RETURN_IF_ERROR(CheckSingleThreaded());
   // Held until pidfd_open, so that a full descriptor table is found out before there is a child.
-  UniqueFd reserve(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  UniqueFd reserve(eventfd(0, EFD_CLOEXEC));
   if (!reserve.valid()) return StatusFromErrno(errno, "no descriptor left for a child's pidfd");
   // What stands in the buffers now would be written by both processes.
   fflush(stdout);
@@ -53,6 +60,8 @@ std::optional<ExitStatus> Reap(const UniqueFd& pidfd) {
     result = waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info,
                     WEXITED | WNOHANG);
   } while (result < 0 && errno == EINTR);
+  // Somebody else's wait(-1) took the status; the death is one all the same.
+  if (result != 0 && errno == ECHILD) return ExitStatus::Exited(kUnknownStatus);
   if (result != 0 || info.si_pid == 0) return std::nullopt;
   return ExitStatus::FromSiginfo(info);
 }

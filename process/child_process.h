@@ -23,8 +23,8 @@ struct ChildProcess {
 // EMFILE).
 absl::StatusOr<ChildProcess> Fork();
 
-// Takes the exit status of a child that ended; nothing while it lives. waitid(P_PIDFD), never
-// wait(-1). Never blocks.
+// Takes the exit status of a child that ended; nothing while it lives; 255 when other code took the
+// status first. waitid(P_PIDFD), never wait(-1). Never blocks.
 std::optional<ExitStatus> Reap(const UniqueFd& pidfd);
 
 // pidfd_send_signal. False when the child is gone already.

@@ -44,9 +44,7 @@ struct LinkRequest {
   uint64_t expected_generation = 0;  // 0: whatever it is
   uint32_t validate_only = 0;        // 1: answer as if, change nothing
   uint32_t actor_uid = 0;            // who asked, for the log
-  int32_t actor_pid = 0;
-  uint32_t reserved = 0;
-  char request_id[64] = {};  // NUL-terminated; empty: none
+  char request_id[64] = {};          // NUL-terminated; empty: none
 };
 
 struct LinkReply {

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -62,12 +63,20 @@ void CloseAllBut(std::vector<int> keep) {
   keep.insert(keep.end(), {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
   std::sort(keep.begin(), keep.end());
   unsigned int from = 0;
+  bool closed = true;
   for (const int fd : keep) {
     const auto kept = static_cast<unsigned int>(fd);
-    if (kept > from) syscall(SYS_close_range, from, kept - 1, 0);
+    if (kept > from) closed &= syscall(SYS_close_range, from, kept - 1, 0) == 0;
     from = kept + 1;
   }
-  syscall(SYS_close_range, from, std::numeric_limits<unsigned int>::max(), 0);
+  closed &= syscall(SYS_close_range, from, std::numeric_limits<unsigned int>::max(), 0) == 0;
+  if (closed) return;
+  // A seccomp filter, or a kernel before 5.9.
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  for (int fd = 0; fd < static_cast<int>(std::min<rlim_t>(limit.rlim_max, 1 << 20)); ++fd) {
+    if (!std::binary_search(keep.begin(), keep.end(), fd)) close(fd);
+  }
 }
 
 [[noreturn]] void RunSidecar(std::unique_ptr<internal::Master> master,
@@ -77,8 +86,9 @@ void CloseAllBut(std::vector<int> keep) {
   master->RestoreSignalsInChild();
   // ^C reaches the whole group; the master decides what it means.
   signal(SIGINT, SIG_IGN);
-  // The end of file on the link ends the sidecar; this is for the time before it reads the link.
-  internal::DieWithMaster(master->pid());
+  // The end of file on the link ends the sidecar; this is for one that does not read it, or that is
+  // stopped. It holds nothing that a kill could lose.
+  internal::DieWithMaster(master->pid(), SIGKILL);
   master.reset();
 
   SidecarContext context{.scoreboard = scoreboard, .link = std::move(role.link), .fds = {}};
@@ -110,7 +120,7 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
   setup.kill_after = options.drain.kill_after;
   SetLogTaskId(role.slot);
   if (options.on_supervisor_exit != OnSupervisorExit::kKeep) {
-    internal::DieWithMaster(master->pid());
+    internal::DieWithMaster(master->pid(), SIGTERM);
   }
   master->RestoreSignalsInChild();
   // Closes the master's descriptors in this process, the siblings' lifelines among them.
@@ -126,7 +136,7 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
 }  // namespace
 
 absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
-  InitLogging();
+  internal::EnsureLogging();
   RETURN_IF_ERROR(CheckMayFork());
   if (num_processes <= 0) num_processes = CpuCount();
   const PoolOptions pool = ToPoolOptions(num_processes, options);

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "squall/base/logging.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/sleep.h"
@@ -260,6 +262,159 @@ TEST(ForkProcesses, ASecondTermEndsADrainAtOnce) {
   program.Signal(SIGTERM);
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
   EXPECT_TRUE(program.WaitForEndOfOutput());
+}
+
+// A TERM to the process group, as systemd and timeout(1) send it, must not cut what is in flight.
+TEST(ForkProcesses, TermToAWorkerDrainsItAndThenCountsAsADeath) {
+  ForkedProgram program([](LineWriter out) {
+    const int id = ForkProcesses(1).value();
+    Worker& worker = *Worker::Current();
+    auto drain = worker.OnDrain([&](const DrainRequest& request, Worker::Done done) {
+      out.Write(absl::StrCat("drain ", request.pool_ends));
+      done();
+    });
+    IOLoop::Current().AddCallback(
+        [&] { out.Write(absl::StrCat(id, " ", worker.incarnation(), " ", getpid())); });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  const Announced worker = ReadWorker(program);
+  kill(worker.pid, SIGTERM);
+  EXPECT_EQ(program.ReadLine(), "drain 0");
+  const Announced replacement = ReadWorker(program);
+  EXPECT_EQ(replacement.task_id, 0);
+  EXPECT_EQ(replacement.incarnation, 2);
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.ReadLine(), "drain 1");
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(ForkProcesses, ASecondTermEndsAWorkerThatDrains) {
+  ForkedProgram program([](LineWriter out) {
+    ForkProcesses(1, {.drain = {.grace = absl::Hours(1)}}).value();
+    auto drain = Worker::Current()->OnDrain(
+        [out](const DrainRequest&, Worker::Done) { out.Write("draining"); });
+    IOLoop::Current().AddCallback([out] { out.Write(absl::StrCat("0 1 ", getpid())); });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  const Announced worker = ReadWorker(program);
+  kill(worker.pid, SIGTERM);
+  EXPECT_EQ(program.ReadLine(), "draining");
+  kill(worker.pid, SIGTERM);
+  EXPECT_TRUE(Eventually([&] { return !IsAlive(worker.pid); }));
+}
+
+// The master's TERM must end it, though it is the first one that the worker sees.
+TEST(ForkProcesses, ABlockedWorkerIsEndedByTheMastersTerm) {
+  ForkedProgram program([](LineWriter out) {
+    ForkProcesses(1, {.drain = {.grace = absl::Milliseconds(20), .kill_after = absl::Hours(1)}})
+        .value();
+    IOLoop::Current().AddCallback([out] {
+      out.Write("blocked");
+      absl::SleepFor(absl::Hours(1));
+    });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  program.ReadLine();
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(ForkProcesses, TheMastersTermWorksThoughTheParentHadBlockedIt) {
+  ForkedProgram program([](LineWriter out) {
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, nullptr);
+    ForkProcesses(1, {.drain = {.grace = absl::Milliseconds(20), .kill_after = absl::Hours(1)}})
+        .value();
+    auto drain = Worker::Current()->OnDrain([](const DrainRequest&, Worker::Done) {});
+    IOLoop::Current().AddCallback([out] { out.Write("up"); });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  program.ReadLine();
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(ForkProcesses, TheMastersSignalsMeanNothingToAWorker) {
+  ForkedProgram program([](LineWriter out) { return ServeForever(out, 1); });
+  const Announced worker = ReadWorker(program);
+  for (const int signo : {SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGQUIT}) {
+    kill(worker.pid, signo);
+  }
+  // By the time that the master has grown the pool, the signals have been delivered.
+  program.Signal(SIGTTIN);
+  EXPECT_EQ(ReadWorker(program).task_id, 1);
+  EXPECT_TRUE(IsAlive(worker.pid));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+// A helper thread's loop that starts first must not become the worker's.
+TEST(ForkProcesses, TheLoopOfAnotherThreadIsNotTheWorkers) {
+  ForkedProgram program([](LineWriter out) {
+    ForkProcesses(1).value();
+    IOLoop* other = nullptr;
+    std::atomic<bool> runs = false;
+    std::thread thread([&] {
+      other = &IOLoop::Current();
+      other->AddCallback([&] { runs = true; });
+      other->Start();
+    });
+    while (!runs) std::this_thread::yield();
+    const std::thread::id main_thread = std::this_thread::get_id();
+    auto drain = Worker::Current()->OnDrain([&](const DrainRequest&, Worker::Done done) {
+      out.Write(absl::StrCat("main ", std::this_thread::get_id() == main_thread));
+      done();
+    });
+    IOLoop::Current().AddCallback([out] { out.Write("up"); });
+    IOLoop::Current().Start();
+    other->AddCallback([other] { other->Stop(); });
+    thread.join();
+    return 0;
+  });
+  EXPECT_EQ(program.ReadLine(), "up");
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.ReadLine(), "main 1");
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(ForkProcesses, ASecondLoopOfTheWorkerTakesOver) {
+  ForkedProgram program([](LineWriter out) {
+    ForkProcesses(1).value();
+    IOLoop::Current().AddCallback([] { IOLoop::Current().Stop(); });
+    IOLoop::Current().Start();
+    IOLoop::ClearCurrent();
+    auto drain = Worker::Current()->OnDrain([&](const DrainRequest&, Worker::Done done) {
+      out.Write("drain");
+      done();
+    });
+    IOLoop::Current().AddCallback([out] { out.Write("up"); });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  EXPECT_EQ(program.ReadLine(), "up");
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.ReadLine(), "drain");
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(ForkProcesses, KeepsTheLogOptionsOfTheProgram) {
+  ForkedProgram program([](LineWriter out) {
+    dup2(out.fd(), STDERR_FILENO);
+    InitLogging({.min_level = LogLevel::kError});
+    ForkProcesses(1).value();
+    out.Write("only line");
+    return 0;
+  });
+  EXPECT_EQ(program.ReadLine(), "only line");
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+  EXPECT_TRUE(program.WaitForEndOfOutput());
+  EXPECT_EQ(program.rest(), "");
 }
 
 TEST(ForkProcesses, TtinGrowsAndTtouShrinks) {

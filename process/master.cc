@@ -140,9 +140,11 @@ void Master::StartSidecar() {
     return;
   }
   if (!sidecar_->running()) return;
-  PCHECK(Watch(sidecar_->pidfd(), Tag(Source::kSidecarPidfd)) &&
-         Watch(sidecar_->link_fd(), Tag(Source::kSidecarLink)))
-      << "epoll_ctl in the master";
+  if (!Watch(sidecar_->pidfd(), Tag(Source::kSidecarPidfd)) ||
+      !Watch(sidecar_->link_fd(), Tag(Source::kSidecarLink))) {
+    PLOG(ERROR) << "epoll_ctl in the master";
+    sidecar_->GiveUp(now_);
+  }
 }
 
 void Master::OnSignals() {
@@ -173,7 +175,8 @@ void Master::OnSignal(int signo) {
 void Master::OnChannel(int slot) {
   Process& process = processes_[static_cast<size_t>(slot)];
   WorkerPacket packet;
-  while (process.channel.valid()) {
+  // READY may lead to the fork of another slot's worker, and this process be the child then.
+  while (Waits() && process.channel.valid()) {
     switch (ReceivePacket(process.channel.get(), packet)) {
       case ChannelRead::kNothing:
         return;
@@ -195,6 +198,7 @@ void Master::OnDeath(int slot) {
   if (!process.child.pidfd.valid()) return;
   // READY may have come in behind the epoll_wait that reported the death.
   OnChannel(slot);
+  if (!Waits()) return;
   const std::optional<ExitStatus> status = Reap(process.child.pidfd);
   if (!status.has_value()) return;
   const uint64_t incarnation = process.incarnation;
@@ -211,7 +215,7 @@ std::optional<LinkReply> Master::OnRequest(const LinkRequest& request) {
   if (request.expected_generation != 0) resize.expected_generation = request.expected_generation;
   resize.request_id = request.request_id;
   resize.validate_only = request.validate_only != 0;
-  resize.actor = absl::StrCat("uid ", request.actor_uid, ", pid ", request.actor_pid);
+  resize.actor = absl::StrCat("uid ", request.actor_uid);
   resize_result_.reset();
   Dispatch(std::move(resize));
 

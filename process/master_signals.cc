@@ -55,7 +55,11 @@ void MasterSignals::RestoreInChild() const {
   for (int signo : kMasterSignals) {
     if (signo != SIGHUP) signal(signo, SIG_DFL);
   }
-  pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
+  // A parent may have left these blocked; then TERM, the second step of every stop, would do
+  // nothing.
+  sigset_t mask = mask_before_;
+  for (int signo : kMasterSignals) sigdelset(&mask, signo);
+  pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }
 
 }  // namespace squall::internal

@@ -27,7 +27,7 @@ class MasterSignals {
 
   // In a forked child, before it runs anything of the user's: default dispositions for what the
   // master blocks (SIGPIPE stays ignored: a closed client or log pipe must not kill a worker), then
-  // the mask that the process had before the master began.
+  // the mask that the process had before the master began, less the master's signals.
   void RestoreInChild() const;
 
  private:

@@ -28,8 +28,8 @@ void ArmKillTimer(int) {
 
 }  // namespace
 
-void DieWithMaster(pid_t master) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
+void DieWithMaster(pid_t master, int signo) {
+  prctl(PR_SET_PDEATHSIG, signo);
   // The master may have died before prctl; then nobody would ever signal this process.
   if (getppid() != master) _exit(0);
 }

@@ -18,7 +18,8 @@ namespace squall::internal {
 
 // In a worker, right after the fork: the master's death ends the process at once until
 // GuardOrphan() says otherwise. Ends the process here if the master is dead already.
-void DieWithMaster(pid_t master);
+// SIGTERM lets a worker's own handler run; SIGKILL also ends a stopped process.
+void DieWithMaster(pid_t master, int signo);
 
 // In a worker whose loop is about to run: the loop drains it when the master dies; if the process
 // still lives `deadline` after that, it is killed. Uses the signal SIGRTMAX-1.

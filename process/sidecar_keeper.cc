@@ -63,6 +63,12 @@ void SidecarKeeper::OnPidfd(MonotonicTime now) {
   link_.reset();
 }
 
+void SidecarKeeper::GiveUp(MonotonicTime now) {
+  Signal(process_.pidfd, SIGKILL);
+  WaitForDeath(process_.pidfd, -1);
+  OnPidfd(now);
+}
+
 void SidecarKeeper::Cut(const char* why) {
   LOG(ERROR) << "the " << sidecar_.name << " process (pid " << process_.pid << ") " << why
              << "; it is killed and started again";

@@ -35,6 +35,9 @@ class SidecarKeeper {
   // The pidfd became readable: the sidecar is gone. It is started again later.
   void OnPidfd(MonotonicTime now);
 
+  // Ends a sidecar that cannot be watched; it is started again later.
+  void GiveUp(MonotonicTime now);
+
   // The link became readable: answers the requests on it with `handle`. A sidecar that sends what
   // cannot be read, or does not take its answers, is killed. `handle` returns nothing in a child
   // that was forked for the request: there is nobody to answer then.

@@ -180,6 +180,19 @@ TEST(Sidecar, EndsWithAKilledMaster) {
   EXPECT_TRUE(program.WaitForEndOfOutput());
 }
 
+TEST(Sidecar, EndsWithAKilledMasterThoughItIsStopped) {
+  ForkedProgram program([](LineWriter out) {
+    return ServeWithSidecar(out, [](SidecarContext& context) {
+      LineWriter(context.fds[0]).Write("sidecar");
+      raise(SIGSTOP);
+      return 0;
+    });
+  });
+  EXPECT_THAT(program.ReadLines(2), UnorderedElementsAre("sidecar", "worker 0"));
+  program.Signal(SIGKILL);
+  EXPECT_TRUE(program.WaitForEndOfOutput());
+}
+
 TEST(Sidecar, AtExitRunsInTheMaster) {
   ForkedProgram program([](LineWriter out) {
     const pid_t master = getpid();

@@ -12,6 +12,7 @@
 #include "squall/process/orphan_guard.h"
 #include "squall/process/worker_channel.h"
 #include "squall/process/worker_setup.h"
+#include "squall/process/worker_signals.h"
 
 namespace squall {
 namespace {
@@ -42,8 +43,8 @@ Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
 
 int64_t Worker::LeadOverIdleSibling() const {
   const int64_t mine = row_->connections();
-  if (loop_ == nullptr || mine == 0) return -1;
-  const MonotonicTime fresh = loop_->Now() - kStaleHeartbeat;
+  if (mine == 0) return -1;
+  const MonotonicTime fresh = Clock::Real().Now() - kStaleHeartbeat;
   int64_t lead = -1;
   for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
     const WorkerRow& row = scoreboard_.worker_row(slot);
@@ -65,8 +66,27 @@ void Worker::NotifyReady() {
 }
 
 void Worker::AttachTo(IOLoop& loop) {
-  if (loop_ != nullptr) return;
+  // The worker's life is its main thread's; another thread's loop is that thread's business.
+  if (gettid() != getpid()) return;
+  // A loop that was destroyed took its timers along, whatever address the next one has.
+  if (loop_ == &loop && heartbeat_.active()) return;
+  const bool first = loop_ == nullptr;
   loop_ = &loop;
+  if (first) BeginSupervisedLife();
+  loop.SetIdleFlag(row_->idle_flag());
+  const absl::Status added =
+      loop.AddHandler(channel_.get(), IOLoop::kRead, [this](uint32_t) { OnChannel(); });
+  CHECK(added.ok()) << added.message();
+  if (term_.valid()) {
+    const absl::Status watched =
+        loop.AddHandler(term_.get(), IOLoop::kRead, [this](uint32_t) { OnTerm(); });
+    CHECK(watched.ok()) << watched.message();
+  }
+  Beat();
+  loop.AddCallback([this] { NotifyReady(); });
+}
+
+void Worker::BeginSupervisedLife() {
   switch (options_.on_supervisor_exit) {
     case OnSupervisorExit::kDrain:
       if (absl::Status guarded = internal::GuardOrphan(options_.grace + options_.kill_after);
@@ -80,14 +100,12 @@ void Worker::AttachTo(IOLoop& loop) {
     case OnSupervisorExit::kDie:
       break;
   }
-  loop.SetIdleFlag(row_->idle_flag());
-  const absl::Status added =
-      loop.AddHandler(channel_.get(), IOLoop::kRead, [this](uint32_t) { OnChannel(); });
-  CHECK(added.ok()) << added.message();
-  loop.AddCallback([this] {
-    NotifyReady();
-    Beat();
-  });
+  absl::StatusOr<UniqueFd> term = internal::CatchFirstTerm(channel_.get());
+  if (term.ok()) {
+    term_ = *std::move(term);
+  } else {
+    LOG(WARNING) << term.status().message() << "; SIGTERM ends this worker without a drain";
+  }
 }
 
 void Worker::Beat() {
@@ -107,6 +125,7 @@ void Worker::OnChannel() {
         return;
       case internal::ChannelRead::kPacket:
         if (packet.type == internal::WorkerPacketType::kDrain) {
+          die_of_term_ = false;
           BeginDrain({.grace = absl::Nanoseconds(packet.grace_ns),
                       .idle_close_after = absl::Nanoseconds(packet.idle_close_after_ns),
                       .pool_ends = packet.pool_ends != 0});
@@ -115,7 +134,27 @@ void Worker::OnChannel() {
   }
 }
 
+// To the master an uncaught SIGTERM is a death like any other, and it stays one: only the requests
+// in flight are saved.
+void Worker::OnTerm() {
+  loop_->RemoveHandler(term_.get());
+  if (draining_) return;
+  LOG(WARNING) << "SIGTERM: this worker finishes what is in flight, for at most "
+               << absl::FormatDuration(options_.grace);
+  die_of_term_ = true;
+  StopAtTheLatestIn(options_.grace);
+  BeginDrain(MakeDrainRequest({.grace = options_.grace}, /*pool_ends=*/false));
+}
+
+void Worker::StopAtTheLatestIn(absl::Duration grace) {
+  hard_stop_ = loop_->CallLater(grace, [this] {
+    LOG(WARNING) << "the grace period is over; requests in flight are cut";
+    loop_->Stop();
+  });
+}
+
 void Worker::OnSupervisorGone() {
+  die_of_term_ = false;
   switch (options_.on_supervisor_exit) {
     case OnSupervisorExit::kKeep:
       LOG(WARNING) << "the master is gone; this worker serves on";
@@ -128,10 +167,7 @@ void Worker::OnSupervisorGone() {
   }
   LOG(WARNING) << "the master is gone; this worker finishes what is in flight, for at most "
                << absl::FormatDuration(options_.grace);
-  hard_stop_ = loop_->CallLater(options_.grace, [this] {
-    LOG(WARNING) << "the grace period is over; requests in flight are cut";
-    loop_->Stop();
-  });
+  StopAtTheLatestIn(options_.grace);
   BeginDrain({.grace = options_.grace,
               .idle_close_after = std::min(options_.grace, kIdleCloseWithoutMaster),
               .supervisor_gone = true,
@@ -140,6 +176,7 @@ void Worker::OnSupervisorGone() {
 
 void Worker::BeginDrain(const DrainRequest& request) {
   draining_ = true;
+  internal::LetTermKill();
   // A handler may be done, or destroy its registration, inside its own call.
   std::vector<std::pair<uint64_t, std::shared_ptr<DrainHandler>>> to_call;
   for (const Registered& registered : handlers_) {
@@ -169,7 +206,10 @@ void Worker::StopWhenDrained() {
   if (!draining_ || loop_ == nullptr || IOLoop::IfExists() != loop_) return;
   const bool all_done = std::all_of(handlers_.begin(), handlers_.end(),
                                     [](const Registered& one) { return one.done; });
-  if (all_done) loop_->Stop();
+  if (!all_done) return;
+  // A request of the master's that came meanwhile makes it an ordered end.
+  if (die_of_term_ && !internal::PacketWaits(channel_.get())) internal::DieOfTerm();
+  loop_->Stop();
 }
 
 Worker::DrainRegistration::DrainRegistration(DrainRegistration&& other) noexcept
@@ -195,6 +235,7 @@ void WorkerSetup::BecomeWorker(WorkerSetup setup) {
                          .grace = setup.grace,
                          .kill_after = setup.kill_after},
                         std::move(setup.channel), std::move(*setup.scoreboard));
+  internal::IgnoreMastersSignals();
   internal::SetLoopStartHook([](IOLoop& loop) { g_worker->AttachTo(loop); });
 }
 

@@ -107,7 +107,10 @@ class Worker {
   Worker(Options options, UniqueFd channel, Scoreboard scoreboard);
 
   void AttachTo(IOLoop& loop);
+  void BeginSupervisedLife();
   void OnChannel();
+  void OnTerm();
+  void StopAtTheLatestIn(absl::Duration grace);
   void OnSupervisorGone();
   void BeginDrain(const DrainRequest& request);
   void MarkDone(uint64_t id);
@@ -116,6 +119,7 @@ class Worker {
 
   const Options options_;
   UniqueFd channel_;
+  UniqueFd term_;  // readable: SIGTERM came
   Scoreboard scoreboard_;
   WorkerRow* row_;
   IOLoop* loop_ = nullptr;
@@ -125,6 +129,8 @@ class Worker {
   uint64_t next_id_ = 1;
   bool ready_said_ = false;
   bool draining_ = false;
+  // The drain is for a SIGTERM of somebody else's, not for the master.
+  bool die_of_term_ = false;
 };
 
 }  // namespace squall

@@ -36,6 +36,9 @@ bool SendPacket(int fd, const WorkerPacket& packet);
 // Never blocks. A packet of a wrong size or type is dropped and reported as kNothing.
 ChannelRead ReceivePacket(int fd, WorkerPacket& packet);
 
+// Is there a packet, or the end of file, to be received?
+bool PacketWaits(int fd);
+
 }  // namespace squall::internal
 
 #endif  // SQUALL_PROCESS_WORKER_CHANNEL_H_

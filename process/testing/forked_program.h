@@ -63,6 +63,8 @@ class ForkedProgram {
   std::vector<std::string> ReadLines(int count);
   // True when every process that held the pipe is gone, i.e. the whole pool; reads what is left.
   bool WaitForEndOfOutput();
+  // What it wrote and ReadLine did not take yet; whole after WaitForEndOfOutput.
+  const std::string& rest() const { return buffer_; }
   // The end of the program itself.
   ExitStatus Wait();
 

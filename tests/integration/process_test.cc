@@ -112,7 +112,7 @@ TEST(ProcessTest, test_multi_process) {
 TEST(ProcessTest, test_multi_process_with_signals) {
   ForkedProgram program([](LineWriter out) {
     return RunProgram(out,
-                      {absl::StrCat("/?signal=", SIGKILL), absl::StrCat("/?signal=", SIGTERM)});
+                      {absl::StrCat("/?signal=", SIGKILL), absl::StrCat("/?signal=", SIGABRT)});
   });
   EXPECT_EQ(program.ReadLine(), "client done");
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));

@@ -1,0 +1,33 @@
+// Internal: what signals mean in a worker, beside the master's own signals, which reach workers too
+// when they are sent to the whole process group or control group (^C, a closed terminal, systemd's
+// default KillMode, timeout(1)).
+//
+//   HUP USR1 USR2 TTIN TTOU QUIT  nothing: they are the master's
+//   TERM                          the first one drains; one that comes while the worker drains, or
+//                                 is asked to, ends it at once
+//   INT and all others            as in any program
+#ifndef SQUALL_PROCESS_WORKER_SIGNALS_H_
+#define SQUALL_PROCESS_WORKER_SIGNALS_H_
+
+#include "absl/status/statusor.h"
+#include "squall/base/unique_fd.h"
+
+namespace squall::internal {
+
+// In a fresh worker. Handlers and not SIG_IGN, which programs started by the worker would inherit.
+void IgnoreMastersSignals();
+
+// When the worker's loop is about to run. The returned descriptor becomes readable with the first
+// TERM, unless a packet or the end of file waits on `channel`: then the TERM is the master's second
+// step, or there is no master, and it ends the process.
+absl::StatusOr<UniqueFd> CatchFirstTerm(int channel);
+
+// The worker drains: from now on TERM ends it at once.
+void LetTermKill();
+
+// Ends this process by SIGTERM, as if it had never been caught.
+[[noreturn]] void DieOfTerm();
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_PROCESS_WORKER_SIGNALS_H_
