@@ -24,7 +24,7 @@ constexpr int kMaxBacklog = 4096;
 // An episode of pauses is over when accepting has gone well for this many of them.
 constexpr int kQuietPauses = 10;
 
-enum class Outcome { kAccepted, kWouldBlock, kAborted, kFailed };
+enum class Outcome { kAccepted, kWouldBlock, kAborted, kFailed, kEnded };
 
 Outcome OutcomeOf(int error_number) {
   switch (error_number) {
@@ -44,8 +44,10 @@ Outcome OutcomeOf(int error_number) {
     case EOPNOTSUPP:
     case ENETUNREACH:
       return Outcome::kAborted;
-    // EMFILE, ENFILE, ENOBUFS, ENOMEM, and what means that the socket is no longer a listening one:
-    // epoll would report it again at once, for ever.
+    // Somebody who shares the socket shut it down, as the last server of a pool does.
+    case EINVAL:
+      return Outcome::kEnded;
+    // EMFILE, ENFILE, ENOBUFS, ENOMEM, and what else epoll would report again at once, for ever.
     default:
       return Outcome::kFailed;
   }
@@ -89,6 +91,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
           break;
         case Outcome::kWouldBlock:
         case Outcome::kFailed:
+        case Outcome::kEnded:
           return;
       }
     }
@@ -176,6 +179,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
           break;
         case Outcome::kWouldBlock:
         case Outcome::kFailed:
+        case Outcome::kEnded:
           return accepted;
       }
     }
@@ -202,6 +206,10 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     }
     if (outcome == Outcome::kAborted && error_number != EINTR) ++stats_.aborted;
     if (outcome == Outcome::kFailed) Pause(error_number);
+    if (outcome == Outcome::kEnded) {
+      VLOG(1) << address_ << " was shut down; nobody accepts there any more";
+      Stop();
+    }
     return outcome;
   }
 

@@ -40,7 +40,7 @@ enum class AcceptPolicy {
 
 // Accepting stopped for `pause` because accept failed in a way that would fail again at once.
 struct AcceptError {
-  int error_number = 0;  // EMFILE, ENFILE, ENOBUFS, ENOMEM; others mean that the socket is broken.
+  int error_number = 0;  // EMFILE, ENFILE, ENOBUFS, ENOMEM; others mean a broken socket.
   absl::Duration pause = absl::ZeroDuration();
   SocketAddress address = {};  // The listening socket's.
 };
@@ -123,8 +123,9 @@ class AcceptHandle {
 // - EINTR, and what belongs to the one connection (ECONNABORTED, EPROTO, EPERM, network errors): go
 //   on.
 // - EMFILE, ENFILE, ENOBUFS, ENOMEM: stop for options.pause, then try again; never spins.
-//   Connections wait in the backlog, where a sibling process may take them. What else may come (the
-//   socket was shut down) is treated likewise.
+//   Connections wait in the backlog, where a sibling process may take them. What else may come is
+//   treated likewise.
+// - EINVAL, the socket was shut down: stop for good, without a word.
 // There is no error to return: if epoll has no memory for the registration, it is tried again after
 // a pause. CHECK-fails if `socket` is not listening or has a handler on this loop already.
 [[nodiscard]] AcceptHandle AddAcceptHandler(IOLoop& loop, const ListenSocket& socket,
