@@ -100,7 +100,7 @@ void Worker::BeginSupervisedLife() {
     case OnSupervisorExit::kDie:
       break;
   }
-  absl::StatusOr<UniqueFd> term = internal::CatchFirstTerm(channel_.get());
+  absl::StatusOr<UniqueFd> term = internal::CatchFirstTerm(getppid());
   if (term.ok()) {
     term_ = *std::move(term);
   } else {
@@ -176,7 +176,6 @@ void Worker::OnSupervisorGone() {
 
 void Worker::BeginDrain(const DrainRequest& request) {
   draining_ = true;
-  internal::LetTermKill();
   // A handler may be done, or destroy its registration, inside its own call.
   std::vector<std::pair<uint64_t, std::shared_ptr<DrainHandler>>> to_call;
   for (const Registered& registered : handlers_) {

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -15,33 +14,24 @@ namespace squall::internal {
 namespace {
 
 // For the signal handler; set before it is installed.
-int g_channel = -1;
+pid_t g_master = 0;
 int g_event = -1;
-volatile sig_atomic_t g_term_kills = 0;
+volatile sig_atomic_t g_term_seen = 0;
 
 void Nothing(int) {}
 
-// Async-signal-safe: recv, write, signal, raise (signal-safety(7)).
-void OnTerm(int) {
+// Async-signal-safe: write, signal, raise (signal-safety(7)).
+void OnTerm(int, siginfo_t* info, void*) {
   const int saved = errno;
-  char byte;
-  if (g_term_kills || recv(g_channel, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) >= 0) {
+  if (info->si_pid == g_master || g_term_seen) {
     signal(SIGTERM, SIG_DFL);
     raise(SIGTERM);  // delivered when this handler returns
   } else {
-    g_term_kills = 1;
+    g_term_seen = 1;
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = write(g_event, &one, sizeof one);
   }
   errno = saved;
-}
-
-void Install(int signo, void (*handler)(int)) {
-  struct sigaction action = {};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  sigaction(signo, &action, nullptr);
 }
 
 }  // namespace
@@ -51,20 +41,26 @@ void IgnoreMastersSignals() {
     struct sigaction present;
     // What nohup ignored stays ignored, also in programs that the worker starts.
     if (sigaction(signo, nullptr, &present) == 0 && present.sa_handler == SIG_IGN) continue;
-    Install(signo, Nothing);
+    struct sigaction action = {};
+    action.sa_handler = Nothing;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(signo, &action, nullptr);
   }
 }
 
-absl::StatusOr<UniqueFd> CatchFirstTerm(int channel) {
+absl::StatusOr<UniqueFd> CatchFirstTerm(pid_t master) {
   UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!event.valid()) return StatusFromErrno(errno, "eventfd for SIGTERM");
-  g_channel = channel;
+  g_master = master;
   g_event = event.get();
-  Install(SIGTERM, OnTerm);
+  struct sigaction action = {};
+  action.sa_sigaction = OnTerm;
+  action.sa_flags = SA_RESTART | SA_SIGINFO;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, nullptr);
   return event;
 }
-
-void LetTermKill() { g_term_kills = 1; }
 
 void DieOfTerm() {
   signal(SIGTERM, SIG_DFL);

@@ -3,11 +3,13 @@
 // default KillMode, timeout(1)).
 //
 //   HUP USR1 USR2 TTIN TTOU QUIT  nothing: they are the master's
-//   TERM                          the first one drains; one that comes while the worker drains, or
-//                                 is asked to, ends it at once
+//   TERM                          of the master: ends the worker at once, for its grace is over;
+//                                 of others: the first one drains, the second ends it at once
 //   INT and all others            as in any program
 #ifndef SQUALL_PROCESS_WORKER_SIGNALS_H_
 #define SQUALL_PROCESS_WORKER_SIGNALS_H_
+
+#include <sys/types.h>
 
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
@@ -18,12 +20,8 @@ namespace squall::internal {
 void IgnoreMastersSignals();
 
 // When the worker's loop is about to run. The returned descriptor becomes readable with the first
-// TERM, unless a packet or the end of file waits on `channel`: then the TERM is the master's second
-// step, or there is no master, and it ends the process.
-absl::StatusOr<UniqueFd> CatchFirstTerm(int channel);
-
-// The worker drains: from now on TERM ends it at once.
-void LetTermKill();
+// TERM that does not come from `master`.
+absl::StatusOr<UniqueFd> CatchFirstTerm(pid_t master);
 
 // Ends this process by SIGTERM, as if it had never been caught.
 [[noreturn]] void DieOfTerm();

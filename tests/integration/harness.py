@@ -134,14 +134,15 @@ class Server:
     On leaving, a sanitizer's report by any of its processes is a failure of the test.
     """
 
-    def __init__(self, *flags, binary="SQUALL_SERVER", workers=2):
+    def __init__(self, *flags, binary="SQUALL_SERVER", workers=2, own_group=False):
         self.directory = tempfile.mkdtemp(prefix="squall")
         self.control_path = os.path.join(self.directory, "control.sock")
         self.log = open(os.path.join(self.directory, "log"), "w+")
         command = [program(binary), "--address=127.0.0.1", "--port=0", "--workers=%d" % workers,
                    "--control=unix:" + self.control_path, *flags]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True)
+                                        stderr=self.log, text=True,
+                                        start_new_session=own_group)
         self.pid = self.process.pid
         self.admin = Admin("unix:" + self.control_path)
         self.announcement = ""
