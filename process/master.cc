@@ -249,23 +249,19 @@ void Master::Dispatch(PoolEvent event) {
 }
 
 void Master::Perform(const PoolAction& action) {
-  if (const auto* spawn = std::get_if<SpawnWorker>(&action)) {
-    Spawn(*spawn);
-  } else if (const auto* drain = std::get_if<DrainWorker>(&action)) {
-    Drain(*drain);
-  } else if (const auto* signal = std::get_if<SignalWorker>(&action)) {
-    SignalProcess(*signal);
-  } else if (const auto* result = std::get_if<ResizeResult>(&action)) {
-    resize_result_ = *result;
-  } else if (const auto* note = std::get_if<PoolNote>(&action)) {
-    Log(*note);
-  } else if (const auto* finish = std::get_if<FinishPool>(&action)) {
-    Publish();
-    outcome_ = Ended{finish->exit_code};
-  }
+  std::visit([this](const auto& one) { PerformOne(one); }, action);
 }
 
-void Master::Spawn(const SpawnWorker& action) {
+void Master::PerformOne(const ResizeResult& result) { resize_result_ = result; }
+
+void Master::PerformOne(const PoolNote& note) { Log(note); }
+
+void Master::PerformOne(const FinishPool& finish) {
+  Publish();
+  outcome_ = Ended{finish.exit_code};
+}
+
+void Master::PerformOne(const SpawnWorker& action) {
   auto fail = [&](const absl::Status& status) {
     Dispatch(WorkerSpawnFailed{action.slot, action.incarnation, std::string(status.message())});
   };
@@ -293,7 +289,7 @@ void Master::Spawn(const SpawnWorker& action) {
   Dispatch(WorkerSpawned{action.slot, action.incarnation, process.child.pid});
 }
 
-void Master::Drain(const DrainWorker& action) {
+void Master::PerformOne(const DrainWorker& action) {
   const Process& process = processes_[static_cast<size_t>(action.slot)];
   if (process.incarnation != action.incarnation || !process.channel.valid()) return;
   WorkerPacket packet;
@@ -304,7 +300,7 @@ void Master::Drain(const DrainWorker& action) {
   SendPacket(process.channel.get(), packet);
 }
 
-void Master::SignalProcess(const SignalWorker& action) {
+void Master::PerformOne(const SignalWorker& action) {
   const Process& process = processes_[static_cast<size_t>(action.slot)];
   if (process.incarnation != action.incarnation) return;
   // A process that is gone already is reported by its pidfd.
@@ -321,10 +317,12 @@ bool Master::Watch(int fd, uint64_t tag) {
 void Master::Unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
 void Master::Publish() {
+  if (pool_.revision() == published_) return;
   scoreboard_.PublishPool(pool_.pool());
   for (int slot = 0; slot < static_cast<int>(processes_.size()); ++slot) {
-    scoreboard_.PublishSlot(pool_.slot(slot));
+    if (pool_.slot_revision(slot) > published_) scoreboard_.PublishSlot(pool_.slot(slot));
   }
+  published_ = pool_.revision();
   if (sidecar_.has_value()) sidecar_->Notify();
   if (on_ready_ && pool_.pool().observed_generation > 0) {
     std::exchange(on_ready_, nullptr)(scoreboard_.Read(now_));

@@ -76,9 +76,12 @@ class Master {
 
   void Dispatch(PoolEvent event);
   void Perform(const PoolAction& action);
-  void Spawn(const SpawnWorker& action);
-  void Drain(const DrainWorker& action);
-  void SignalProcess(const SignalWorker& action);
+  void PerformOne(const SpawnWorker& action);
+  void PerformOne(const DrainWorker& action);
+  void PerformOne(const SignalWorker& action);
+  void PerformOne(const ResizeResult& result);
+  void PerformOne(const PoolNote& note);
+  void PerformOne(const FinishPool& finish);
   void StartSidecar();
   bool Waits() const { return !outcome_.has_value(); }
 
@@ -104,6 +107,7 @@ class Master {
   std::deque<PoolEvent> pending_;
   std::optional<ResizeResult> resize_result_;
   std::optional<Outcome> outcome_;
+  uint64_t published_ = 0;  // PoolState::revision() that the scoreboard shows
   MonotonicTime now_;
 };
 

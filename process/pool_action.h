@@ -31,8 +31,8 @@ struct DrainWorker {
   DrainRequest request;
 };
 
-// Send a signal: SIGTERM or SIGKILL. If the adapter has no such process (any more), it answers with
-// WorkerExited, or WorkerSpawnFailed if it never had one.
+// Send a signal: SIGTERM or SIGKILL. Nothing to do for a process that is gone: its WorkerExited is
+// on its way.
 struct SignalWorker {
   int slot;
   uint64_t incarnation;

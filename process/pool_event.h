@@ -45,8 +45,7 @@ struct WorkerReady {
   uint64_t incarnation;
 };
 
-// The process is gone and reaped. The adapter also answers with this one (again) when it is told to
-// signal or drain a worker that it knows to be gone.
+// The process is gone and reaped. Comes exactly once for each WorkerSpawned.
 struct WorkerExited {
   int slot;
   uint64_t incarnation;

@@ -78,9 +78,9 @@ Configuration ReadFlags() {
              "a number of worker processes (0: one per CPU)");
   config.static_root = absl::GetFlag(FLAGS_static);
   config.grace = absl::GetFlag(FLAGS_grace);
-  if (config.grace < absl::ZeroDuration()) {
-    squall::ExitWithUsageError(
-        absl::StrCat("--grace=", absl::FormatDuration(config.grace), " is negative"));
+  if (config.grace < absl::ZeroDuration() || config.grace > absl::Hours(24)) {
+    squall::ExitWithUsageError(absl::StrCat("--grace=", absl::FormatDuration(config.grace),
+                                            " is not a duration from 0 to 24h"));
   }
   config.control = absl::GetFlag(FLAGS_control);
   config.default_control = config.control.empty();

@@ -46,7 +46,8 @@ class ServerMistakes(unittest.TestCase):
                 ("--port=", ["--port="]),
                 ("--prot=80", ["there is no flag --prot=80"]),
                 ("--grace=5", ["--grace=5"]),
-                ("--grace=-5s", ["--grace=-5s"]),
+                ("--grace=-5s", ["--grace=-5s", "from 0 to 24h"]),
+                ("--grace=inf", ["--grace=inf", "from 0 to 24h"]),
                 ("--control=tcp:1.2.3.4:5", ["--control=tcp:1.2.3.4:5", "unix:"]),
                 ("stray", ["'stray'"]),
         ]:
