@@ -15,13 +15,12 @@
 #include "squall/control/pool_to_proto.h"
 #include "squall/control/resize_wait.h"
 #include "squall/process/pool_action.h"
+#include "squall/process/pool_event.h"
 
 namespace squall::internal {
 namespace {
 
 namespace v1 = ::squall::control::v1;
-
-constexpr size_t kMaxRequestId = sizeof(LinkRequest::request_id) - 1;
 
 ControlError InvalidField(std::string field, std::string message) {
   return {.code = absl::StatusCode::kInvalidArgument,

@@ -11,6 +11,10 @@
 namespace squall {
 namespace {
 
+// What the versions of the link agree on; another size is another kLinkVersion.
+static_assert(kLinkVersion == 1 && sizeof(LinkRequest) == 104);
+static_assert(sizeof(LinkRequest::request_id) == kMaxRequestId + 1);
+
 template <typename Packet>
 bool Send(int fd, const Packet& packet) {
   static_assert(std::is_trivially_copyable_v<Packet>);

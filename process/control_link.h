@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
 #include "squall/process/pool_action.h"
+#include "squall/process/pool_event.h"
 
 namespace squall {
 
@@ -40,11 +41,11 @@ struct LinkRequest {
   LinkHeader header{kLinkVersion, LinkPacketType::kRequest};
   uint64_t sequence = 0;  // chosen by the sidecar, comes back in the reply
   LinkCommand command = LinkCommand::kResize;
-  int32_t target = 0;                // absolute number of workers
-  uint64_t expected_generation = 0;  // 0: whatever it is
-  uint32_t validate_only = 0;        // 1: answer as if, change nothing
-  uint32_t actor_uid = 0;            // who asked, for the log
-  char request_id[64] = {};          // NUL-terminated; empty: none
+  int32_t target = 0;                       // absolute number of workers
+  uint64_t expected_generation = 0;         // 0: whatever it is
+  uint32_t validate_only = 0;               // 1: answer as if, change nothing
+  uint32_t actor_uid = 0;                   // who asked, for the log
+  char request_id[kMaxRequestId + 1] = {};  // NUL-terminated; empty: none
 };
 
 struct LinkReply {

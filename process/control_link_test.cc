@@ -6,6 +6,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "squall/process/pool_event.h"
 
 namespace squall {
 namespace {
@@ -28,6 +29,7 @@ TEST_F(ControlLinkTest, CarriesRequestsAndReplies) {
   request.sequence = 7;
   request.target = 8;
   request.expected_generation = 3;
+  request.actor_uid = 1000;
   SetLinkText(request.request_id, "id");
   ASSERT_TRUE(SendLink(sidecar_.get(), request));
   const LinkRead read = ReceiveLink(master_.get());
@@ -36,6 +38,7 @@ TEST_F(ControlLinkTest, CarriesRequestsAndReplies) {
   EXPECT_EQ(received->sequence, 7u);
   EXPECT_EQ(received->target, 8);
   EXPECT_EQ(received->expected_generation, 3u);
+  EXPECT_EQ(received->actor_uid, 1000u);
   EXPECT_STREQ(received->request_id, "id");
 
   LinkReply reply;
@@ -45,6 +48,17 @@ TEST_F(ControlLinkTest, CarriesRequestsAndReplies) {
   const LinkRead answer = ReceiveLink(sidecar_.get());
   ASSERT_TRUE(std::holds_alternative<LinkReply>(answer));
   EXPECT_EQ(std::strlen(std::get<LinkReply>(answer).message), sizeof reply.message - 1);
+}
+
+TEST_F(ControlLinkTest, CarriesTheLongestRequestIdWhole) {
+  // One octet more, and two ids that differ in their last would be the same to the master.
+  const std::string id(kMaxRequestId, 'x');
+  LinkRequest request;
+  SetLinkText(request.request_id, id);
+  ASSERT_TRUE(SendLink(sidecar_.get(), request));
+  const LinkRead read = ReceiveLink(master_.get());
+  ASSERT_TRUE(std::holds_alternative<LinkRequest>(read));
+  EXPECT_EQ(std::get<LinkRequest>(read).request_id, id);
 }
 
 TEST_F(ControlLinkTest, NothingToReadAndTheEnd) {

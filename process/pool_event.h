@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -52,6 +53,9 @@ struct WorkerExited {
   ExitStatus status;
 };
 
+// The longest request id, in octets: one that fits, with its NUL, into LinkRequest.
+inline constexpr size_t kMaxRequestId = 63;
+
 // An operator's absolute target. Answered by exactly one ResizeResult among the actions of this
 // Step.
 struct ResizeRequest {
@@ -61,7 +65,6 @@ struct ResizeRequest {
   bool validate_only = false;  // Checks and answers, changes nothing.
   std::string actor{};         // For the log: "uid 1000, pid 4242".
 };
-inline constexpr size_t kMaxRequestId = 64;
 
 // A relative change, from SIGTTIN (+1) and SIGTTOU (−1). The result is clamped to 1 … max_workers
 // and handled as a ResizeRequest.

@@ -337,8 +337,11 @@ TEST_F(PoolStateTest, RefusedResizes) {
   Send(ResizeRequest{.target = 3, .expected_generation = 7});
   EXPECT_EQ(result_.code, absl::StatusCode::kAborted);
   EXPECT_EQ(result_.generation, 1u);
-  Send(ResizeRequest{.target = 3, .request_id = std::string(65, 'x')});
+  Send(ResizeRequest{.target = 3, .request_id = std::string(64, 'x')});
   EXPECT_EQ(result_.reason, ResizeReason::kRequestIdTooLong);
+  EXPECT_THAT(result_.message, HasSubstr("64 bytes; it may have at most 63"));
+  Send(ResizeRequest{.target = 2, .request_id = std::string(63, 'x')});
+  EXPECT_EQ(result_.code, absl::StatusCode::kOk);
   Send(ResizeRequest{.target = 3, .validate_only = true});
   EXPECT_EQ(result_.code, absl::StatusCode::kOk);
   EXPECT_EQ(result_.desired, 3);
