@@ -31,6 +31,7 @@ using testing::Eventually;
 using ::testing::HasSubstr;
 using testing::InfoOf;
 using testing::kPatience;
+using ::testing::Not;
 using testing::To;
 
 using ControlServerTest = testing::ServedPoolTest;
@@ -298,6 +299,10 @@ TEST_F(ControlServerTest, AnUnreachableMasterIsUnavailableWithRetryInfo) {
   const grpc::Status status = stub_->ResizePool(&context, To(3), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(InfoOf(StatusFromGrpc(status)).reason(), "MASTER_UNREACHABLE");
+  EXPECT_THAT(status.error_message(), HasSubstr("the resize may still take effect"));
+  v1::ResizePoolRequest dry_run = To(3);
+  dry_run.set_validate_only(true);
+  EXPECT_THAT(std::string(Resize(dry_run).message()), Not(HasSubstr("take effect")));
   control::internal::RpcStatus details;
   ASSERT_TRUE(details.ParseFromString(status.error_details()));
   bool retry = false;

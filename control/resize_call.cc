@@ -147,9 +147,13 @@ void ResizeCall::Ask(const Caller& caller) {
 
 void ResizeCall::OnReply(const absl::StatusOr<LinkReply>& reply) {
   if (!reply.ok()) {
+    std::string message(reply.status().message());
+    // The command may lie in the link, or an earlier one with the same request_id, and a stopped
+    // master finds it there when it goes on.
+    if (!request_.validate_only()) absl::StrAppend(&message, "; the resize may still take effect");
     FinishOnce(ControlError{.code = absl::StatusCode::kUnavailable,
                             .reason = "MASTER_UNREACHABLE",
-                            .message = std::string(reply.status().message()),
+                            .message = std::move(message),
                             .retry_after = absl::Milliseconds(200)}
                    .ToGrpc());
     return;

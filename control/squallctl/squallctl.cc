@@ -51,7 +51,8 @@ std::string NextStep(const absl::Status& status) {
     return ". Start one (bazel run server), or name its socket with --address or SQUALL_CONTROL.";
   }
   if (ErrorReason(status) == "MASTER_UNREACHABLE") {
-    return ". It may be stopped (SIGSTOP) or overloaded; squallctl status works all the same.";
+    return "; see squallctl status, which does not need the master. It may be stopped (SIGSTOP) or "
+           "overloaded.";
   }
   return "";
 }
@@ -162,6 +163,11 @@ ExitCode Resize(ControlClient& client, const CommandLine& line, Console& console
         console.err << ": " << pool->desired_workers() << " wanted, " << Progress(*pool);
       }
       console.err << ". The resize goes on; see squallctl status, or wait longer with --timeout\n";
+      return ExitCode::kDeadline;
+    }
+    if (operation.status().code() == absl::StatusCode::kDeadlineExceeded && !line.dry_run) {
+      console.err << "squallctl: " << operation.status().message()
+                  << "; the resize may still take effect; see squallctl status\n";
       return ExitCode::kDeadline;
     }
     return Fail(operation.status(), console);

@@ -107,8 +107,17 @@ TEST_F(SquallctlTest, RefusalsHaveTheirExitStatus) {
 TEST_F(SquallctlTest, AStoppedMasterIsTold) {
   ASSERT_EQ(kill(pool_.master_pid(), SIGSTOP), 0);
   EXPECT_EQ(RunWith({"status"}).code, ExitCode::kDone);
-  ExpectOneLine(RunWith({"resize", "3"}), ExitCode::kUnreachable, "the master did not answer");
+  const Ran ran = RunWith({"resize", "3"});
+  ExpectOneLine(ran, ExitCode::kUnreachable, "the master did not answer");
+  EXPECT_THAT(ran.err, HasSubstr("the resize may still take effect; see squallctl status"));
+  const Ran dry_run = RunWith({"resize", "4", "--dry-run"});
+  ExpectOneLine(dry_run, ExitCode::kUnreachable, "the master did not answer");
+  EXPECT_THAT(dry_run.err, Not(HasSubstr("take effect")));
+  ExpectOneLine(RunWith({"resize", "3", "--timeout=200ms"}), ExitCode::kDeadline,
+                "within 200ms; the resize may still take effect; see squallctl status");
   ASSERT_EQ(kill(pool_.master_pid(), SIGCONT), 0);
+  // It does.
+  EXPECT_TRUE(Eventually([] { return Ready() == 3; }));
 }
 
 TEST_F(SquallctlTest, ASilentControlProcessIsADeadline) {
