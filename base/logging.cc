@@ -1,5 +1,6 @@
 #include "squall/base/logging.h"
 
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,8 +15,11 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "squall/base/log_text.h"
 #include "squall/base/standard_fds.h"
+#include "squall/base/write_without_blocking.h"
 
 namespace squall {
 namespace internal {
@@ -51,6 +55,18 @@ std::string LoadTag() {
   return tag[0] == '\0' ? "-" : tag;
 }
 
+// "I1123 08:20:11.123456 4711 2 httpserver.cc:99] "
+std::string Prefix(google::LogSeverity severity, const google::LogMessageTime& time, pid_t pid,
+                   const char* file, int line) {
+  char prefix[160];
+  const int size = std::snprintf(
+      prefix, sizeof prefix, "%c%02d%02d %02d:%02d:%02d.%06d %d %s %s:%d] ",
+      google::GetLogSeverityName(severity)[0], time.month() + 1, time.day(), time.hour(),
+      (time.min)(), time.sec(), time.usec(), pid, LoadTag().c_str(), file, line);
+  return std::string(prefix, std::min<size_t>(size, sizeof prefix - 1));
+}
+
+// glog calls it with a lock held, one message after the other.
 class StderrSink : public google::LogSink {
  public:
   using google::LogSink::send;
@@ -58,29 +74,49 @@ class StderrSink : public google::LogSink {
             int line, const google::LogMessageTime& time, const char* message,
             size_t message_size) override {
     const int preserved_errno = errno;
-    char prefix[160];
-    const int prefix_size = std::snprintf(
-        prefix, sizeof prefix, "%c%02d%02d %02d:%02d:%02d.%06d %d %s %s:%d] ",
-        google::GetLogSeverityName(severity)[0], time.month() + 1, time.day(), time.hour(),
-        (time.min)(), time.sec(), time.usec(), ::getpid(), LoadTag().c_str(), base_filename, line);
-    std::string text(prefix, std::min<size_t>(prefix_size, sizeof prefix - 1));
+    const pid_t pid = ::getpid();
+    if (pid != pid_) {  // What the parent dropped is the parent's to tell.
+      pid_ = pid;
+      dropped_ = 0;
+      torn_ = false;
+    }
+    std::string text;
+    if (torn_) text.push_back('\n');
+    if (dropped_ > 0) {
+      text += Prefix(google::GLOG_WARNING, time, pid, "logging.cc", __LINE__);
+      text += absl::StrCat(dropped_, dropped_ == 1 ? " line" : " lines",
+                           " dropped here: stderr had no room\n");
+    }
+    text += Prefix(severity, time, pid, base_filename, line);
     AppendLogText(std::string_view(message, message_size), text);
     text.push_back('\n');
-    // One call per line keeps the lines of several processes apart. When stderr is gone or full
-    // there is nobody left to tell.
-    const char* data = text.data();
-    size_t left = text.size();
-    while (left > 0) {
-      const ssize_t written = ::write(STDERR_FILENO, data, left);
-      if (written < 0) {
-        if (errno == EINTR) continue;
-        break;
-      }
-      data += written;
-      left -= written;
+    // One call keeps the lines of several processes apart.
+    const bool fatal = severity == google::GLOG_FATAL;
+    const absl::Duration patience = fatal ? absl::Milliseconds(100) : Patience();
+    const size_t written = WriteWithoutBlocking(STDERR_FILENO, text, patience);
+    if (written == text.size()) {
+      dropped_ = 0;
+      torn_ = false;
+    } else {
+      ++dropped_;
+      if (written > 0) torn_ = text[written - 1] != '\n';
     }
+    // The stack trace that follows is written by glog, which would wait for ever.
+    if (fatal) MakeOwnNonBlocking(STDERR_FILENO);
     errno = preserved_errno;
   }
+
+ private:
+  // A terminal refuses for the moment that another process writes to it; once it has been found
+  // stopped, nothing waits for it.
+  absl::Duration Patience() const {
+    return dropped_ == 0 && ::isatty(STDERR_FILENO) == 1 ? absl::Milliseconds(10)
+                                                         : absl::ZeroDuration();
+  }
+
+  pid_t pid_ = 0;
+  uint64_t dropped_ = 0;
+  bool torn_ = false;  // The last that was written was a line without its end.
 };
 
 std::mutex& InitMutex() {

@@ -13,6 +13,14 @@
 // always one line: line feeds and other control characters in it are written as \n or \xHH, so that
 // no peer forges lines or steers a terminal. One write(2) per line, to stderr; no files.
 //
+// Logging never waits for the reader of stderr (a pipe that nobody reads, a stopped terminal), nor
+// does it set O_NONBLOCK, which other processes would share. A line that finds no room is dropped
+// and counted; the next one that gets through comes after a line that tells how many:
+//
+//   W1123 08:20:12.654321 4711 2 logging.cc:81] 12 lines dropped here: stderr had no room
+//
+// FATAL and a failed CHECK wait for room too, 100 ms at most.
+//
 // Macros: LOG, PLOG, VLOG, DLOG, LOG_IF, LOG_FIRST_N, LOG_EVERY_N, LOG_EVERY_T, CHECK, PCHECK,
 // CHECK_EQ/NE/LT/.., DCHECK and its family. Any thread. FATAL and a failed CHECK abort with a stack
 // trace.
