@@ -27,6 +27,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/create_channel_posix.h"
 #include "grpcpp/grpcpp.h"
+#include "squall/base/status.h"
 #include "squall/base/unique_fd.h"
 #include "squall/control/error_details.h"
 #include "squall/control/error_details.pb.h"
@@ -57,6 +58,22 @@ absl::Status ConnectError(int error_number, const std::string& address) {
       absl::StrCat("no squall server answers at ", address, " (", strerror(error_number), ")"));
   status.SetPayload(kConnectErrorUrl, absl::Cord(absl::StrCat(error_number)));
   return status;
+}
+
+// Ok when the server at the other end of a connected unix socket may be trusted: the default
+// address lies in /tmp, where any user may have been first. Root looks after the servers of all.
+absl::Status CheckServer(int fd, const std::string& address) {
+  const uid_t self = geteuid();
+  if (self == 0) return absl::OkStatus();
+  ucred server = {};
+  socklen_t size = sizeof(server);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &server, &size) != 0) {
+    return StatusFromErrno(errno, absl::StrCat("cannot ask whose server is at ", address));
+  }
+  if (server.uid == self || server.uid == 0) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("the server at ", address, " is one of uid ", server.uid,
+                   "; only one of root or of this user, uid ", self, ", is trusted"));
 }
 
 // Whether trying again soon may help.
@@ -123,6 +140,8 @@ absl::StatusOr<std::shared_ptr<ControlClient::Connection>> ControlClient::Connec
   if (!socket.valid() || connect(socket.get(), address->data(), address->size()) != 0) {
     return ConnectError(errno, address_);
   }
+  absl::Status status = CheckServer(socket.get(), address_);
+  if (!status.ok()) return status;
   connection_ = std::make_shared<Connection>(std::move(socket));
   return connection_;
 }

@@ -12,6 +12,9 @@
 // v1/control.proto); ErrorReason() has the reason. Unavailable without a reason comes from
 // connecting, with a sentence that names the address and what is wrong.
 //
+// A server of another user is PermissionDenied, unless this process is root: somebody else may have
+// taken the address first.
+//
 // Unavailable is retried for up to a second, as AIP-194 allows: the control process may just be
 // restarted. A refused connection is not: then no master is there.
 //

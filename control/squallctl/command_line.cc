@@ -329,6 +329,7 @@ ExitCode ExitCodeFor(const absl::Status& status) {
     case absl::StatusCode::kInvalidArgument:
       return ExitCode::kUsage;
     case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kPermissionDenied:  // Somebody else's server.
       return ExitCode::kUnreachable;
     case absl::StatusCode::kDeadlineExceeded:
       return ExitCode::kDeadline;

@@ -137,6 +137,7 @@ TEST(CommandLine, ExitCodes) {
   EXPECT_EQ(ExitCodeFor(absl::InternalError("")), ExitCode::kError);
   EXPECT_EQ(ExitCodeFor(absl::InvalidArgumentError("")), ExitCode::kUsage);
   EXPECT_EQ(ExitCodeFor(absl::UnavailableError("")), ExitCode::kUnreachable);
+  EXPECT_EQ(ExitCodeFor(absl::PermissionDeniedError("")), ExitCode::kUnreachable);
   EXPECT_EQ(ExitCodeFor(absl::DeadlineExceededError("")), ExitCode::kDeadline);
   EXPECT_EQ(ExitCodeFor(absl::FailedPreconditionError("")), ExitCode::kPrecondition);
   EXPECT_EQ(ExitCodeFor(absl::AbortedError("")), ExitCode::kPrecondition);
