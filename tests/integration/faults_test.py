@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""kill -9 and SIGSTOP of each kind of process, under load."""
+"""kill -9 and SIGSTOP of each kind of process, and a log that nobody reads, under load."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -146,6 +147,33 @@ class MasterFaults(unittest.TestCase):
             self.assertEqual(server.wait(), 0)
             self.assertFalse(any(harness.is_alive(pid) for pid in pids))
             self.assertFalse(os.path.exists(server.control_path))
+
+
+class LogFaults(unittest.TestCase):
+    def test_a_log_that_nobody_reads_blocks_nobody(self):
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        try:
+            with harness.Server(workers=2, stderr=writer) as server:
+                for _ in range(200):  # Each is a line in the log of a worker.
+                    self.assertEqual(server.get(timeout=10)[0], 200)
+                for workers in ("4", "1"):  # Each is some lines in the log of the master.
+                    result = server.admin.run("resize", workers, "--wait", "--timeout=30s")
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(server.get(timeout=10)[0], 200)
+                os.kill(server.pid, signal.SIGTERM)
+                self.assertEqual(server.wait(), 0)
+            os.close(writer)
+            writer = -1
+            with os.fdopen(reader, closefd=False) as log:
+                text = log.read()
+            # Full, but for the line that did not fit, and no line is torn.
+            self.assertGreater(len(text), 4096 - 400)
+            self.assertTrue(text.endswith("\n"), text[-200:])
+        finally:
+            os.close(reader)
+            if writer >= 0:
+                os.close(writer)
 
 
 if __name__ == "__main__":

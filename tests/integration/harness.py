@@ -131,18 +131,20 @@ class Admin:
 class Server:
     """A running server; a context manager that leaves no process behind.
 
-    On leaving, a sanitizer's report by any of its processes is a failure of the test.
+    On leaving, a sanitizer's report by any of its processes is a failure of the test. `stderr`, a
+    descriptor that stays the caller's, takes the place of the log that is checked for it.
     """
 
-    def __init__(self, *flags, binary="SQUALL_SERVER", workers=2, own_group=False):
+    def __init__(self, *flags, binary="SQUALL_SERVER", workers=2, own_group=False,
+                 stderr=None):
         self.directory = tempfile.mkdtemp(prefix="squall")
         self.control_path = os.path.join(self.directory, "control.sock")
         self.log = open(os.path.join(self.directory, "log"), "w+")
         command = [program(binary), "--address=127.0.0.1", "--port=0", "--workers=%d" % workers,
                    "--control=unix:" + self.control_path, *flags]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True,
-                                        start_new_session=own_group)
+                                        stderr=self.log if stderr is None else stderr,
+                                        text=True, start_new_session=own_group)
         self.pid = self.process.pid
         self.admin = Admin("unix:" + self.control_path)
         self.announcement = ""
@@ -235,6 +237,11 @@ class Wrk:
 
     def running(self):
         return self.process.poll() is None
+
+    def stop(self):
+        """Ends the load now; result() has what was counted until then."""
+        if self.running():
+            self.process.send_signal(signal.SIGINT)
 
     def result(self):
         output = self.process.communicate(timeout=PATIENCE)[0]
