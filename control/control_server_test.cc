@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,6 +28,7 @@ namespace squall::internal {
 namespace {
 
 namespace v1 = ::squall::control::v1;
+using ::testing::AllOf;
 using testing::Eventually;
 using ::testing::HasSubstr;
 using testing::InfoOf;
@@ -384,12 +386,14 @@ class Reflection {
 TEST_F(ControlServerTest, ReflectionListsAndDescribesEveryService) {
   Reflection reflection(*channel_);
   const std::string list = reflection.Ask("list_services: ''");
-  for (const std::string service : {"squall.control.v1.ControlService", "grpc.health.v1.Health",
-                                    "grpc.reflection.v1alpha.ServerReflection"}) {
+  const std::pair<std::string, std::string> kServicesAndMessages[] = {
+      {"squall.control.v1.ControlService", "ResizePoolRequest"},
+      {"grpc.health.v1.Health", "HealthCheckRequest"},
+      {"grpc.reflection.v1alpha.ServerReflection", "ServerReflectionRequest"}};
+  for (const auto& [service, message] : kServicesAndMessages) {
     EXPECT_THAT(list, HasSubstr(absl::StrCat("name: \"", service, "\"")));
     EXPECT_THAT(reflection.Ask(absl::StrCat("file_containing_symbol: '", service, "'")),
-                HasSubstr("file_descriptor_response"))
-        << service;
+                AllOf(HasSubstr("file_descriptor_response"), HasSubstr(message)));
   }
   EXPECT_THAT(reflection.Ask("file_containing_symbol: 'squall.control.v1.Pool'"),
               HasSubstr("desired_workers"));

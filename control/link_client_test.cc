@@ -112,6 +112,24 @@ TEST_F(LinkClientTest, MatchesAnswersToQuestions) {
   EXPECT_EQ(answers_[1]->desired, 30);
 }
 
+TEST_F(LinkClientTest, SendsTheWholeCommand) {
+  Start();
+  client_->Resize({.desired_workers = 3,
+                   .expected_generation = 7,
+                   .request_id = "id",
+                   .validate_only = true,
+                   .actor_uid = 1000},
+                  [](const absl::StatusOr<LinkReply>&) {});
+  RunOnce();
+  const std::optional<LinkRequest> request = NextRequest();
+  ASSERT_TRUE(request.has_value());
+  EXPECT_EQ(request->target, 3);
+  EXPECT_EQ(request->expected_generation, 7u);
+  EXPECT_STREQ(request->request_id, "id");
+  EXPECT_EQ(request->validate_only, 1u);
+  EXPECT_EQ(request->actor_uid, 1000u);
+}
+
 TEST_F(LinkClientTest, GivesUpAfterTheDeadlineAndIgnoresTheLateAnswer) {
   Start({.reply_deadline = absl::Milliseconds(20)});
   Resize(3);
