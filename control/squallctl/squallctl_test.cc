@@ -189,6 +189,8 @@ TEST_F(SquallctlTest, WatchFollowsUntilTheServerIsGone) {
                                .wait_for = control::v1::WAIT_FOR_READY,
                                .timeout = absl::Seconds(20)})
                   .ok());
+  // A watcher that has seen nothing yet would give up.
+  EXPECT_TRUE(Eventually([&] { return seen.LastReady() == 3; }));
   ASSERT_EQ(kill(client.GetServerInfo()->control_pid(), SIGKILL), 0);
   EXPECT_TRUE(client
                   .ResizePool({.desired_workers = 4,
