@@ -1,21 +1,43 @@
 #!/usr/bin/env python3
 """Two requests at once are answered by two processes in the time of one."""
 
+import http.client
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 
-URL = "http://127.0.0.1:8090/"
+PORT = 8090
+URL = "http://127.0.0.1:%d/" % PORT
 HANDLER_SECONDS = 10
 
 
-def get(answers):
-    with urllib.request.urlopen(URL, timeout=60) as response:
-        answers.append(response.read().decode())
+def ask():
+    """A connection whose request is in the handler of a worker."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+    connection.request("GET", "/", headers={"Connection": "close"})
+    deadline = time.monotonic() + 30
+    while not is_read(connection.sock.getsockname()[1]):
+        assert time.monotonic() < deadline, "no worker takes the request"
+        time.sleep(0.01)
+    return connection
+
+
+def is_read(client_port):
+    """Has a worker accepted the client's connection and read what it sent?
+
+    A worker that has read the request is in its handler, which lets nothing else happen there.
+    """
+    with open("/proc/net/tcp") as table:
+        for row in [line.split() for line in table.readlines()[1:]]:
+            local, remote = (int(address.split(":")[1], 16) for address in row[1:3])
+            if (local, remote) == (PORT, client_port):
+                unread = int(row[4].split(":")[1], 16)
+                inode = int(row[9])  # 0: in the backlog
+                return inode != 0 and unread == 0
+    return False
 
 
 def wait_until_it_listens(server):
@@ -36,14 +58,9 @@ def main():
     server = subprocess.Popen([sys.argv[1]])
     try:
         wait_until_it_listens(server)
-        answers = []
-        clients = [threading.Thread(target=get, args=(answers,)) for _ in range(2)]
         start = time.monotonic()
-        for client in clients:
-            client.start()
-            time.sleep(0.5)  # the first request is in its worker before the second comes
-        for client in clients:
-            client.join()
+        connections = [ask(), ask()]
+        answers = [connection.getresponse().read().decode() for connection in connections]
         seconds = time.monotonic() - start
         print("pids %s after %.1f s" % (answers, seconds))
         assert len(set(answers)) == 2, "both requests were answered by one process: %s" % answers
