@@ -23,6 +23,7 @@
 #include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/loop_fixture.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
 
@@ -41,21 +42,8 @@ std::pair<UniqueFd, UniqueFd> MakePair() {
 
 void WriteOctet(const UniqueFd& fd) { ASSERT_EQ(::write(fd.get(), "x", 1), 1); }
 
-class IOLoopTest : public testing::Test {
+class IOLoopTest : public internal::LoopFixture {
  protected:
-  ~IOLoopTest() override { IOLoop::ClearCurrent(); }
-
-  // Runs until somebody stops the loop; a test that nobody stops fails instead of hanging.
-  void Start() {
-    bool gave_up = false;
-    const Timeout deadline = loop_.CallLater(absl::Seconds(20), [this, &gave_up] {
-      gave_up = true;
-      loop_.Stop();
-    });
-    loop_.Start();
-    EXPECT_FALSE(gave_up);
-  }
-
   // Runs `count` whole iterations.
   void Turn(int count = 1) {
     CountDown(count);
@@ -64,8 +52,6 @@ class IOLoopTest : public testing::Test {
   void CountDown(int count) {
     loop_.AddCallback([this, count] { count == 0 ? loop_.Stop() : CountDown(count - 1); });
   }
-
-  IOLoop& loop_ = IOLoop::Current();
 };
 
 // Callbacks.

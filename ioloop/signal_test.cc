@@ -15,6 +15,7 @@
 #include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/loop_fixture.h"
 
 namespace squall {
 namespace {
@@ -28,22 +29,7 @@ bool IsBlocked(int signo) {
   return sigismember(&mask, signo) == 1;
 }
 
-class SignalTest : public testing::Test {
- protected:
-  ~SignalTest() override { IOLoop::ClearCurrent(); }
-
-  void Start() {
-    bool gave_up = false;
-    const Timeout deadline = loop_.CallLater(absl::Seconds(20), [this, &gave_up] {
-      gave_up = true;
-      loop_.Stop();
-    });
-    loop_.Start();
-    EXPECT_FALSE(gave_up);
-  }
-
-  IOLoop& loop_ = IOLoop::Current();
-};
+class SignalTest : public internal::LoopFixture {};
 
 TEST_F(SignalTest, ASignalBecomesACallback) {
   std::vector<int> seen;
