@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -234,11 +235,11 @@ TEST_F(FullStderrTest, ASocketDoesNotBlockEither) {
 // Terminals have no call that does not block: the way by a description of one's own.
 TEST_F(FullStderrTest, AStoppedTerminalDoesNotBlockEither) {
   reader_.reset(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-  ASSERT_TRUE(reader_.valid());
+  if (!reader_.valid()) GTEST_SKIP() << "no pseudo terminals here: " << std::strerror(errno);
   ASSERT_EQ(::grantpt(reader_.get()), 0);
   ASSERT_EQ(::unlockpt(reader_.get()), 0);
   writer_.reset(::open(::ptsname(reader_.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
-  ASSERT_TRUE(writer_.valid());
+  if (!writer_.valid()) GTEST_SKIP() << "no /dev/pts here: " << std::strerror(errno);
   const int status = RunChild([&] {
     LogMuch();
     if (::tcflow(STDERR_FILENO, TCOOFF) != 0) ::_exit(1);
