@@ -1,7 +1,5 @@
 // How workers end: asked to by the master, told by a signal, or left alone by a master that died.
 #include <signal.h>
-#include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -9,19 +7,12 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "squall/base/logging.h"
-#include "squall/base/status_matchers.h"
 #include "squall/ioloop/ioloop.h"
-#include "squall/ioloop/sleep.h"
-#include "squall/ioloop/task.h"
 #include "squall/process/fork.h"
-#include "squall/process/reseed.h"
 #include "squall/process/testing/announced.h"
 #include "squall/process/testing/forked_program.h"
 
