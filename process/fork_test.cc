@@ -39,6 +39,8 @@ using testing::ReadWorkers;
 using testing::ServeForever;
 using ::testing::UnorderedElementsAre;
 
+// The fork alone of TestMultiprocess (tornado/test/tcpserver_test.py); the whole of it is in
+// tests/integration/process_test.cc.
 TEST(TestMultiprocess, EveryTaskIdOnce) {
   ForkedProgram program([](LineWriter out) {
     const int id = ForkProcesses(3).value();
@@ -187,6 +189,7 @@ TEST(ForkProcesses, AWorkerThatIsNeverReadyIsReplaced) {
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }
 
+// RunSync before Start() is how a program sets itself up; it serves only after that.
 TEST(ForkProcesses, RunSyncSaysNotReady) {
   ForkedProgram program([](LineWriter out) {
     ForkProcesses(1, {.boot_timeout = absl::Milliseconds(50)}).value();

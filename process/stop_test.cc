@@ -112,6 +112,7 @@ TEST(Stop, ASecondTermEndsADrainAtOnce) {
   EXPECT_TRUE(program.WaitForEndOfOutput());
 }
 
+// A TERM to the process group, as systemd and timeout(1) send it, must not cut what is in flight.
 TEST(Stop, TermToAWorkerDrainsItAndThenCountsAsADeath) {
   ForkedProgram program([](LineWriter out) {
     const int id = ForkProcesses(1).value();
@@ -152,6 +153,7 @@ TEST(Stop, ASecondTermEndsAWorkerThatDrains) {
   EXPECT_TRUE(Eventually([&] { return !IsAlive(worker.pid); }));
 }
 
+// The master's TERM must end it, though it is the first one that the worker sees.
 TEST(Stop, ABlockedWorkerIsEndedByTheMastersTerm) {
   ForkedProgram program([](LineWriter out) {
     ForkProcesses(1, {.drain = {.grace = absl::Milliseconds(20), .kill_after = absl::Hours(1)}})
@@ -200,23 +202,27 @@ TEST(Stop, TheMastersSignalsMeanNothingToAWorker) {
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }
 
+// A helper thread's loop that starts while the worker serves must not become the worker's.
 TEST(Stop, TheLoopOfAnotherThreadIsNotTheWorkers) {
   ForkedProgram program([](LineWriter out) {
     ForkProcesses(1).value();
     IOLoop* other = nullptr;
-    std::atomic<bool> runs = false;
-    std::thread thread([&] {
-      other = &IOLoop::Current();
-      other->AddCallback([&] { runs = true; });
-      other->Start();
-    });
-    while (!runs) std::this_thread::yield();
+    std::thread thread;
     const std::thread::id main_thread = std::this_thread::get_id();
     auto drain = Worker::Current()->OnDrain([&](const DrainRequest&, Worker::Done done) {
       out.Write(absl::StrCat("main ", std::this_thread::get_id() == main_thread));
       done();
     });
-    IOLoop::Current().AddCallback([out] { out.Write("up"); });
+    IOLoop::Current().AddCallback([&] {
+      std::atomic<bool> runs = false;
+      thread = std::thread([&] {
+        other = &IOLoop::Current();
+        other->AddCallback([&] { runs = true; });
+        other->Start();
+      });
+      while (!runs) std::this_thread::yield();
+      out.Write("up");
+    });
     IOLoop::Current().Start();
     other->AddCallback([other] { other->Stop(); });
     thread.join();
@@ -248,6 +254,7 @@ TEST(Stop, ASecondLoopOfTheWorkerTakesOver) {
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }
 
+// Several workers: if one held the master's end of a sibling's lifeline, the sibling would stay.
 TEST(Stop, NobodyOutlivesAKilledMaster) {
   ForkedProgram program([](LineWriter out) { return ServeForever(out, 4); });
   ReadWorkers(program, 4);
