@@ -64,6 +64,7 @@ PoolState::PoolState(const PoolOptions& options, uint64_t seed)
         .backoff = Backoff(options.backoff),
         .spawn_backoff = Backoff(SpawnBackoffOptions(options.backoff), Backoff::First::kInitial)});
     slot.view.slot = i;
+    slot.view.row = i;
   }
   UpdatePool();
 }

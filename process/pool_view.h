@@ -43,6 +43,7 @@ struct LastExit {
 
 struct SlotView {
   int slot = 0;  // = the task id.
+  int row = 0;   // The scoreboard's row of its process.
   WorkerState state = WorkerState::kEmpty;
   StopStep stop_step = StopStep::kNone;
   uint64_t incarnation = 0;  // Of the present or last process; 0: there was none.

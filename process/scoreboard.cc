@@ -43,7 +43,7 @@ struct PublishedSlot {
 struct Scoreboard::Header {
   char magic[8];
   uint32_t schema_version;
-  uint32_t max_slots;
+  uint32_t rows;
   uint64_t size;  // Of the whole mapping.
   uint64_t slots_offset;
   uint64_t slot_stride;
@@ -65,11 +65,11 @@ struct alignas(64) Scoreboard::SlotRow {
 // | header, pool row | slot rows | worker rows |, each part on pages of its own; each worker row,
 // too, so that a worker can be kept from writing anything but its own.
 struct Scoreboard::Layout {
-  explicit Layout(size_t max_slots)
+  explicit Layout(size_t rows)
       : slots_offset(RoundUp(kPoolOffset + sizeof(PoolRow), PageSize())),
-        workers_offset(RoundUp(slots_offset + max_slots * sizeof(SlotRow), PageSize())),
+        workers_offset(RoundUp(slots_offset + rows * sizeof(SlotRow), PageSize())),
         worker_stride(RoundUp(sizeof(WorkerRow), PageSize())),
-        size(workers_offset + max_slots * worker_stride) {}
+        size(workers_offset + rows * worker_stride) {}
 
   static constexpr size_t kPoolOffset = 128;
   static_assert(sizeof(Header) <= kPoolOffset);
@@ -80,12 +80,12 @@ struct Scoreboard::Layout {
   size_t size;
 };
 
-absl::StatusOr<Scoreboard> Scoreboard::Create(int max_slots) {
-  if (max_slots < 1 || max_slots > kMaxSlots) {
-    return absl::InvalidArgumentError(absl::StrCat("a scoreboard has between 1 and ", kMaxSlots,
-                                                   " slots; ", max_slots, " were asked for"));
+absl::StatusOr<Scoreboard> Scoreboard::Create(int rows) {
+  if (rows < 1 || rows > kMaxRows) {
+    return absl::InvalidArgumentError(absl::StrCat("a scoreboard has between 1 and ", kMaxRows,
+                                                   " rows; ", rows, " were asked for"));
   }
-  const Layout layout(static_cast<size_t>(max_slots));
+  const Layout layout(static_cast<size_t>(rows));
   UniqueFd fd(memfd_create("squall-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) return StatusFromErrno(errno, "memfd_create for the scoreboard");
   // A memfd is born with mode 0777, and whoever may open its /proc/…/fd entry may write to it.
@@ -105,7 +105,7 @@ absl::StatusOr<Scoreboard> Scoreboard::Create(int max_slots) {
 
   Header& header = *new (base) Header{};
   header.schema_version = kSchemaVersion;
-  header.max_slots = static_cast<uint32_t>(max_slots);
+  header.rows = static_cast<uint32_t>(rows);
   header.size = layout.size;
   header.slots_offset = layout.slots_offset;
   header.slot_stride = sizeof(SlotRow);
@@ -118,16 +118,17 @@ absl::StatusOr<Scoreboard> Scoreboard::Create(int max_slots) {
     return StatusFromErrno(errno, "getrandom for the scoreboard's instance id");
   }
   new (board.base_ + Layout::kPoolOffset) PoolRow{};
-  board.views_.resize(max_slots);
-  board.bases_.resize(max_slots);
-  for (int i = 0; i < max_slots; ++i) {
+  board.views_.resize(rows);
+  board.bases_.resize(rows);
+  for (int i = 0; i < rows; ++i) {
     new (&board.slot_row(i)) SlotRow{};
     new (&board.worker_row(i)) WorkerRow{};
     board.views_[i].slot = i;
+    board.views_[i].row = i;
     board.WriteSlot(i);
   }
   PoolView pool;
-  pool.max_workers = max_slots;
+  pool.max_workers = rows;
   board.PublishPool(pool);
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   return board;
@@ -155,15 +156,15 @@ absl::StatusOr<Scoreboard> Scoreboard::MapReadOnly(int fd) {
                      ", this program reads version ", kSchemaVersion,
                      "; use the program that belongs to the running master"));
   }
-  const uint64_t slots = header.max_slots;
-  const Layout layout(std::min<uint64_t>(slots, kMaxSlots));
-  if (slots < 1 || slots > kMaxSlots || header.size != layout.size || file_size != layout.size ||
+  const uint64_t rows = header.rows;
+  const Layout layout(std::min<uint64_t>(rows, kMaxRows));
+  if (rows < 1 || rows > kMaxRows || header.size != layout.size || file_size != layout.size ||
       header.slots_offset != layout.slots_offset || header.slot_stride != sizeof(SlotRow) ||
       header.workers_offset != layout.workers_offset ||
       header.worker_stride != layout.worker_stride) {
     return absl::FailedPreconditionError(
-        absl::StrCat("the scoreboard (", file_size, " bytes, ", slots,
-                     " slots) is not laid out as this program expects; use the program that "
+        absl::StrCat("the scoreboard (", file_size, " bytes, ", rows,
+                     " rows) is not laid out as this program expects; use the program that "
                      "belongs to the running master"));
   }
   return board;
@@ -198,46 +199,46 @@ Scoreboard::PoolRow& Scoreboard::pool_row() const {
   return *reinterpret_cast<PoolRow*>(base_ + Layout::kPoolOffset);
 }
 
-Scoreboard::SlotRow& Scoreboard::slot_row(int slot) const {
+Scoreboard::SlotRow& Scoreboard::slot_row(int row) const {
   return *reinterpret_cast<SlotRow*>(base_ + header().slots_offset +
-                                     static_cast<size_t>(slot) * header().slot_stride);
+                                     static_cast<size_t>(row) * header().slot_stride);
 }
 
-int Scoreboard::max_slots() const { return static_cast<int>(header().max_slots); }
+int Scoreboard::rows() const { return static_cast<int>(header().rows); }
 
 uint64_t Scoreboard::instance_id() const { return header().instance_id; }
 
-WorkerRow& Scoreboard::worker_row(int slot) {
-  return const_cast<WorkerRow&>(std::as_const(*this).worker_row(slot));
+WorkerRow& Scoreboard::worker_row(int row) {
+  return const_cast<WorkerRow&>(std::as_const(*this).worker_row(row));
 }
 
-const WorkerRow& Scoreboard::worker_row(int slot) const {
-  CHECK(slot >= 0 && slot < max_slots()) << slot;
+const WorkerRow& Scoreboard::worker_row(int row) const {
+  CHECK(row >= 0 && row < rows()) << row;
   return *reinterpret_cast<const WorkerRow*>(base_ + header().workers_offset +
-                                             static_cast<size_t>(slot) * header().worker_stride);
+                                             static_cast<size_t>(row) * header().worker_stride);
 }
 
 void Scoreboard::PublishPool(const PoolView& view) { pool_row().pool.Store(view); }
 
 void Scoreboard::PublishSlot(const SlotView& view) {
-  CHECK(view.slot >= 0 && view.slot < static_cast<int>(views_.size())) << view.slot;
-  views_[view.slot] = view;
-  WriteSlot(view.slot);
+  CHECK(view.row >= 0 && view.row < static_cast<int>(views_.size())) << view.row;
+  views_[view.row] = view;
+  WriteSlot(view.row);
 }
 
-void Scoreboard::WriteSlot(int slot) {
-  slot_row(slot).slot.Store(PublishedSlot{views_[slot], bases_[slot]});
+void Scoreboard::WriteSlot(int row) {
+  slot_row(row).slot.Store(PublishedSlot{views_[row], bases_[row]});
 }
 
-void Scoreboard::FoldWorker(int slot) {
-  CHECK(slot >= 0 && slot < static_cast<int>(bases_.size())) << slot;
-  WorkerRow& row = worker_row(slot);
+void Scoreboard::FoldWorker(int row) {
+  CHECK(row >= 0 && row < static_cast<int>(bases_.size())) << row;
+  WorkerRow& worker = worker_row(row);
   // The counters stay where they are and the next worker adds to them: there is no moment at which
   // a reader could miss them or see them twice, wherever the master is killed. Only what counts as
   // the present worker's own starts again.
-  bases_[slot] = row.counters();
-  row.Fold();
-  WriteSlot(slot);
+  bases_[row] = worker.counters();
+  worker.Fold();
+  WriteSlot(row);
 }
 
 absl::Status Scoreboard::RestrictToReading() {
@@ -249,11 +250,11 @@ absl::Status Scoreboard::RestrictToReading() {
   return absl::OkStatus();
 }
 
-absl::Status Scoreboard::RestrictToWorker(int slot) {
+absl::Status Scoreboard::RestrictToWorker(int row) {
   const absl::Status status = RestrictToReading();
   if (!status.ok()) return status;
-  if (mprotect(&worker_row(slot), header().worker_stride, PROT_READ | PROT_WRITE) != 0) {
-    return StatusFromErrno(errno, absl::StrCat("mprotect of the scoreboard's row ", slot));
+  if (mprotect(&worker_row(row), header().worker_stride, PROT_READ | PROT_WRITE) != 0) {
+    return StatusFromErrno(errno, absl::StrCat("mprotect of the scoreboard's row ", row));
   }
   return absl::OkStatus();
 }
@@ -265,8 +266,8 @@ PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
   snapshot.master_pid = static_cast<pid_t>(header.master_pid);
   snapshot.started_at = absl::FromUnixNanos(header.started_at_unix_ns);
   snapshot.torn = !pool_row().pool.Load(&snapshot.pool);
-  const int slots = static_cast<int>(header.max_slots);
-  for (int i = 0; i < slots; ++i) {
+  const int rows = static_cast<int>(header.rows);
+  for (int i = 0; i < rows; ++i) {
     const WorkerRow& row = worker_row(i);
     WorkerSnapshot worker;
     PublishedSlot published;
@@ -278,6 +279,7 @@ PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
     snapshot.connections += worker.connections;
     if (worker.torn) {
       worker.slot.slot = i;
+      worker.slot.row = i;
     } else {
       worker.slot = published.view;
       if (worker.slot.state == WorkerState::kEmpty) continue;

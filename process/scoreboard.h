@@ -4,7 +4,7 @@
 //   ASSIGN_OR_RETURN(Scoreboard scoreboard, Scoreboard::Create(64));   // master, before any fork
 //   scoreboard.PublishPool(pool.pool());                               // master
 //   scoreboard.PublishSlot(pool.slot(3));                              // master
-//   WorkerRow& row = scoreboard.worker_row(3);                         // worker of slot 3
+//   WorkerRow& row = scoreboard.worker_row(view.row);                  // the worker
 //   ASSIGN_OR_RETURN(Scoreboard reader, Scoreboard::MapReadOnly(fd));  // control process
 //   PoolSnapshot snapshot = reader.Read(Clock::Real().Now());
 //
@@ -32,12 +32,12 @@ class Scoreboard {
  public:
   // Of everything in the mapping. A reader of another version is refused.
   static constexpr uint32_t kSchemaVersion = 1;
-  static constexpr int kMaxSlots = 4096;
+  static constexpr int kMaxRows = 4096;
 
   // A new scoreboard in a memfd (close-on-exec, mode 0600, sealed against resizing), with
-  // `max_slots` EMPTY slots. By the master; its children inherit the mapping. INVALID_ARGUMENT:
-  // max_slots outside 1 … kMaxSlots. Else what memfd_create(2), mmap(2) say.
-  static absl::StatusOr<Scoreboard> Create(int max_slots);
+  // `rows` EMPTY rows, one for each process that may live at the same time. By the master; its
+  // children inherit the mapping. INVALID_ARGUMENT: rows outside 1 … kMaxRows. Else what memfd_create(2), mmap(2) say.
+  static absl::StatusOr<Scoreboard> Create(int rows);
 
   // Maps the scoreboard behind `fd` for reading. `fd` stays the caller's and may be closed.
   // FAILED_PRECONDITION with both numbers: another schema version. INVALID_ARGUMENT: not a
@@ -51,37 +51,38 @@ class Scoreboard {
   // For handing it to another process; owned by the scoreboard. -1 in one that was mapped by
   // MapReadOnly.
   int fd() const { return fd_.get(); }
-  int max_slots() const;
+  int rows() const;
   uint64_t instance_id() const;
 
   // --- The master.
 
   // Makes the pool's and the slot's present state visible; call it after each Step for what changed
-  // (PoolState::slot_revision). For a new worker after FoldWorker.
+  // (PoolState::slot_revision). For a new worker after FoldWorker. A slot is published in the row
+  // that its process writes, SlotView::row.
   void PublishPool(const PoolView& view);
   void PublishSlot(const SlotView& view);
 
-  // The process that wrote worker_row(slot) is dead and reaped, and no new one was started: its
+  // The process that wrote worker_row(row) is dead and reaped, and no new one was started: its
   // counters become part of the totals alone, its connections, heartbeat and request end. Without
   // effect when called twice.
-  void FoldWorker(int slot);
+  void FoldWorker(int row);
 
   // --- A child of the master, after its fork.
 
   // Worker: from now on this process can write its own row only; a stray pointer into another one
   // crashes this worker instead of falsifying the scoreboard.
-  absl::Status RestrictToWorker(int slot);
+  absl::Status RestrictToWorker(int row);
   // Control process: from now on this process can only read.
   absl::Status RestrictToReading();
 
-  // The row that the worker of `slot` writes. Valid as long as the scoreboard.
-  WorkerRow& worker_row(int slot);
-  const WorkerRow& worker_row(int slot) const;
+  // A row as its worker writes it. Valid as long as the scoreboard.
+  WorkerRow& worker_row(int row);
+  const WorkerRow& worker_row(int row) const;
 
   // --- Any process.
 
   // The present state. Bounded: also with a dead or stopped writer it takes well under a
-  // millisecond per hundred slots. `now` is used for ages.
+  // millisecond per hundred rows. `now` is used for ages.
   PoolSnapshot Read(MonotonicTime now) const;
 
  private:
@@ -94,13 +95,13 @@ class Scoreboard {
 
   Header& header() const;
   PoolRow& pool_row() const;
-  SlotRow& slot_row(int slot) const;
-  void WriteSlot(int slot);
+  SlotRow& slot_row(int row) const;
+  void WriteSlot(int row);
 
   UniqueFd fd_;
   char* base_ = nullptr;  // Of the mapping, owned.
   size_t size_ = 0;
-  // The master's private copies of what the slots' rows hold.
+  // The master's private copies of what the slot rows hold.
   std::vector<SlotView> views_;
   std::vector<WorkerCounters> bases_;
 };

@@ -29,7 +29,7 @@ MonotonicTime At(absl::Duration since_boot) { return MonotonicTime() + since_boo
 
 SlotView ReadySlot(int slot, uint64_t incarnation) {
   SlotView view;
-  view.slot = slot;
+  view.slot = view.row = slot;
   view.state = WorkerState::kReady;
   view.incarnation = incarnation;
   view.pid = 4711;
@@ -41,7 +41,7 @@ SlotView ReadySlot(int slot, uint64_t incarnation) {
 TEST(ScoreboardTest, IsBornEmpty) {
   auto board = Scoreboard::Create(64);
   ASSERT_THAT(board, IsOk());
-  EXPECT_EQ(board->max_slots(), 64);
+  EXPECT_EQ(board->rows(), 64);
   EXPECT_NE(board->instance_id(), 0u);
   const PoolSnapshot snapshot = board->Read(At(kUptime));
   EXPECT_EQ(snapshot.instance_id, board->instance_id());
@@ -64,9 +64,9 @@ TEST(ScoreboardTest, TheFileIsPrivateAndCannotChangeItsSize) {
 
 TEST(ScoreboardTest, RefusesSillySizes) {
   EXPECT_THAT(Scoreboard::Create(0), StatusIs(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(Scoreboard::Create(Scoreboard::kMaxSlots + 1),
+  EXPECT_THAT(Scoreboard::Create(Scoreboard::kMaxRows + 1),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("4097")));
-  EXPECT_THAT(Scoreboard::Create(Scoreboard::kMaxSlots), IsOk());
+  EXPECT_THAT(Scoreboard::Create(Scoreboard::kMaxRows), IsOk());
 }
 
 TEST(ScoreboardTest, AReaderSeesWhatMasterAndWorkerWrote) {
@@ -83,7 +83,7 @@ TEST(ScoreboardTest, AReaderSeesWhatMasterAndWorkerWrote) {
   board->PublishPool(pool);
   board->PublishSlot(ReadySlot(1, 3));
   SlotView backoff;
-  backoff.slot = 2;
+  backoff.slot = backoff.row = 2;
   backoff.state = WorkerState::kBackoff;
   backoff.deadline = At(kUptime + absl::Seconds(9));
   backoff.last_exit = LastExit{

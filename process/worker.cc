@@ -46,9 +46,9 @@ int64_t Worker::LeadOverIdleSibling() const {
   if (mine == 0) return -1;
   const MonotonicTime fresh = Clock::Real().Now() - kStaleHeartbeat;
   int64_t lead = -1;
-  for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
-    const WorkerRow& row = scoreboard_.worker_row(slot);
-    if (slot == task_id() || !row.accepting() || !row.idle()) continue;
+  for (int i = 0; i < scoreboard_.rows(); ++i) {
+    const WorkerRow& row = scoreboard_.worker_row(i);
+    if (&row == row_ || !row.accepting() || !row.idle()) continue;
     // A stopped worker looks idle until its heartbeat is old.
     if (row.heartbeat().is_infinite() || row.heartbeat() < fresh) continue;
     lead = std::max(lead, mine - row.connections());

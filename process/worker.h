@@ -74,7 +74,7 @@ class Worker {
   // By how many connections this worker is ahead of the least loaded sibling that would take the
   // next one at once: that accepts, and whose loop waits for something to do. Negative when it
   // holds fewer than each of them, none itself, or there is none. For AcceptPolicy::kBalanced.
-  // Reads one cache line per slot.
+  // Reads one cache line per row.
   int64_t LeadOverIdleSibling() const;
 
   // Tells the master that this worker serves. Done by itself in the first iteration of an IOLoop

@@ -64,7 +64,7 @@ void FakePool::OnChange(std::function<void()> callback) {
 void FakePool::MakeAllReady() {
   {
     std::lock_guard lock(mutex_);
-    for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
+    for (int slot = 0; slot < scoreboard_.rows(); ++slot) {
       const SlotView view = state_.slot(slot);
       if (view.state != WorkerState::kStarting) continue;
       Step(WorkerReady{slot, view.incarnation});
@@ -77,7 +77,7 @@ void FakePool::MakeAllReady() {
 void FakePool::FinishDraining() {
   {
     std::lock_guard lock(mutex_);
-    for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
+    for (int slot = 0; slot < scoreboard_.rows(); ++slot) {
       const SlotView view = state_.slot(slot);
       if (view.state == WorkerState::kDraining) {
         Step(WorkerExited{slot, view.incarnation, ExitStatus::Exited(0)});
@@ -128,7 +128,7 @@ std::optional<ResizeResult> FakePool::Step(const PoolEvent& event) {
     events.pop_front();
   }
   scoreboard_.PublishPool(state_.pool());
-  for (int slot = 0; slot < scoreboard_.max_slots(); ++slot) {
+  for (int slot = 0; slot < scoreboard_.rows(); ++slot) {
     scoreboard_.PublishSlot(state_.slot(slot));
   }
   return result;
