@@ -32,6 +32,7 @@ using internal::ReadLines;
 using internal::WriteAll;
 using testing::AnyOf;
 using testing::ElementsAre;
+using testing::SizeIs;
 
 INSTANTIATE_TEST_SUITE_P(Families, IOStreamTest, testing::ValuesIn(internal::kFamilies),
                          internal::FamilyName);
@@ -52,6 +53,18 @@ TEST_P(IOStreamTest, TheCloseCallbackWaitsForTheData) {
   EXPECT_THAT(Run(stream_->ReadBytes(256)), IsOkAndHolds(std::string(256, 'B')));
   WaitFor([&] { return !events.empty(); });
   EXPECT_THAT(stream_->close_status(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
+TEST_P(IOStreamTest, WhatDidNotFitIntoTheBufferIsReadAfterThePeerLeft) {
+  Connect({.max_buffer_size = 4096});
+  stream_->SetCloseCallback([] {});
+  Send(std::string(10 * 4096, 'x'));
+  peer_.reset();
+  for (int i = 0; i < 3; ++i) Run(Turn()).IgnoreError();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_THAT(Run(stream_->ReadBytes(4096)), IsOkAndHolds(SizeIs(4096))) << i;
+  }
+  WaitFor([&] { return stream_->closed(); });
 }
 
 TEST_P(IOStreamTest, AnIdleStreamNoticesThatThePeerLeft) {

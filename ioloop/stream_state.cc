@@ -240,6 +240,9 @@ void StreamState::FillAll() {
 // The stream closes when the user has read all that came before the peer's end.
 void StreamState::AfterRead() {
   if (closed() || !in_.empty()) return;
+  // What the buffer did not take when both directions died; epoll says no more of it.
+  if (hung_up_ && !eof_) FillAll();
+  if (closed() || !in_.empty()) return;
   if (peer_close_muted_) {
     peer_close_muted_ = false;
     UpdateInterest();
