@@ -1,0 +1,104 @@
+#include "squall/ioloop/pipe_stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "squall/base/logging.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/iostream.h"
+#include "squall/ioloop/transport.h"
+
+namespace squall {
+namespace {
+
+// Keeps the SIGPIPE of a write from this thread: writev has no MSG_NOSIGNAL, and the disposition of
+// the signal is the program's.
+class SigpipeHeldBack {
+ public:
+  SigpipeHeldBack() {
+    ::sigemptyset(&sigpipe_);
+    ::sigaddset(&sigpipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &mask_before_);
+    if (::sigismember(&mask_before_, SIGPIPE) == 1) {
+      sigset_t pending;
+      ::sigpending(&pending);
+      was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    }
+  }
+  SigpipeHeldBack(const SigpipeHeldBack&) = delete;
+  SigpipeHeldBack& operator=(const SigpipeHeldBack&) = delete;
+  ~SigpipeHeldBack() { ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr); }
+
+  // After a write that failed with EPIPE. Leaves errno alone.
+  void Discard() const {
+    if (was_pending_) return;
+    const int saved = errno;
+    const timespec at_once = {};
+    while (::sigtimedwait(&sigpipe_, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+    errno = saved;
+  }
+
+ private:
+  sigset_t sigpipe_;
+  sigset_t mask_before_;
+  bool was_pending_ = false;
+};
+
+class PipeTransport : public Transport {
+ public:
+  explicit PipeTransport(UniqueFd pipe) : pipe_(std::move(pipe)) {
+    const int flags = ::fcntl(pipe_.get(), F_GETFL);
+    PCHECK(flags >= 0) << "a PipeStream needs an open descriptor";
+    PCHECK(::fcntl(pipe_.get(), F_SETFL, flags | O_NONBLOCK) == 0);
+    readable_ = (flags & O_ACCMODE) != O_WRONLY;
+  }
+
+  int fd() const override { return pipe_.get(); }
+
+  ssize_t Read(char* data, size_t size) override {
+    if (!readable_) return 0;
+    ssize_t result;
+    do {
+      result = ::read(pipe_.get(), data, size);
+    } while (result < 0 && errno == EINTR);
+    return result;
+  }
+
+  ssize_t Write(const iovec* buffers, int count) override {
+    const SigpipeHeldBack held_back;
+    ssize_t result;
+    do {
+      result = ::writev(pipe_.get(), buffers, count);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0 && errno == EPIPE) held_back.Discard();
+    return result;
+  }
+
+  // A pipe ends when its descriptor is closed and no sooner.
+  int ShutdownWrite() override {
+    errno = ENOTSOCK;
+    return -1;
+  }
+
+ private:
+  const UniqueFd pipe_;
+  bool readable_;
+};
+
+}  // namespace
+
+PipeStream::PipeStream(UniqueFd pipe, IOStreamOptions options)
+    : IOStream(std::make_unique<PipeTransport>(std::move(pipe)), options) {}
+
+}  // namespace squall
