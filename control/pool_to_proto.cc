@@ -85,6 +85,10 @@ v1::DeathCause CauseOf(DeathCause cause) {
       return v1::DEATH_CAUSE_BOOT_FAILURE;
     case DeathCause::kBootTimeout:
       return v1::DEATH_CAUSE_BOOT_TIMEOUT;
+    case DeathCause::kHung:
+      return v1::DEATH_CAUSE_HUNG;
+    case DeathCause::kOutOfMemory:
+      return v1::DEATH_CAUSE_OUT_OF_MEMORY;
   }
   return v1::DEATH_CAUSE_UNSPECIFIED;
 }

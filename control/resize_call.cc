@@ -63,37 +63,40 @@ ControlError FromRefusal(const LinkReply& reply, const PoolSnapshot& snapshot,
                      .message = reply.message};
   const std::string etag = MakeEtag(snapshot.instance_id, reply.generation);
   switch (reply.reason) {
-    case ResizeReason::kNone:
+    case RefusalReason::kNone:
       break;
-    case ResizeReason::kNegativeTarget:
+    case RefusalReason::kNegativeTarget:
       error.reason = "INVALID_FIELD";
       error.field = "desired_workers";
       break;
-    case ResizeReason::kSlotCapacity:
+    case RefusalReason::kSlotCapacity:
       error.reason = "SLOT_CAPACITY";
       error.metadata = {{"max_workers", absl::StrCat(reply.max_workers)}};
       break;
-    case ResizeReason::kStaleGeneration:
+    case RefusalReason::kStaleGeneration:
       error.reason = "STALE_ETAG";
       error.metadata = {{"etag", etag}, {"desired_workers", absl::StrCat(reply.desired)}};
       break;
-    case ResizeReason::kRequestIdReused:
+    case RefusalReason::kRequestIdReused:
       error.reason = "REQUEST_ID_REUSED";
       error.metadata = {{"request_id", request_id}};
       break;
-    case ResizeReason::kRequestIdTooLong:
+    case RefusalReason::kRequestIdTooLong:
       error.reason = "INVALID_FIELD";
       error.field = "request_id";
       break;
-    case ResizeReason::kTooManyRequestIds:
+    case RefusalReason::kTooManyRequestIds:
       error.reason = "TOO_MANY_REQUEST_IDS";
       error.retry_after = absl::Minutes(1);
       break;
-    case ResizeReason::kShuttingDown:
+    case RefusalReason::kShuttingDown:
       error.reason = "SHUTTING_DOWN";
       break;
-    case ResizeReason::kNotStarted:
+    case RefusalReason::kNotStarted:
       error.reason = "NOT_STARTED";
+      break;
+    case RefusalReason::kBadRestartOption:
+      error.reason = "INVALID_FIELD";
       break;
   }
   if (error.message.empty()) error.message = absl::StrCat("the master refused: ", error.reason);

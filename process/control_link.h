@@ -51,9 +51,9 @@ struct LinkRequest {
 struct LinkReply {
   LinkHeader header{kLinkVersion, LinkPacketType::kReply};
   uint64_t sequence = 0;
-  int32_t code = 0;                           // absl::StatusCode
-  ResizeReason reason = ResizeReason::kNone;  // for programs; message is for people
-  uint8_t replayed = 0;                       // 1: this request_id was answered before
+  int32_t code = 0;                             // absl::StatusCode
+  RefusalReason reason = RefusalReason::kNone;  // for programs; message is for people
+  uint8_t replayed = 0;                         // 1: this request_id was answered before
   uint16_t reserved = 0;
   uint64_t generation = 0;  // after the request
   int32_t desired = 0;

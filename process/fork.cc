@@ -52,6 +52,8 @@ PoolOptions ToPoolOptions(int num_processes, const ForkOptions& options) {
   pool.boot_timeout = options.boot_timeout;
   pool.drain = options.drain;
   pool.backoff = options.backoff;
+  pool.restart = options.restart;
+  pool.surge_slots = options.surge_slots;
   pool.breaker = options.breaker;
   pool.max_restarts = options.max_restarts;
   return pool;
@@ -112,7 +114,9 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
                  const ForkOptions& options) {
   WorkerSetup setup;
   setup.task_id = role.slot;
+  setup.row = role.row;
   setup.incarnation = role.incarnation;
+  setup.generation = role.generation;
   setup.channel = std::move(role.channel);
   setup.scoreboard = master->TakeScoreboard();
   setup.on_supervisor_exit = options.on_supervisor_exit;
@@ -126,7 +130,7 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
   // Closes the master's descriptors in this process, the siblings' lifelines among them.
   master.reset();
   internal::ReseedGenerators();
-  if (absl::Status status = setup.scoreboard->RestrictToWorker(role.slot); !status.ok()) {
+  if (absl::Status status = setup.scoreboard->RestrictToWorker(role.row); !status.ok()) {
     LOG(FATAL) << "cannot protect the other workers' rows: " << status.message();
   }
   WorkerSetup::BecomeWorker(std::move(setup));

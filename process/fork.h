@@ -19,7 +19,8 @@
 // docs/worker-lifecycle.md has the states and times, docs/tornado-compat.md the differences.
 //
 // Signals to the master: TERM and QUIT drain every worker and exit 0; INT, and a second TERM or
-// QUIT, end them at once; TTIN and TTOU add and remove one worker. When the master dies, the
+// QUIT, end them at once; HUP replaces every worker, one after the other, and keeps the old ones if
+// the new ones do not become healthy; TTIN and TTOU add and remove one worker. When the master dies, the
 // workers finish what is in flight and end (OnSupervisorExit).
 #ifndef SQUALL_PROCESS_FORK_H_
 #define SQUALL_PROCESS_FORK_H_
@@ -40,6 +41,10 @@ struct ForkOptions {
   // the start. 0: 64, or num_processes if that is more.
   int max_workers = 0;
 
+  // Places for processes beside max_workers, used while a restart or a recycle has both a worker and
+  // its successor alive; RestartOptions::max_surge cannot go beyond it. Reserved at the start, too.
+  int surge_slots = 16;
+
   // Tornado's limit: with it, the (n+1)th unrequested death in the life of the pool stops every
   // worker and the master exits 1. Unset: no limit, `breaker` parks a slot that keeps dying.
   std::optional<int> max_restarts = {};
@@ -54,6 +59,9 @@ struct ForkOptions {
 
   BackoffOptions backoff = {};
   BreakerOptions breaker = {};
+
+  // How SIGHUP to the master replaces the workers.
+  RestartOptions restart = {};
 
   OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;
 

@@ -19,14 +19,14 @@
 namespace squall::internal {
 namespace {
 
-// epoll_event.data: what kind of descriptor in the upper half, which slot in the lower.
+// epoll_event.data: what kind of descriptor in the upper half, which row in the lower.
 enum class Source : uint32_t { kSignals, kChannel, kWorkerPidfd, kSidecarLink, kSidecarPidfd };
 
-constexpr uint64_t Tag(Source source, int slot = 0) {
-  return static_cast<uint64_t>(source) << 32 | static_cast<uint32_t>(slot);
+constexpr uint64_t Tag(Source source, int row = 0) {
+  return static_cast<uint64_t>(source) << 32 | static_cast<uint32_t>(row);
 }
 constexpr Source SourceOf(uint64_t tag) { return static_cast<Source>(tag >> 32); }
-constexpr int SlotOf(uint64_t tag) { return static_cast<int>(static_cast<uint32_t>(tag)); }
+constexpr int RowOf(uint64_t tag) { return static_cast<int>(static_cast<uint32_t>(tag)); }
 
 void Log(const PoolNote& note) {
   switch (note.severity) {
@@ -55,7 +55,8 @@ int TimeoutUntil(MonotonicTime deadline, MonotonicTime now) {
 
 absl::StatusOr<std::unique_ptr<Master>> Master::Create(const PoolOptions& options,
                                                        std::optional<Sidecar> sidecar) {
-  ASSIGN_OR_RETURN(Scoreboard scoreboard, Scoreboard::Create(options.max_workers));
+  ASSIGN_OR_RETURN(Scoreboard scoreboard,
+                   Scoreboard::Create(options.max_workers + options.surge_slots));
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return StatusFromErrno(errno, "epoll_create1 for the master");
   ASSIGN_OR_RETURN(MasterSignals signals, MasterSignals::Create());
@@ -71,7 +72,7 @@ Master::Master(const PoolOptions& options, std::optional<Sidecar> sidecar, uint6
       scoreboard_(std::move(scoreboard)),
       epoll_(std::move(epoll)),
       pool_(options, seed),
-      processes_(static_cast<size_t>(options.max_workers)) {
+      processes_(static_cast<size_t>(pool_.rows())) {
   if (sidecar.has_value()) sidecar_.emplace(std::move(*sidecar), seed);
 }
 
@@ -102,7 +103,7 @@ void Master::Poll() {
   // READY before death: a worker that served and died is no boot failure.
   for (int i = 0; i < ready && Waits(); ++i) {
     const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
-    if (SourceOf(tag) == Source::kChannel) OnChannel(SlotOf(tag));
+    if (SourceOf(tag) == Source::kChannel) OnChannel(RowOf(tag));
   }
   for (int i = 0; i < ready && Waits(); ++i) {
     const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
@@ -111,7 +112,7 @@ void Master::Poll() {
       case Source::kChannel:
         break;
       case Source::kWorkerPidfd:
-        OnDeath(SlotOf(tag));
+        OnDeath(RowOf(tag));
         break;
       case Source::kSidecarLink:
         if (sidecar_->link_fd() >= 0) {
@@ -163,6 +164,8 @@ void Master::OnSignal(int signo) {
       return Dispatch(ShutdownRequest{ShutdownMode::kGraceful, actor});
     case SIGINT:
       return Dispatch(ShutdownRequest{ShutdownMode::kFast, actor});
+    case SIGHUP:
+      return Dispatch(RestartRequest{.actor = actor});
     case SIGTTIN:
       return Dispatch(ResizeBy{1, actor});
     case SIGTTOU:
@@ -172,8 +175,8 @@ void Master::OnSignal(int signo) {
   }
 }
 
-void Master::OnChannel(int slot) {
-  Process& process = processes_[static_cast<size_t>(slot)];
+void Master::OnChannel(int row) {
+  Process& process = processes_[static_cast<size_t>(row)];
   WorkerPacket packet;
   // READY may lead to the fork of another slot's worker, and this process be the child then.
   while (Waits() && process.channel.valid()) {
@@ -186,27 +189,35 @@ void Master::OnChannel(int slot) {
         process.channel.reset();
         return;
       case ChannelRead::kPacket:
-        if (packet.type == WorkerPacketType::kReady) {
-          Dispatch(WorkerReady{slot, process.incarnation});
+        switch (packet.type) {
+          case WorkerPacketType::kReady:
+            Dispatch(WorkerReady{process.slot, process.incarnation});
+            break;
+          case WorkerPacketType::kLeader:
+            // The answer to having to give it up.
+            Dispatch(LeaderReleased{process.slot, process.incarnation});
+            break;
+          case WorkerPacketType::kDrain:
+            break;
         }
     }
   }
 }
 
-void Master::OnDeath(int slot) {
-  Process& process = processes_[static_cast<size_t>(slot)];
+void Master::OnDeath(int row) {
+  Process& process = processes_[static_cast<size_t>(row)];
   if (!process.child.pidfd.valid()) return;
   // READY may have come in behind the epoll_wait that reported the death.
-  OnChannel(slot);
+  OnChannel(row);
   if (!Waits()) return;
   const std::optional<ExitStatus> status = Reap(process.child.pidfd);
   if (!status.has_value()) return;
-  const uint64_t incarnation = process.incarnation;
+  const WorkerExited event = {process.slot, process.incarnation, *status};
   Unwatch(process.child.pidfd.get());
   if (process.channel.valid()) Unwatch(process.channel.get());
   process = {};
-  scoreboard_.FoldWorker(slot);
-  Dispatch(WorkerExited{slot, incarnation, *status});
+  scoreboard_.FoldWorker(row);
+  Dispatch(event);
 }
 
 std::optional<LinkReply> Master::OnRequest(const LinkRequest& request) {
@@ -254,6 +265,16 @@ void Master::Perform(const PoolAction& action) {
 
 void Master::PerformOne(const ResizeResult& result) { resize_result_ = result; }
 
+// Nobody but a signal asks for restarts, and the notes have told what became of it.
+void Master::PerformOne(const RestartResult&) {}
+
+void Master::PerformOne(const SetLeader& action) {
+  WorkerPacket packet;
+  packet.type = WorkerPacketType::kLeader;
+  packet.leader = action.leader ? 1 : 0;
+  SendTo(action.row, action.incarnation, packet);
+}
+
 void Master::PerformOne(const PoolNote& note) { Log(note); }
 
 void Master::PerformOne(const FinishPool& finish) {
@@ -270,15 +291,17 @@ void Master::PerformOne(const SpawnWorker& action) {
   auto forked = Fork();
   if (!forked.ok()) return fail(forked.status());
   if (forked->pid == 0) {
-    outcome_ = BecameWorker{action.slot, action.incarnation, std::move(ends->second)};
+    outcome_ = BecameWorker{action.slot, action.row, action.incarnation, action.generation,
+                            std::move(ends->second)};
     return;
   }
-  Process& process = processes_[static_cast<size_t>(action.slot)];
+  Process& process = processes_[static_cast<size_t>(action.row)];
+  process.slot = action.slot;
   process.incarnation = action.incarnation;
   process.child = std::move(*forked);
   process.channel = std::move(ends->first);
-  if (!Watch(process.child.pidfd.get(), Tag(Source::kWorkerPidfd, action.slot)) ||
-      !Watch(process.channel.get(), Tag(Source::kChannel, action.slot))) {
+  if (!Watch(process.child.pidfd.get(), Tag(Source::kWorkerPidfd, action.row)) ||
+      !Watch(process.channel.get(), Tag(Source::kChannel, action.row))) {
     const absl::Status status = StatusFromErrno(errno, "epoll_ctl in the master");
     Signal(process.child.pidfd, SIGKILL);
     WaitForDeath(process.child.pidfd, -1);
@@ -290,18 +313,22 @@ void Master::PerformOne(const SpawnWorker& action) {
 }
 
 void Master::PerformOne(const DrainWorker& action) {
-  const Process& process = processes_[static_cast<size_t>(action.slot)];
-  if (process.incarnation != action.incarnation || !process.channel.valid()) return;
   WorkerPacket packet;
   packet.type = WorkerPacketType::kDrain;
   packet.grace_ns = absl::ToInt64Nanoseconds(action.request.grace);
   packet.pool_ends = action.request.pool_ends ? 1 : 0;
   packet.idle_close_after_ns = absl::ToInt64Nanoseconds(action.request.idle_close_after);
+  SendTo(action.row, action.incarnation, packet);
+}
+
+void Master::SendTo(int row, uint64_t incarnation, const WorkerPacket& packet) {
+  const Process& process = processes_[static_cast<size_t>(row)];
+  if (process.incarnation != incarnation || !process.channel.valid()) return;
   SendPacket(process.channel.get(), packet);
 }
 
 void Master::PerformOne(const SignalWorker& action) {
-  const Process& process = processes_[static_cast<size_t>(action.slot)];
+  const Process& process = processes_[static_cast<size_t>(action.row)];
   if (process.incarnation != action.incarnation) return;
   // A process that is gone already is reported by its pidfd.
   Signal(process.child.pidfd, action.signo);
@@ -319,8 +346,8 @@ void Master::Unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullpt
 void Master::Publish() {
   if (pool_.revision() == published_) return;
   scoreboard_.PublishPool(pool_.pool());
-  for (int slot = 0; slot < static_cast<int>(processes_.size()); ++slot) {
-    if (pool_.slot_revision(slot) > published_) scoreboard_.PublishSlot(pool_.slot(slot));
+  for (int row = 0; row < pool_.rows(); ++row) {
+    if (pool_.row_revision(row) > published_) scoreboard_.PublishSlot(pool_.row(row));
   }
   published_ = pool_.revision();
   if (sidecar_.has_value()) sidecar_->Notify();

@@ -27,6 +27,7 @@
 #include "squall/process/pool_state.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/sidecar_keeper.h"
+#include "squall/process/worker_channel.h"
 
 namespace squall::internal {
 
@@ -37,7 +38,9 @@ class Master {
   };
   struct BecameWorker {
     int slot = 0;
+    int row = 0;
     uint64_t incarnation = 0;
+    uint64_t generation = 0;
     UniqueFd channel;
   };
   struct BecameSidecar {
@@ -66,6 +69,7 @@ class Master {
 
  private:
   struct Process {
+    int slot = 0;
     uint64_t incarnation = 0;
     ChildProcess child;
     UniqueFd channel;
@@ -79,7 +83,9 @@ class Master {
   void PerformOne(const SpawnWorker& action);
   void PerformOne(const DrainWorker& action);
   void PerformOne(const SignalWorker& action);
+  void PerformOne(const SetLeader& action);
   void PerformOne(const ResizeResult& result);
+  void PerformOne(const RestartResult& result);
   void PerformOne(const PoolNote& note);
   void PerformOne(const FinishPool& finish);
   void StartSidecar();
@@ -88,8 +94,9 @@ class Master {
   void Poll();
   void OnSignals();
   void OnSignal(int signo);
-  void OnChannel(int slot);
-  void OnDeath(int slot);
+  void SendTo(int row, uint64_t incarnation, const WorkerPacket& packet);
+  void OnChannel(int row);
+  void OnDeath(int row);
   std::optional<LinkReply> OnRequest(const LinkRequest& request);
   // False when the kernel refuses (ENOSPC, ENOMEM).
   bool Watch(int fd, uint64_t tag);
@@ -102,7 +109,7 @@ class Master {
   UniqueFd epoll_;
   PoolState pool_;
   std::optional<SidecarKeeper> sidecar_;
-  std::vector<Process> processes_;  // by slot
+  std::vector<Process> processes_;  // by row
   absl::AnyInvocable<void(const PoolSnapshot&)> on_ready_;
   std::deque<PoolEvent> pending_;
   std::optional<ResizeResult> resize_result_;

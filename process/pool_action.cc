@@ -2,26 +2,28 @@
 
 namespace squall {
 
-std::string_view ResizeReasonName(ResizeReason reason) {
+std::string_view RefusalReasonName(RefusalReason reason) {
   switch (reason) {
-    case ResizeReason::kNone:
+    case RefusalReason::kNone:
       return "";
-    case ResizeReason::kNegativeTarget:
+    case RefusalReason::kNegativeTarget:
       return "NEGATIVE_TARGET";
-    case ResizeReason::kSlotCapacity:
+    case RefusalReason::kSlotCapacity:
       return "SLOT_CAPACITY";
-    case ResizeReason::kStaleGeneration:
+    case RefusalReason::kStaleGeneration:
       return "STALE_GENERATION";
-    case ResizeReason::kRequestIdReused:
+    case RefusalReason::kRequestIdReused:
       return "REQUEST_ID_REUSED";
-    case ResizeReason::kRequestIdTooLong:
+    case RefusalReason::kRequestIdTooLong:
       return "REQUEST_ID_TOO_LONG";
-    case ResizeReason::kTooManyRequestIds:
+    case RefusalReason::kTooManyRequestIds:
       return "TOO_MANY_REQUEST_IDS";
-    case ResizeReason::kShuttingDown:
+    case RefusalReason::kShuttingDown:
       return "SHUTTING_DOWN";
-    case ResizeReason::kNotStarted:
+    case RefusalReason::kNotStarted:
       return "NOT_STARTED";
+    case RefusalReason::kBadRestartOption:
+      return "BAD_RESTART_OPTION";
   }
   return "UNKNOWN";
 }

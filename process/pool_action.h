@@ -17,10 +17,12 @@
 namespace squall {
 
 // Fork a worker for `slot`. Answer with WorkerSpawned or WorkerSpawnFailed. No process lives in the
-// slot at this moment.
+// row at this moment.
 struct SpawnWorker {
   int slot;
   uint64_t incarnation;
+  int row;
+  uint64_t generation;
 };
 
 // Tell the worker to drain. If it cannot be told (its link is broken), nothing else is needed: the
@@ -28,20 +30,31 @@ struct SpawnWorker {
 struct DrainWorker {
   int slot;
   uint64_t incarnation;
+  int row;
   DrainRequest request;
 };
 
-// Send a signal: SIGTERM or SIGKILL. Nothing to do for a process that is gone: its WorkerExited is
-// on its way.
+// Send a signal: SIGTERM, SIGABRT or SIGKILL. Nothing to do for a process that is gone: its
+// WorkerExited is on its way.
 struct SignalWorker {
   int slot;
   uint64_t incarnation;
+  int row;
   int signo;
 };
 
-// Why a resize was refused, for programs; the text for people is ResizeResult::message. The numbers
+// Tell the worker that it has the leader role, or that it has to give it up (answer with
+// LeaderReleased when it has).
+struct SetLeader {
+  int slot;
+  uint64_t incarnation;
+  int row;
+  bool leader;
+};
+
+// Why a resize or a restart was refused, for programs; the text for people is ResizeResult::message. The numbers
 // go over the control link and never change.
-enum class ResizeReason : uint8_t {
+enum class RefusalReason : uint8_t {
   kNone = 0,               // Not refused.
   kNegativeTarget = 1,     // INVALID_ARGUMENT
   kSlotCapacity = 2,       // FAILED_PRECONDITION: above max_workers.
@@ -51,20 +64,30 @@ enum class ResizeReason : uint8_t {
   kTooManyRequestIds = 6,  // RESOURCE_EXHAUSTED: the table of remembered ids is full.
   kShuttingDown = 7,       // FAILED_PRECONDITION
   kNotStarted = 8,         // FAILED_PRECONDITION: before PoolStart.
+  kBadRestartOption = 9,   // INVALID_ARGUMENT, or FAILED_PRECONDITION without surge slots.
 };
 
 // "SLOT_CAPACITY", … as in the details of the RPC's error; "" for kNone.
-std::string_view ResizeReasonName(ResizeReason reason);
+std::string_view RefusalReasonName(RefusalReason reason);
 
 // The answer to one ResizeRequest or ResizeBy.
 struct ResizeResult {
   absl::StatusCode code = absl::StatusCode::kOk;
-  ResizeReason reason = ResizeReason::kNone;
+  RefusalReason reason = RefusalReason::kNone;
   uint64_t generation = 0;  // After the request; for a repeated request_id the one it made then.
   int desired = 0;          // Likewise.
   int max_workers = 0;
   bool replayed = false;  // Answered from the table of request ids.
   std::string message{};  // One sentence; empty when accepted.
+};
+
+// The answer to one RestartRequest.
+struct RestartResult {
+  absl::StatusCode code = absl::StatusCode::kOk;
+  RefusalReason reason = RefusalReason::kNone;
+  uint64_t generation = 0;  // Of the new workers; of the running restart when `queued`.
+  bool queued = false;      // It begins when the running one has ended.
+  std::string message{};    // One sentence; empty when accepted.
 };
 
 // A transition or a decision, for the log and, later, the event stream.
@@ -89,6 +112,16 @@ struct PoolNote {
     kSlotReleased,      // A slot without a process is no longer wanted.
     kResizeAccepted,
     kResizeRefused,
+    kRestartStarted,
+    kRestartQueued,
+    kRestartRefused,
+    kRestartFailed,
+    kRestartEnded,  // Succeeded, or rolled back.
+    kReplaceWanted,
+    kTakenOver,  // A successor holds the slot now.
+    kAborted,    // The watchdog's signal.
+    kKillRequested,
+    kLeader,
     kShutdownRequested,
     kGivingUp,  // max_restarts
     kFinished,
@@ -108,8 +141,8 @@ struct FinishPool {
   int exit_code = 0;
 };
 
-using PoolAction =
-    std::variant<SpawnWorker, DrainWorker, SignalWorker, ResizeResult, PoolNote, FinishPool>;
+using PoolAction = std::variant<SpawnWorker, DrainWorker, SignalWorker, SetLeader, ResizeResult,
+                                RestartResult, PoolNote, FinishPool>;
 
 }  // namespace squall
 

@@ -18,7 +18,9 @@
 #include <string>
 #include <variant>
 
+#include "absl/time/time.h"
 #include "squall/process/exit_status.h"
+#include "squall/process/restart_options.h"
 
 namespace squall {
 
@@ -51,6 +53,47 @@ struct WorkerExited {
   int slot;
   uint64_t incarnation;
   ExitStatus status;
+  bool out_of_memory = false;  // The kernel killed it for memory.
+};
+
+// The watchdog's verdict: the READY worker is sent `signo`, and SIGKILL after `grace` if it is still
+// there. Its death counts, as hung. Without effect on a worker that is being stopped anyway.
+struct AbortWorker {
+  int slot;
+  uint64_t incarnation;
+  int signo;  // SIGABRT, or SIGKILL for a process that is stopped.
+  absl::Duration grace;
+  std::string reason{};  // "stalled for 12s in GET /report".
+};
+
+// Put a new worker into the slot, then stop this one: a recycle that is due, an operator's drain.
+// One slot after the other, and not while the pool restarts (which replaces every worker anyway).
+struct ReplaceWorker {
+  int slot;
+  uint64_t incarnation;
+  std::string reason{};  // "served 10432 requests, limit 10400".
+};
+
+// End this worker with SIGKILL and start its slot again. A requested stop, so no crash.
+struct KillWorker {
+  int slot;
+  uint64_t incarnation;
+  std::string actor{};
+};
+
+// The worker gave the leader role up, as it was told to.
+struct LeaderReleased {
+  int slot;
+  uint64_t incarnation;
+};
+
+// Replace every worker, a few at a time. Answered by exactly one RestartResult among the actions of
+// this Step. One that comes while another runs waits for the end of that one, and further ones are
+// the same request.
+struct RestartRequest {
+  std::optional<RestartOptions> options{};        // Unset: PoolOptions::restart.
+  std::optional<uint64_t> expected_generation{};  // Refused when it is not the present one.
+  std::string actor{};                            // "signal HUP".
 };
 
 // The longest request id, in octets: one that fits, with its NUL, into LinkRequest.
@@ -92,7 +135,8 @@ struct ShutdownRequest {
 struct PoolTick {};
 
 using PoolEvent = std::variant<PoolStart, WorkerSpawned, WorkerSpawnFailed, WorkerReady,
-                               WorkerExited, ResizeRequest, ResizeBy, ShutdownRequest, PoolTick>;
+                               WorkerExited, AbortWorker, ReplaceWorker, KillWorker, LeaderReleased,
+                               ResizeRequest, ResizeBy, RestartRequest, ShutdownRequest, PoolTick>;
 
 }  // namespace squall
 

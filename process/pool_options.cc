@@ -25,6 +25,14 @@ absl::Status Validate(const PoolOptions& options) {
         absl::StrCat("the number of workers must be between 0 and max_workers (",
                      options.max_workers, "), not ", options.desired));
   }
+  if (options.surge_slots < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("surge_slots must not be negative: ", options.surge_slots));
+  }
+  if (options.restart.max_unavailable == 0 && options.surge_slots == 0) {
+    return absl::InvalidArgumentError(
+        "surge_slots is 0, so that a restart needs restart.max_unavailable of at least 1");
+  }
   if (options.max_restarts.has_value() && *options.max_restarts < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("max_restarts must not be negative: ", *options.max_restarts));
@@ -44,11 +52,11 @@ absl::Status Validate(const PoolOptions& options) {
         absl::StrCat("drain.idle_close_after must not be negative: ",
                      absl::FormatDuration(*options.drain.idle_close_after)));
   }
-  for (const absl::Status& status :
-       {CheckPositive(options.boot_timeout, "boot_timeout"),
-        CheckPositive(options.drain.kill_after, "drain.kill_after"),
-        CheckPositive(options.breaker.window, "breaker.window"),
-        CheckPositive(options.breaker.cool_down, "breaker.cool_down"), Validate(options.backoff)}) {
+  for (const absl::Status& status : {CheckPositive(options.boot_timeout, "boot_timeout"),
+                                     CheckPositive(options.drain.kill_after, "drain.kill_after"),
+                                     CheckPositive(options.breaker.window, "breaker.window"),
+                                     CheckPositive(options.breaker.cool_down, "breaker.cool_down"),
+                                     Validate(options.backoff), Validate(options.restart)}) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

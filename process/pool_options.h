@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "squall/process/backoff.h"
 #include "squall/process/drain.h"
+#include "squall/process/restart_options.h"
 
 namespace squall {
 
@@ -28,11 +29,14 @@ struct BreakerOptions {
 struct PoolOptions {
   int desired = 1;       // Workers to start with, 0 … max_workers.
   int max_workers = 64;  // Slots; no resize goes beyond it.
+  // Rows for a second process of a slot while it is handed over, beside max_workers.
+  int surge_slots = 1;
   // A worker that did not say READY this long after its start is killed; that death counts.
   absl::Duration boot_timeout = absl::Seconds(60);
   DrainOptions drain{};
   BackoffOptions backoff{};
   BreakerOptions breaker{};
+  RestartOptions restart{};
   // Tornado's limit: that many unrequested deaths of the whole pool over its whole life are
   // answered by a restart, the next one stops every worker and the master exits 1. When it is set
   // the breaker stays closed, for a slot that waits out its cool-down would keep the limit from

@@ -14,10 +14,6 @@ namespace {
 constexpr absl::Duration kRequestMemory = absl::Minutes(10);
 constexpr size_t kMaxRemembered = 16384;
 
-// A deadline overdue by more than this was not missed by the worker but by the master itself
-// (SIGSTOP, a frozen cgroup, a starved machine), and the worker most likely stood still with it.
-constexpr absl::Duration kMasterWasLate = absl::Seconds(5);
-
 // Forks fail because the machine is full, which ends sooner than a bug in a worker does.
 constexpr absl::Duration kMaxSpawnBackoff = absl::Seconds(10);
 
@@ -26,9 +22,18 @@ BackoffOptions SpawnBackoffOptions(BackoffOptions options) {
   return options;
 }
 
-// A slot that counts towards the target.
-bool Assigned(WorkerState state) {
-  return state != WorkerState::kEmpty && state != WorkerState::kDraining;
+// A row whose process, or whose next one, counts towards the target.
+bool Assigned(const SlotView& view) {
+  switch (view.role) {
+    case RowRole::kHolder:
+      return view.state != WorkerState::kEmpty && view.state != WorkerState::kDraining;
+    case RowRole::kRefill:
+      return true;
+    case RowRole::kSuccessor:
+    case RowRole::kLeaving:
+      return false;
+  }
+  return false;
 }
 
 // The least that a request stands for after `asked` was asked for.
@@ -52,19 +57,25 @@ std::string By(const std::string& actor) {
 }  // namespace
 
 PoolState::PoolState(const PoolOptions& options, uint64_t seed)
-    : options_(options), random_(static_cast<std::minstd_rand::result_type>(seed ^ (seed >> 32))) {
+    : options_(options),
+      random_(static_cast<std::minstd_rand::result_type>(seed ^ (seed >> 32))),
+      replace_backoff_(SpawnBackoffOptions(options.backoff), Backoff::First::kInitial) {
   const absl::Status valid = Validate(options);
   CHECK(valid.ok()) << valid.message();
   pool_.desired = options.desired;
   pool_.max_workers = options.max_workers;
+  pool_.surge_slots = options.surge_slots;
   pool_.generation = 1;
-  slots_.reserve(options.max_workers);
-  for (int i = 0; i < options.max_workers; ++i) {
-    Slot& slot = slots_.emplace_back(Slot{
+  pool_.worker_generation = 1;
+  history_.resize(options.max_workers);
+  rows_.reserve(options.max_workers + options.surge_slots);
+  for (int i = 0; i < options.max_workers + options.surge_slots; ++i) {
+    Row& row = rows_.emplace_back(Row{
         .backoff = Backoff(options.backoff),
         .spawn_backoff = Backoff(SpawnBackoffOptions(options.backoff), Backoff::First::kInitial)});
-    slot.view.slot = i;
-    slot.view.row = i;
+    row.view.row = i;
+    // Rows beyond the slots belong to none until one is handed over.
+    row.view.slot = i < options.max_workers ? i : -1;
   }
   UpdatePool();
 }
@@ -78,6 +89,9 @@ std::vector<PoolAction> PoolState::Step(const PoolEvent& event, MonotonicTime no
   if (started_) {
     RunDeadlines();
     Reconcile();
+    CheckRestart();
+    RunReplacements();
+    UpdateLeader();
     UpdatePool();
     FinishIfDone();
   }
@@ -87,26 +101,56 @@ std::vector<PoolAction> PoolState::Step(const PoolEvent& event, MonotonicTime no
 MonotonicTime PoolState::next_deadline() const {
   MonotonicTime next = MonotonicTime::Infinite();
   if (finished_) return next;
-  for (const Slot& slot : slots_) next = std::min(next, slot.view.deadline);
+  for (const Row& row : rows_) next = std::min(next, row.view.deadline);
+  if (pool_.restart.runs()) next = std::min(next, restart_deadline_);
+  if (replace_not_before_.has_value() && HasReplacements()) {
+    next = std::min(next, *replace_not_before_);
+  }
   return next;
 }
 
 SlotView PoolState::slot(int slot) const {
-  CHECK(slot >= 0 && slot < static_cast<int>(slots_.size())) << slot;
-  return slots_[slot].view;
+  CHECK(slot >= 0 && slot < pool_.max_workers) << slot;
+  const Row* last = nullptr;
+  for (const Row& row : rows_) {
+    if (row.view.slot != slot) continue;
+    if (Assigned(row.view)) return row.view;
+    if (last == nullptr || row.view.incarnation > last->view.incarnation) last = &row;
+  }
+  if (last != nullptr) return last->view;
+  SlotView view;
+  view.slot = slot;
+  ShowHistory(view);
+  return view;
 }
 
-uint64_t PoolState::slot_revision(int slot) const {
-  CHECK(slot >= 0 && slot < static_cast<int>(slots_.size())) << slot;
-  return slots_[slot].revision;
+void PoolState::ShowHistory(SlotView& view) const {
+  const History& history = history_[view.slot];
+  view.incarnation = history.incarnation;
+  view.restarts = history.restarts;
+  view.spawn_failures = history.spawn_failures;
+  view.deaths = history.deaths;
+  view.last_exit = history.last_exit;
+}
+
+const SlotView& PoolState::row(int row) const {
+  CHECK(row >= 0 && row < rows()) << row;
+  return rows_[row].view;
+}
+
+uint64_t PoolState::row_revision(int row) const {
+  CHECK(row >= 0 && row < rows()) << row;
+  return rows_[row].revision;
 }
 
 // ---------------------------------------------------------------------------------------------------
 // Events.
 
-PoolState::Slot* PoolState::Find(int slot, uint64_t incarnation) {
-  if (slot < 0 || slot >= static_cast<int>(slots_.size())) return nullptr;
-  return slots_[slot].view.incarnation == incarnation ? &slots_[slot] : nullptr;
+PoolState::Row* PoolState::Find(int slot, uint64_t incarnation) {
+  for (Row& row : rows_) {
+    if (row.view.slot == slot && row.view.incarnation == incarnation) return &row;
+  }
+  return nullptr;
 }
 
 void PoolState::OnEvent(const PoolStart&) {
@@ -118,25 +162,64 @@ void PoolState::OnEvent(const PoolStart&) {
 }
 
 void PoolState::OnEvent(const WorkerSpawned& event) {
-  if (Slot* slot = Find(event.slot, event.incarnation)) {
-    Transition(*slot, SlotEvent::kSpawned, {.pid = event.pid});
+  if (Row* row = Find(event.slot, event.incarnation)) {
+    Transition(*row, RowEvent::kSpawned, {.pid = event.pid});
   }
 }
 
 void PoolState::OnEvent(const WorkerSpawnFailed& event) {
-  if (Slot* slot = Find(event.slot, event.incarnation)) {
-    Transition(*slot, SlotEvent::kSpawnFailed, {.error = event.error});
+  if (Row* row = Find(event.slot, event.incarnation)) {
+    Transition(*row, RowEvent::kSpawnFailed, {.error = event.error});
   }
 }
 
 void PoolState::OnEvent(const WorkerReady& event) {
-  if (Slot* slot = Find(event.slot, event.incarnation)) Transition(*slot, SlotEvent::kReady);
+  if (Row* row = Find(event.slot, event.incarnation)) Transition(*row, RowEvent::kReady);
 }
 
 void PoolState::OnEvent(const WorkerExited& event) {
-  if (Slot* slot = Find(event.slot, event.incarnation)) {
-    Transition(*slot, SlotEvent::kExited, {.status = event.status});
+  if (Row* row = Find(event.slot, event.incarnation)) {
+    Transition(*row, RowEvent::kExited,
+               {.status = event.status, .out_of_memory = event.out_of_memory});
   }
+}
+
+void PoolState::OnEvent(const AbortWorker& event) {
+  if (Row* row = Find(event.slot, event.incarnation)) {
+    Transition(*row, RowEvent::kAbort,
+               {.error = event.reason, .signo = event.signo, .grace = event.grace});
+  }
+}
+
+void PoolState::OnEvent(const ReplaceWorker& event) {
+  Row* row = Find(event.slot, event.incarnation);
+  if (row == nullptr || row->view.role != RowRole::kHolder || !row->replace_reason.empty()) return;
+  if (row->view.state != WorkerState::kReady || row->view.stop_step != StopStep::kNone) return;
+  row->replace_reason = event.reason;
+  Note(PoolNote::Type::kReplaceWanted, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(*row), " is to be replaced: ", event.reason), row);
+}
+
+void PoolState::OnEvent(const KillWorker& event) {
+  Row* row = Find(event.slot, event.incarnation);
+  if (row == nullptr || !HasProcess(row->view.state)) return;
+  Note(PoolNote::Type::kKillRequested, PoolNote::Severity::kWarning,
+       absl::StrCat(Name(*row), " is to be killed, requested", By(event.actor)), row);
+  if (Assigned(row->view)) {
+    Row* const successor = SuccessorOf(row->view.slot);
+    row->view.role = successor != nullptr ? RowRole::kLeaving : RowRole::kRefill;
+    if (successor != nullptr) Promote(*successor);
+  } else if (row->view.role == RowRole::kSuccessor) {
+    row->view.role = RowRole::kLeaving;
+  }
+  Transition(*row, RowEvent::kReleaseNow);
+}
+
+void PoolState::OnEvent(const LeaderReleased& event) {
+  Row* row = Find(event.slot, event.incarnation);
+  if (row == nullptr || !row->view.leader || !row->leader_revoked) return;
+  row->view.leader = false;
+  Touch(*row);
 }
 
 void PoolState::OnEvent(const ResizeRequest& event) {
@@ -162,6 +245,8 @@ void PoolState::OnEvent(const ShutdownRequest& event) {
   // not a repeated one.
   asked_ = std::max(event.mode, Firmer(asked_));
   pool_.shutdown = std::max(pool_.shutdown, asked_);
+  queued_restart_.reset();
+  if (pool_.restart.runs()) EndRestart(RestartPhase::kFailed);
   Note(
       PoolNote::Type::kShutdownRequested, PoolNote::Severity::kInfo,
       absl::StrCat("shutdown (", ToAbsl(ShutdownModeName(asked_)), ") requested", By(event.actor)));
@@ -169,11 +254,11 @@ void PoolState::OnEvent(const ShutdownRequest& event) {
     case ShutdownMode::kNone:
       return;
     case ShutdownMode::kGraceful:
-      return ReleaseAll(SlotEvent::kRelease);
+      return ReleaseAll(RowEvent::kRelease);
     case ShutdownMode::kFast:
-      return ReleaseAll(SlotEvent::kReleaseFast);
+      return ReleaseAll(RowEvent::kReleaseFast);
     case ShutdownMode::kKill:
-      return ReleaseAll(SlotEvent::kReleaseNow);
+      return ReleaseAll(RowEvent::kReleaseNow);
   }
 }
 
@@ -182,7 +267,7 @@ void PoolState::OnEvent(const PoolTick&) {}
 ResizeResult PoolState::Resize(const ResizeRequest& request) {
   ResizeResult result{
       .generation = pool_.generation, .desired = pool_.desired, .max_workers = pool_.max_workers};
-  const auto refuse = [&](absl::StatusCode code, ResizeReason reason, std::string message) {
+  const auto refuse = [&](absl::StatusCode code, RefusalReason reason, std::string message) {
     result.code = code;
     result.reason = reason;
     result.message = std::move(message);
@@ -190,7 +275,7 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
   };
 
   if (request.request_id.size() > kMaxRequestId) {
-    return refuse(absl::StatusCode::kInvalidArgument, ResizeReason::kRequestIdTooLong,
+    return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdTooLong,
                   absl::StrCat("the request id has ", request.request_id.size(),
                                " bytes; it may have at most ", kMaxRequestId));
   }
@@ -198,7 +283,7 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
   if (const auto it = requests_.find(request.request_id);
       !request.request_id.empty() && it != requests_.end()) {
     if (it->second.target != request.target) {
-      return refuse(absl::StatusCode::kInvalidArgument, ResizeReason::kRequestIdReused,
+      return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdReused,
                     absl::StrCat("the request id ", request.request_id, " was used to resize to ",
                                  it->second.target, ", it cannot be used again to resize to ",
                                  request.target));
@@ -208,32 +293,32 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
     return result;
   }
   if (!started_) {
-    return refuse(absl::StatusCode::kFailedPrecondition, ResizeReason::kNotStarted,
+    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kNotStarted,
                   "the pool has not started yet");
   }
   if (pool_.shutdown != ShutdownMode::kNone) {
-    return refuse(absl::StatusCode::kFailedPrecondition, ResizeReason::kShuttingDown,
+    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kShuttingDown,
                   "the pool is shutting down");
   }
   if (request.target < 0) {
     return refuse(
-        absl::StatusCode::kInvalidArgument, ResizeReason::kNegativeTarget,
+        absl::StatusCode::kInvalidArgument, RefusalReason::kNegativeTarget,
         absl::StrCat("the number of workers must not be negative, it was ", request.target));
   }
   if (request.target > pool_.max_workers) {
-    return refuse(absl::StatusCode::kFailedPrecondition, ResizeReason::kSlotCapacity,
+    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kSlotCapacity,
                   absl::StrCat("this pool can have at most ", pool_.max_workers,
                                " workers (max_workers, fixed at its start), ", request.target,
                                " were asked for"));
   }
   if (request.expected_generation.has_value() && *request.expected_generation != pool_.generation) {
-    return refuse(absl::StatusCode::kAborted, ResizeReason::kStaleGeneration,
+    return refuse(absl::StatusCode::kAborted, RefusalReason::kStaleGeneration,
                   absl::StrCat("the pool is at generation ", pool_.generation, " now, not at ",
                                *request.expected_generation, "; read it and decide again"));
   }
   if (!request.request_id.empty() && requests_.size() >= kMaxRemembered) {
     return refuse(
-        absl::StatusCode::kResourceExhausted, ResizeReason::kTooManyRequestIds,
+        absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyRequestIds,
         absl::StrCat("there were ", kMaxRemembered, " resizes with a request id in the last ",
                      In(kRequestMemory), "; try again later"));
   }
@@ -268,32 +353,33 @@ void PoolState::SetTarget(int target) {
     ++pool_.generation;
   }
   // Whoever asks for `target` workers wants living ones.
-  for (Slot& slot : slots_) {
-    if (slot.view.state == WorkerState::kDone) Transition(slot, SlotEvent::kRelease);
+  for (Row& row : rows_) {
+    if (row.view.state == WorkerState::kDone) Transition(row, RowEvent::kRelease);
   }
 }
 
-void PoolState::ReleaseAll(SlotEvent event) {
-  for (Slot& slot : slots_) Transition(slot, event);
+void PoolState::ReleaseAll(RowEvent event) {
+  for (Row& row : rows_) Transition(row, event);
 }
 
 // ---------------------------------------------------------------------------------------------------
 // What follows from the present state.
 
 void PoolState::RunDeadlines() {
-  for (Slot& slot : slots_) {
-    if (slot.view.deadline > now_ || ExtendDeadline(slot)) continue;
-    Transition(slot, SlotEvent::kDeadline);
+  for (Row& row : rows_) {
+    if (row.view.deadline > now_ || ExtendDeadline(row)) continue;
+    Transition(row, RowEvent::kDeadline);
   }
 }
 
-bool PoolState::ExtendDeadline(Slot& slot) {
-  const absl::Duration late = now_ - slot.view.deadline;
-  if (late < kMasterWasLate || slot.extended || !HasProcess(slot.view.state)) return false;
+bool PoolState::ExtendDeadline(Row& row) {
+  const absl::Duration late = now_ - row.view.deadline;
+  if (late < kMasterWasLate || row.extended || !HasProcess(row.view.state)) return false;
   absl::Duration period;
-  switch (slot.view.stop_step) {
+  switch (row.view.stop_step) {
     case StopStep::kNone:
-      if (slot.view.state == WorkerState::kReady) return false;
+      // Proven for even longer than it had to.
+      if (row.view.state == WorkerState::kReady) return false;
       period = options_.boot_timeout;
       break;
     case StopStep::kAsked:
@@ -303,30 +389,35 @@ bool PoolState::ExtendDeadline(Slot& slot) {
       period = options_.drain.kill_after;
       break;
     case StopStep::kKillSent:
+    case StopStep::kAbortSent:
       return false;
   }
   const absl::Duration more = std::min(late, period);
-  slot.view.deadline = now_ + more;
-  slot.extended = true;
-  Touch(slot);
+  row.view.deadline = now_ + more;
+  row.extended = true;
+  Touch(row);
   Note(PoolNote::Type::kDeadlineExtended, PoolNote::Severity::kWarning,
-       absl::StrCat("the master stood still for ", In(late), "; ", Name(slot), " gets ", In(more),
+       absl::StrCat("the master stood still for ", In(late), "; ", Name(row), " gets ", In(more),
                     " more"),
-       &slot, more);
+       &row, more);
   return true;
 }
 
 void PoolState::Reconcile() {
   if (pool_.shutdown != ShutdownMode::kNone) return;
   int assigned = 0;
-  for (const Slot& slot : slots_) assigned += Assigned(slot.view.state);
-  for (; assigned > pool_.desired; --assigned) Transition(*NextToRelease(), SlotEvent::kRelease);
+  for (const Row& row : rows_) assigned += Assigned(row.view);
+  for (; assigned > pool_.desired; --assigned) ReleaseSlot(*NextToRelease());
   // The lowest free ids. A slot whose worker still drains is not free; when no other is left, the
   // target waits for it, at most as long as the ladder.
-  for (Slot& slot : slots_) {
-    if (assigned >= pool_.desired) break;
-    if (slot.view.state != WorkerState::kEmpty) continue;
-    Transition(slot, SlotEvent::kAssign);
+  for (int slot = 0; slot < pool_.max_workers && assigned < pool_.desired; ++slot) {
+    const bool free = std::none_of(rows_.begin(), rows_.end(), [slot](const Row& row) {
+      return row.view.slot == slot && row.view.state != WorkerState::kEmpty;
+    });
+    if (!free) continue;
+    Row* const row = RowForSlot(slot);
+    if (row == nullptr) return;
+    Assign(*row, slot);
     ++assigned;
   }
 }
@@ -334,24 +425,89 @@ void PoolState::Reconcile() {
 // FAILED slots first, for they serve nobody and keeping one would cost a worker that serves. Then
 // the highest task ids, whatever they are doing, so that ids stay dense and low ones (programs give
 // task 0 special work) stay.
-PoolState::Slot* PoolState::NextToRelease() {
-  Slot* last = nullptr;
-  Slot* last_failed = nullptr;
-  for (Slot& slot : slots_) {
-    if (Assigned(slot.view.state)) last = &slot;
-    if (slot.view.state == WorkerState::kFailed) last_failed = &slot;
+PoolState::Row* PoolState::NextToRelease() {
+  Row* last = nullptr;
+  const auto before = [](const Row& a, const Row& b) {
+    const bool failed_a = a.view.state == WorkerState::kFailed;
+    const bool failed_b = b.view.state == WorkerState::kFailed;
+    return failed_a != failed_b ? failed_b : a.view.slot < b.view.slot;
+  };
+  for (Row& row : rows_) {
+    if (Assigned(row.view) && (last == nullptr || before(*last, row))) last = &row;
   }
-  return last_failed != nullptr ? last_failed : last;
+  return last;
+}
+
+void PoolState::ReleaseSlot(Row& row) {
+  if (Row* successor = SuccessorOf(row.view.slot)) {
+    successor->view.role = RowRole::kLeaving;
+    Transition(*successor, RowEvent::kRelease);
+  }
+  if (row.view.role == RowRole::kRefill) {
+    row.view.role = RowRole::kHolder;
+    Touch(row);
+  }
+  Transition(row, RowEvent::kRelease);
+}
+
+PoolState::Row* PoolState::RowForSlot(int slot) {
+  for (Row& row : rows_) {
+    if (row.view.slot == slot && row.view.state == WorkerState::kEmpty) return &row;
+  }
+  return EmptyRow();
+}
+
+// Surge rows first: the others are where their slots will look for a place.
+PoolState::Row* PoolState::EmptyRow() {
+  for (auto row = rows_.rbegin(); row != rows_.rend(); ++row) {
+    if (row->view.state == WorkerState::kEmpty) return &*row;
+  }
+  return nullptr;
+}
+
+void PoolState::Assign(Row& row, int slot) {
+  row.view.slot = slot;
+  Transition(row, RowEvent::kAssign);
+}
+
+// The role moves when its holder is gone, or says that it has given it up: two workers must never
+// believe that they have it.
+void PoolState::UpdateLeader() {
+  Row* next = nullptr;
+  for (Row& row : rows_) {
+    const SlotView& view = row.view;
+    const bool fit = view.state == WorkerState::kReady && view.stop_step == StopStep::kNone &&
+                     view.role == RowRole::kHolder;
+    if (view.leader) {
+      if (fit || std::exchange(row.leader_revoked, true)) return;
+      actions_.push_back(SetLeader{view.slot, view.incarnation, view.row, false});
+      return;
+    }
+    if (fit && (next == nullptr || view.slot < next->view.slot)) next = &row;
+  }
+  if (next == nullptr || pool_.shutdown != ShutdownMode::kNone) return;
+  next->view.leader = true;
+  next->leader_revoked = false;
+  Touch(*next);
+  actions_.push_back(SetLeader{next->view.slot, next->view.incarnation, next->view.row, true});
+  Note(PoolNote::Type::kLeader, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(*next), " is the leader"), next);
 }
 
 void PoolState::UpdatePool() {
   PoolView view = pool_;
   view.slots.fill(0);
-  for (const Slot& slot : slots_) ++view.slots[static_cast<size_t>(slot.view.state)];
+  for (const Row& row : rows_) ++view.slots[static_cast<size_t>(row.view.state)];
   const int met = view.count(WorkerState::kReady) + view.count(WorkerState::kDone);
-  if (started_ && view.shutdown == ShutdownMode::kNone && met == view.desired &&
-      met + view.count(WorkerState::kEmpty) == view.max_workers) {
+  if (started_ && view.shutdown == ShutdownMode::kNone && !view.restart.runs() &&
+      met == view.desired && met + view.count(WorkerState::kEmpty) == rows()) {
     view.observed_generation = view.generation;
+  }
+  view.restart.remaining = 0;
+  if (view.restart.runs()) {
+    for (const Row& row : rows_) {
+      view.restart.remaining += Assigned(row.view) && row.view.generation != TargetGeneration();
+    }
   }
   if (view == published_) return;
   pool_ = view;
@@ -363,8 +519,8 @@ void PoolState::FinishIfDone() {
   const int empty = pool_.count(WorkerState::kEmpty);
   if (pool_.shutdown == ShutdownMode::kNone) {
     const int done = pool_.count(WorkerState::kDone);
-    if (done == 0 || done != pool_.desired || done + empty != pool_.max_workers) return;
-  } else if (empty != pool_.max_workers) {
+    if (done == 0 || done != pool_.desired || done + empty != rows()) return;
+  } else if (empty != rows()) {
     return;
   }
   finished_ = true;

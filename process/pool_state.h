@@ -10,17 +10,21 @@
 //   }
 //
 // Promises, tested with random and with adversarial orders of events:
-//  - SpawnWorker is only asked for when the slot's last process is known to be gone: at most one
-//    process per slot, at most max_workers in all;
+//  - SpawnWorker is only asked for when the row's last process is known to be gone: at most one
+//    process per row, and per slot except while it is handed over from one row to another;
+//  - at most max_workers + surge_slots processes, and during a restart at most max_surge beyond the
+//    target;
 //  - next_deadline() is finite whenever something is expected of a process or of the time;
 //  - the ladder ask → TERM → KILL is never skipped, except that a worker that misses its boot
-//    timeout is killed, and that an operator may ask for a fast stop;
+//    timeout or hangs is killed, and that an operator may ask for a fast stop;
+//  - at most one worker has the leader role;
 //  - a requested stop is never counted as a crash; incarnations and generations only grow.
 //
 // The master uses it from its one thread. Copyable, so that a search can branch.
 #ifndef SQUALL_PROCESS_POOL_STATE_H_
 #define SQUALL_PROCESS_POOL_STATE_H_
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -56,18 +60,27 @@ class PoolState {
   bool finished() const { return finished_; }
 
   const PoolView& pool() const { return pool_; }
-  // 0 ≤ slot < max_workers.
+  // The row that holds the slot, or the last one that did. 0 ≤ slot < max_workers.
   SlotView slot(int slot) const;
 
-  // Grows with every change that a reader of pool() or slot() can see.
+  // Places for processes: max_workers + surge_slots.
+  int rows() const { return static_cast<int>(rows_.size()); }
+  // 0 ≤ row < rows().
+  const SlotView& row(int row) const;
+
+  // Grows with every change that a reader of pool() or row() can see.
   uint64_t revision() const { return revision_; }
-  // The revision at which this slot changed last: publish the slots whose one is newer than what
-  // was published.
-  uint64_t slot_revision(int slot) const;
+  // The revision at which this row changed last: publish the rows whose one is newer than what was
+  // published.
+  uint64_t row_revision(int row) const;
 
  private:
-  // Everything that can happen to a slot, from outside or by time.
-  enum class SlotEvent {
+  // A deadline overdue by more than this was not missed by the worker but by the master itself
+  // (SIGSTOP, a frozen cgroup, a starved machine), and the worker most likely stood still with it.
+  static constexpr absl::Duration kMasterWasLate = absl::Seconds(5);
+
+  // Everything that can happen to a row, from outside or by time.
+  enum class RowEvent {
     kAssign,       // The slot is wanted: start a worker.
     kRelease,      // No longer wanted: drain it.
     kReleaseFast,  // No longer wanted: SIGTERM now.
@@ -76,20 +89,35 @@ class PoolState {
     kSpawnFailed,
     kReady,
     kExited,
+    kAbort,  // The watchdog gives it up.
     kDeadline,
   };
   struct EventDetails {
     pid_t pid = 0;
     ExitStatus status{};
+    bool out_of_memory = false;
     std::string error{};
+    int signo = 0;
+    absl::Duration grace{};
   };
-  struct Slot {
+  struct Row {
     SlotView view{};
     Backoff backoff;
     Backoff spawn_backoff;
     std::deque<MonotonicTime> deaths{};  // Inside the breaker's window, oldest first.
-    bool extended = false;               // The present deadline was moved once, see OnDeadline.
+    bool extended = false;               // The present deadline was moved once, see ExtendDeadline.
+    bool soaking = false;                // READY, and has to stay so for a while.
+    bool leader_revoked = false;         // It was told to give the leader role up.
+    std::string replace_reason{};        // Not empty: it is to be replaced.
     uint64_t revision = 0;
+  };
+  // What outlives a slot's processes, whatever row they are in.
+  struct History {
+    uint64_t incarnation = 0;
+    uint64_t restarts = 0;
+    uint64_t spawn_failures = 0;
+    std::array<uint64_t, kNumDeathCauses> deaths{};
+    std::optional<LastExit> last_exit{};
   };
   struct RememberedRequest {
     ResizeResult result;
@@ -97,70 +125,122 @@ class PoolState {
     MonotonicTime at;
   };
 
-  // The one place where a slot changes its state.
-  void Transition(Slot& slot, SlotEvent event) { Transition(slot, event, EventDetails()); }
-  void Transition(Slot& slot, SlotEvent event, const EventDetails& details);
+  // The one place where a row changes its state.
+  void Transition(Row& row, RowEvent event) { Transition(row, event, EventDetails()); }
+  void Transition(Row& row, RowEvent event, const EventDetails& details);
 
   // What Transition is made of; pool_state_transition.cc has both.
-  void Enter(Slot& slot, WorkerState state, MonotonicTime deadline);
-  void StartWorker(Slot& slot);
-  void SetPid(Slot& slot, pid_t pid);
-  void BecomeReady(Slot& slot);
-  void BecomeDone(Slot& slot);
-  void BecomeStopped(Slot& slot, const ExitStatus& status);
-  void StartDrain(Slot& slot);
-  void SendTerm(Slot& slot);
-  void SendKill(Slot& slot, WorkerState state);
-  void NoteBootTimeout(Slot& slot);
-  void RecordExit(Slot& slot, const ExitStatus& status, DeathCause cause);
-  void CountDeath(Slot& slot, DeathCause cause, const ExitStatus& status);
-  void RetrySpawn(Slot& slot, const std::string& error);
-  void Retry(Slot& slot);
-  void CloseBreaker(Slot& slot);
-  void GiveUpSlot(Slot& slot);
+  void Enter(Row& row, WorkerState state, MonotonicTime deadline);
+  void StartWorker(Row& row, uint64_t generation);
+  void SetPid(Row& row, pid_t pid);
+  void BecomeReady(Row& row);
+  void BecomeDone(Row& row);
+  void BecomeStopped(Row& row, const ExitStatus& status);
+  void StartDrain(Row& row);
+  void SendTerm(Row& row);
+  void SendKill(Row& row, WorkerState state);
+  void SendAbort(Row& row, const EventDetails& details);
+  void NoteBootTimeout(Row& row);
+  void RecordExit(Row& row, const ExitStatus& status, DeathCause cause);
+  void CountDeath(Row& row, DeathCause cause, const ExitStatus& status);
+  bool GiveUpPool(Row& row, const std::string& what);
+  void RestartAfterDeath(Row& row, const std::string& what);
+  void RetrySpawn(Row& row, const std::string& error);
+  void Retry(Row& row);
+  void PassTest(Row& row);
+  // When a READY worker's trial ends; Infinite() when it is on none.
+  MonotonicTime TrialEnd(const Row& row) const;
+  void GiveUpSlot(Row& row);
+  // The row has no process any more, and none is wanted in it but a refill.
+  void Vacate(Row& row);
 
   void OnEvent(const PoolStart& event);
   void OnEvent(const WorkerSpawned& event);
   void OnEvent(const WorkerSpawnFailed& event);
   void OnEvent(const WorkerReady& event);
   void OnEvent(const WorkerExited& event);
+  void OnEvent(const AbortWorker& event);
+  void OnEvent(const ReplaceWorker& event);
+  void OnEvent(const KillWorker& event);
+  void OnEvent(const LeaderReleased& event);
   void OnEvent(const ResizeRequest& event);
   void OnEvent(const ResizeBy& event);
+  void OnEvent(const RestartRequest& event);
   void OnEvent(const ShutdownRequest& event);
   void OnEvent(const PoolTick& event);
 
-  // The slot that an event is about; null when the event is of another incarnation.
-  Slot* Find(int slot, uint64_t incarnation);
+  // The row that an event is about; null when it is of an incarnation that is no more.
+  Row* Find(int slot, uint64_t incarnation);
   ResizeResult Resize(const ResizeRequest& request);
   void SetTarget(int target);
   void ForgetOldRequests();
   // Asks all that lives to stop, as firmly as `event` says, and gives up all else.
-  void ReleaseAll(SlotEvent event);
+  void ReleaseAll(RowEvent event);
   // Deadlines that have come.
   void RunDeadlines();
-  bool ExtendDeadline(Slot& slot);
+  bool ExtendDeadline(Row& row);
   // Moves the pool towards its target.
   void Reconcile();
-  Slot* NextToRelease();
+  Row* NextToRelease();
+  void ReleaseSlot(Row& row);
+  Row* RowForSlot(int slot);
+  // The row that another process may be put into; null when there is none.
+  Row* EmptyRow();
+  void Assign(Row& row, int slot);
+  void UpdateLeader();
+
+  // pool_state_restart.cc: replacing workers, one by one or all.
+  RestartResult Restart(const RestartRequest& request);
+  void BeginRestart(const RestartOptions& options, const std::string& actor);
+  void FailRestart(const std::string& why);
+  void EndRestart(RestartPhase phase);
+  void RunReplacements();
+  bool MayReplace(const Row& holder) const;
+  bool ReplaceOne(Row& holder);
+  void StartSuccessor(Row& row, Row& holder);
+  void TakeOver(Row& successor);
+  void Promote(Row& successor);
+  void SuccessorLost(Row& row, const std::string& what);
+  void CheckRestart();
+  void RestartProgressed();
+  // Holds its slot, with a process or without.
+  static bool HasSlot(const Row& row);
+  bool OfNewGeneration(const Row& row) const;
+  Row* SuccessorOf(int slot);
+  int CountRole(RowRole role) const;
+  // What workers that are replaced now get, and what slots get that are new.
+  uint64_t TargetGeneration() const;
+  uint64_t GrowthGeneration() const;
+  void CountRestartFailure(const std::string& what);
+  bool HasReplacements() const;
   void UpdatePool();
   void FinishIfDone();
 
   void Note(PoolNote::Type type, PoolNote::Severity severity, std::string text,
-            const Slot* slot = nullptr, absl::Duration time_left = absl::ZeroDuration());
-  void Touch(Slot& slot);
-  static std::string Name(const Slot& slot);       // "worker 3 (pid 4711)"
+            const Row* row = nullptr, absl::Duration time_left = absl::ZeroDuration());
+  // Fills in what outlives the processes of view.slot.
+  void ShowHistory(SlotView& view) const;
+  void Touch(Row& row);
+  static std::string Name(const Row& row);         // "worker 3 (pid 4711)"
   static std::string In(absl::Duration duration);  // For people: to the millisecond.
 
   PoolOptions options_;
   std::minstd_rand random_;
   MonotonicTime now_;
-  std::vector<Slot> slots_;
+  std::vector<Row> rows_;
+  std::vector<History> history_;  // By slot.
   PoolView pool_;
   PoolView published_;  // pool_ at the end of the last Step.
   bool started_ = false;
   bool finished_ = false;
   ShutdownMode asked_ = ShutdownMode::kNone;  // The firmest that was requested.
   int exit_code_ = 0;
+  RestartOptions restart_;                        // Of the running restart.
+  std::optional<RestartRequest> queued_restart_;  // Begins after the running one.
+  MonotonicTime restart_deadline_ = MonotonicTime::Infinite();
+  bool restart_extended_ = false;
+  Backoff replace_backoff_;  // Between successors that died or could not be started.
+  std::optional<MonotonicTime> replace_not_before_;
   uint64_t revision_ = 0;
   std::unordered_map<std::string, RememberedRequest> requests_;
   std::deque<std::string> request_order_;  // Oldest first.

@@ -35,6 +35,7 @@ int64_t FromEnvironment(const char* name, int64_t otherwise) {
 // One process of the model.
 struct Process {
   int slot = 0;
+  int row = 0;
   uint64_t incarnation = 0;
   pid_t pid = 0;
   bool exists = false;  // fork succeeded
@@ -47,6 +48,9 @@ struct Process {
   MonotonicTime drained = MonotonicTime::Infinite();
   MonotonicTime term = MonotonicTime::Infinite();
   MonotonicTime kill = MonotonicTime::Infinite();
+  MonotonicTime abort = MonotonicTime::Infinite();
+  bool kill_asked = false;  // By an operator.
+  bool leader = false;      // What it believes.
   bool ready_told = false;  // The core got its READY.
   bool exit_told = false;   // The core got its exit.
 };
@@ -82,7 +86,22 @@ class Model {
     if (Chance(20)) options.max_restarts = Below(6);
     if (Chance(10)) options.drain.grace = absl::ZeroDuration();
     if (Chance(20)) options.backoff.healthy_after = absl::ZeroDuration();
+    options.surge_slots = Below(3);
+    options.restart = RandomRestart(options.surge_slots);
     return options;
+  }
+
+  RestartOptions RandomRestart(int surge_slots) {
+    RestartOptions restart;
+    restart.max_surge = Below(3);
+    restart.max_unavailable = Below(2);
+    if (restart.max_surge == 0 || surge_slots == 0) restart.max_unavailable = 1;
+    if (Chance(50)) restart.soak = absl::Seconds(Below(10));
+    if (Chance(50)) restart.ready_timeout = absl::Seconds(1 + Below(20));
+    if (Chance(30)) restart.min_healthy = Below(4);
+    restart.max_failures = 1 + Below(3);
+    if (Chance(30)) restart.on_failure = OnRestartFailure::kPause;
+    return restart;
   }
 
   void Fail(const std::string& what) {
@@ -90,7 +109,7 @@ class Model {
   }
 
   void RandomEvent() {
-    switch (Below(16)) {
+    switch (Below(20)) {
       case 0:
         return SendResize();
       case 1:
@@ -119,9 +138,42 @@ class Model {
       case 10:
         now_ += absl::Milliseconds(Below(200));
         return Send(PoolTick{});
+      case 11:
+        replaced_ = true;
+        return Send(RestartRequest{.options = Chance(50) ? std::optional<RestartOptions>()
+                                                         : RandomRestart(options_.surge_slots)});
+      case 12:
+        return SendToSome();
       default:
         return Deliver(2, 5);
     }
+  }
+
+  // What the watchdog, the recycler and the operator do to one worker.
+  void SendToSome() {
+    for (auto& [key, process] : processes_) {
+      if (!Chance(30)) continue;
+      switch (Below(3)) {
+        case 0:
+          replaced_ = true;
+          return Send(ReplaceWorker{process.slot, process.incarnation, "old"});
+        case 1:
+          replaced_ = true;
+          process.kill_asked = RowOf(process.slot, process.incarnation) != nullptr;
+          return Send(KillWorker{process.slot, process.incarnation, "operator"});
+        default:
+          return Send(
+              AbortWorker{process.slot, process.incarnation, SIGABRT, absl::Seconds(3), "stalled"});
+      }
+    }
+  }
+
+  const SlotView* RowOf(int slot, uint64_t incarnation) {
+    for (int i = 0; i < pool_.rows(); ++i) {
+      const SlotView& row = pool_.row(i);
+      if (row.slot == slot && row.incarnation == incarnation && HasProcess(row.state)) return &row;
+    }
+    return nullptr;
   }
 
   void SendResize() {
@@ -146,7 +198,7 @@ class Model {
     auto it = processes_.begin();
     std::advance(it, Below(static_cast<int>(processes_.size())));
     const Process& process = it->second;
-    if (process.incarnation == pool_.slot(process.slot).incarnation) return;
+    if (RowOf(process.slot, process.incarnation) != nullptr) return;
     switch (Below(3)) {
       case 0:
         return Send(WorkerReady{process.slot, process.incarnation});
@@ -169,6 +221,7 @@ class Model {
 
   void Die(Process& process, ExitStatus status) {
     process.alive = false;
+    process.leader = false;
     process.status = status;
     pending_.push_back(WorkerExited{process.slot, process.incarnation, status});
   }
@@ -178,6 +231,9 @@ class Model {
     if (pending_.empty()) return;
     const size_t i = static_cast<size_t>(Below(static_cast<int>(pending_.size())));
     const PoolEvent event = pending_[i];
+    if (const auto* released = std::get_if<LeaderReleased>(&event)) {
+      Find(released->slot, released->incarnation)->leader = false;
+    }
     // A pidfd stays readable and fork returns: only a READY can be lost for good.
     if (std::holds_alternative<WorkerReady>(event) && Chance(lose_percent)) {
       pending_.erase(pending_.begin() + static_cast<std::ptrdiff_t>(i));
@@ -196,21 +252,26 @@ class Model {
     if (trace_) std::cerr << "event " << event.index() << "\n";
     Expect(event);
     std::vector<WorkerState> states;
-    for (int i = 0; i < before.max_workers; ++i) states.push_back(pool_.slot(i).state);
+    for (int i = 0; i < pool_.rows(); ++i) states.push_back(pool_.row(i).state);
     const std::vector<PoolAction> actions = pool_.Step(event, now_);
     if (was_finished && !actions.empty()) return Fail("actions after FinishPool");
     int results = 0;
+    int restarts = 0;
     for (const PoolAction& action : actions) {
       if (finished_) Fail("an action after FinishPool");
       if (std::holds_alternative<ResizeResult>(action)) ++results;
+      if (std::holds_alternative<RestartResult>(action)) ++restarts;
       std::visit([this](const auto& a) { Perform(a); }, action);
     }
     const bool resize =
         std::holds_alternative<ResizeRequest>(event) || std::holds_alternative<ResizeBy>(event);
     if (!was_finished && results != (resize ? 1 : 0)) Fail("not exactly one ResizeResult");
-    const bool may_release = resize || gave_up_ || std::holds_alternative<ShutdownRequest>(event);
-    for (int i = 0; i < before.max_workers; ++i) {
-      if (pool_.slot(i).state == WorkerState::kDraining &&
+    const bool restart = std::holds_alternative<RestartRequest>(event);
+    if (!was_finished && restarts != (restart ? 1 : 0)) Fail("not exactly one RestartResult");
+    const bool may_release =
+        resize || replaced_ || gave_up_ || std::holds_alternative<ShutdownRequest>(event);
+    for (int i = 0; i < pool_.rows(); ++i) {
+      if (pool_.row(i).state == WorkerState::kDraining &&
           states[static_cast<size_t>(i)] != WorkerState::kDraining && !may_release) {
         Fail("a worker was stopped without a request");
       }
@@ -233,10 +294,12 @@ class Model {
     process->exit_told = true;
     // A worker that was released while it was being killed for its boot timeout gets no action
     // more.
-    const bool released = pool_.slot(exited->slot).state == WorkerState::kDraining;
+    const SlotView* row = RowOf(exited->slot, exited->incarnation);
+    const bool released = row == nullptr || row->state == WorkerState::kDraining;
     const bool requested = released || !process->drained.is_infinite() ||
-                           !process->term.is_infinite() || fast_ || shutdowns_ > 0 || gave_up_;
-    if (!requested && !exited->status.success()) {
+                           !process->term.is_infinite() || process->kill_asked || fast_ ||
+                           shutdowns_ > 0 || gave_up_;
+    if (!requested && (!exited->status.success() || !process->abort.is_infinite())) {
       ++crashes_;
       if (options_.max_restarts.has_value() && crashes_ > *options_.max_restarts) gave_up_ = true;
     }
@@ -253,13 +316,13 @@ class Model {
         return;
       }
       if (result->replayed || request.validate_only) {
-        if (pool_.pool().generation != before.generation) Fail("a replay made a generation");
+        if (result->generation > before.generation) Fail("a replay made a generation");
         if (pool_.pool().desired != before.desired) Fail("a replay changed the target");
         return;
       }
       if (pool_.pool().desired != request.target) Fail("the accepted target was not taken");
       const uint64_t bump = request.target == before.desired ? 0 : 1;
-      if (pool_.pool().generation != before.generation + bump) Fail("wrong generation");
+      if (result->generation != before.generation + bump) Fail("wrong generation");
     }
   }
 
@@ -269,13 +332,22 @@ class Model {
   }
 
   void Perform(const SpawnWorker& spawn) {
+    const SlotView& row = pool_.row(spawn.row);
     int alive = 0;
+    int in_slot = 0;
     for (const auto& [key, process] : processes_) {
       if (!process.alive) continue;
       ++alive;
-      if (key.first == spawn.slot) Fail("two live processes in a slot");
+      if (process.row == spawn.row) Fail("two live processes in a row");
+      if (key.first != spawn.slot) continue;
+      ++in_slot;
+      const SlotView* other = RowOf(process.slot, process.incarnation);
+      const bool leaving = other != nullptr && other->role == RowRole::kLeaving;
+      if (!leaving && row.role != RowRole::kSuccessor) Fail("two live processes in a slot");
     }
-    if (alive >= options_.max_workers) Fail("more processes than max_workers");
+    if (in_slot > 1) Fail("three live processes in a slot");
+    if (alive >= options_.max_workers + options_.surge_slots) Fail("more processes than rows");
+    if (row.slot != spawn.slot || row.generation != spawn.generation) Fail("another row's start");
     if (shutdowns_ > 0 || gave_up_) Fail("a start during a shutdown");
     uint64_t& last = incarnations_[spawn.slot];
     if (spawn.incarnation <= last) Fail("an incarnation that does not grow");
@@ -283,6 +355,7 @@ class Model {
 
     Process process;
     process.slot = spawn.slot;
+    process.row = spawn.row;
     process.incarnation = spawn.incarnation;
     process.spawned = now_;
     if (faults_ && Chance(15)) {
@@ -317,11 +390,17 @@ class Model {
           !process->drained.is_infinite() && now_ - process->drained >= options_.drain.grace;
       if (!over && !fast_ && !gave_up_) Fail("TERM before the grace period was over");
       process->term = now_;
+    } else if (signal.signo == SIGABRT) {
+      if (!process->abort.is_infinite()) Fail("ABRT twice");
+      process->abort = now_;
     } else {
+      const bool hung = !process->abort.is_infinite() && now_ - process->abort >= absl::Seconds(3);
       const bool over =
           !process->term.is_infinite() && now_ - process->term >= options_.drain.kill_after;
-      const bool boot = !process->ready_told && now_ - process->spawned >= options_.boot_timeout;
-      if (!over && !boot && !kill_asked_ && process->kill.is_infinite()) {
+      // Of a restart's workers the shortest time that RandomRestart gives.
+      const bool boot = !process->ready_told && now_ - process->spawned >= absl::Seconds(1);
+      if (!over && !boot && !hung && !kill_asked_ && !process->kill_asked &&
+          process->kill.is_infinite()) {
         Fail("KILL before the ladder");
       }
       process->kill = now_;
@@ -340,7 +419,22 @@ class Model {
     }
   }
 
+  void Perform(const SetLeader& action) {
+    Process* process = Find(action.slot, action.incarnation);
+    if (process == nullptr) return Fail("the leader role for nobody");
+    if (action.leader) {
+      for (const auto& [key, other] : processes_) {
+        if (other.alive && other.leader) Fail("two leaders");
+      }
+      process->leader = process->alive;
+      return;
+    }
+    // It hears of it at some time, or dies first.
+    pending_.push_back(LeaderReleased{action.slot, action.incarnation});
+  }
+
   void Perform(const ResizeResult&) {}
+  void Perform(const RestartResult&) {}
   void Perform(const PoolNote& note) {
     seen_.insert(note.type);
     if (trace_) std::cerr << (now_ - MonotonicTime()) << " " << note.text << "\n";
@@ -364,10 +458,12 @@ class Model {
     }
     int slots = 0;
     for (int count : view.slots) slots += count;
-    if (slots != view.max_workers) Fail("slots were lost");
+    if (slots != pool_.rows()) Fail("rows were lost");
     if (pool_.finished()) return;
-    for (int i = 0; i < view.max_workers; ++i) {
-      const SlotView slot = pool_.slot(i);
+    CheckRoles();
+    if (view.restart.runs() && pool_.next_deadline().is_infinite()) Fail("an endless restart");
+    for (int i = 0; i < pool_.rows(); ++i) {
+      const SlotView slot = pool_.row(i);
       const bool waits = slot.state == WorkerState::kStarting ||
                          slot.state == WorkerState::kDraining ||
                          slot.state == WorkerState::kBackoff || slot.state == WorkerState::kFailed;
@@ -378,11 +474,48 @@ class Model {
     }
   }
 
+  void CheckRoles() {
+    std::map<int, int> holders, successors;
+    int leaders = 0;
+    int beyond = 0;
+    for (int i = 0; i < pool_.rows(); ++i) {
+      const SlotView& row = pool_.row(i);
+      if (row.row != i) Fail("a row with another number");
+      leaders += row.leader;
+      switch (row.role) {
+        case RowRole::kHolder:
+          holders[row.slot] += row.state != WorkerState::kEmpty;
+          break;
+        case RowRole::kRefill:
+          ++holders[row.slot];
+          if (row.state != WorkerState::kDraining) Fail("a refill that does not drain");
+          break;
+        case RowRole::kSuccessor:
+          ++beyond;
+          ++successors[row.slot];
+          break;
+        case RowRole::kLeaving:
+          ++beyond;
+          if (row.state != WorkerState::kDraining) Fail("a leaving worker that does not drain");
+          break;
+      }
+    }
+    if (leaders > 1) Fail("two leaders published");
+    if (beyond > options_.surge_slots) Fail("more than surge_slots beyond the target");
+    for (const auto& [slot, count] : holders) {
+      if (count > 1) Fail("two holders of a slot");
+    }
+    for (const auto& [slot, count] : successors) {
+      if (count > 1) Fail("two successors of a slot");
+      if (holders[slot] != 1 && shutdowns_ == 0 && !gave_up_) Fail("a successor of nobody");
+    }
+  }
+
   // Faults stop: everything is delivered, workers behave, time goes on. The target, or the end,
   // must be reached within the longest chain of deadlines.
   void Converge() {
     faults_ = false;
-    const MonotonicTime limit = now_ + absl::Minutes(25);
+    const MonotonicTime limit = now_ + absl::Hours(2);
     for (auto& [key, process] : processes_) {
       process.heeds_drain = process.heeds_term = true;
       // Its READY may have been lost, or is true only now.
@@ -397,8 +530,10 @@ class Model {
       }
       const PoolView& view = pool_.pool();
       if (pool_.finished()) return;
-      if (view.shutdown == ShutdownMode::kNone && view.observed_generation == view.generation &&
-          view.count(WorkerState::kReady) + view.count(WorkerState::kDone) == view.desired) {
+      if (view.shutdown == ShutdownMode::kNone && !view.restart.runs() &&
+          view.observed_generation == view.generation &&
+          view.count(WorkerState::kReady) + view.count(WorkerState::kDone) == view.desired &&
+          view.count(WorkerState::kEmpty) == pool_.rows() - view.desired) {
         return CheckReached();
       }
       if (pool_.next_deadline().is_infinite()) return Fail("stuck: nothing will ever happen");
@@ -410,6 +545,14 @@ class Model {
   }
 
   void CheckReached() {
+    for (int i = 0; i < pool_.rows(); ++i) {
+      const SlotView& row = pool_.row(i);
+      if (row.state == WorkerState::kReady &&
+          pool_.pool().restart.phase == RestartPhase::kSucceeded &&
+          row.generation != pool_.pool().worker_generation) {
+        Fail("a worker of another generation after the restart");
+      }
+    }
     int alive = 0;
     for (const auto& [key, process] : processes_) alive += process.alive;
     if (alive != pool_.pool().count(WorkerState::kReady)) {
@@ -431,6 +574,7 @@ class Model {
   bool fast_ = false;
   bool kill_asked_ = false;
   bool gave_up_ = false;
+  bool replaced_ = false;  // Workers may be stopped so that others take their place.
   bool finished_ = false;
   int crashes_ = 0;
   std::string error_;

@@ -30,6 +30,8 @@ class PoolStateTest : public ::testing::Test {
     drains_.clear();
     terms_.clear();
     kills_.clear();
+    leaders_.clear();
+    revoked_.clear();
     notes_.clear();
     for (const PoolAction& action : pool_->Step(event, now_)) {
       std::visit([this](const auto& a) { Take(a); }, action);
@@ -73,17 +75,20 @@ class PoolStateTest : public ::testing::Test {
   void Take(const SpawnWorker& a) { spawns_.push_back(a.slot); }
   void Take(const DrainWorker& a) { drains_.push_back(a.slot); }
   void Take(const SignalWorker& a) { (a.signo == SIGTERM ? terms_ : kills_).push_back(a.slot); }
+  void Take(const SetLeader& a) { (a.leader ? leaders_ : revoked_).push_back(a.slot); }
   void Take(const ResizeResult& a) { result_ = a; }
+  void Take(const RestartResult& a) { restart_ = a; }
   void Take(const PoolNote& a) { notes_.push_back(a); }
   void Take(const FinishPool& a) { exit_code_ = a.exit_code; }
 
   MonotonicTime now_ = MonotonicTime() + absl::Hours(1);
   std::optional<PoolState> pool_;
   // Of the last event.
-  std::vector<int> spawns_, drains_, terms_, kills_;
+  std::vector<int> spawns_, drains_, terms_, kills_, leaders_, revoked_;
   std::vector<PoolNote> notes_;
   // The last ones ever.
   ResizeResult result_;
+  RestartResult restart_;
   std::optional<int> exit_code_;
 };
 
@@ -329,7 +334,7 @@ TEST_F(PoolStateTest, RefusedResizes) {
   StartReady({.desired = 2, .max_workers = 64});
   Send(ResizeRequest{.target = 65});
   EXPECT_EQ(result_.code, absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(result_.reason, ResizeReason::kSlotCapacity);
+  EXPECT_EQ(result_.reason, RefusalReason::kSlotCapacity);
   EXPECT_THAT(result_.message, HasSubstr("at most 64"));
   EXPECT_TRUE(Noted(PoolNote::Type::kResizeRefused));
   Send(ResizeRequest{.target = -1});
@@ -338,7 +343,7 @@ TEST_F(PoolStateTest, RefusedResizes) {
   EXPECT_EQ(result_.code, absl::StatusCode::kAborted);
   EXPECT_EQ(result_.generation, 1u);
   Send(ResizeRequest{.target = 3, .request_id = std::string(64, 'x')});
-  EXPECT_EQ(result_.reason, ResizeReason::kRequestIdTooLong);
+  EXPECT_EQ(result_.reason, RefusalReason::kRequestIdTooLong);
   EXPECT_THAT(result_.message, HasSubstr("64 bytes; it may have at most 63"));
   Send(ResizeRequest{.target = 2, .request_id = std::string(63, 'x')});
   EXPECT_EQ(result_.code, absl::StatusCode::kOk);
@@ -350,7 +355,7 @@ TEST_F(PoolStateTest, RefusedResizes) {
   Send(ShutdownRequest{});
   Send(ResizeRequest{.target = 3});
   EXPECT_EQ(result_.code, absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(result_.reason, ResizeReason::kShuttingDown);
+  EXPECT_EQ(result_.reason, RefusalReason::kShuttingDown);
 }
 
 TEST_F(PoolStateTest, ARequestIdMakesAResizeIdempotent) {
@@ -364,7 +369,7 @@ TEST_F(PoolStateTest, ARequestIdMakesAResizeIdempotent) {
   EXPECT_EQ(pool_->pool().desired, 5) << "a retry must not undo what came after it";
   Send(ResizeRequest{.target = 4, .request_id = "a"});
   EXPECT_EQ(result_.code, absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(result_.reason, ResizeReason::kRequestIdReused);
+  EXPECT_EQ(result_.reason, RefusalReason::kRequestIdReused);
   now_ += absl::Minutes(10) + absl::Nanoseconds(1);
   Send(ResizeRequest{.target = 4, .request_id = "a"});
   EXPECT_EQ(result_.code, absl::StatusCode::kOk) << "forgotten after ten minutes";
@@ -483,8 +488,8 @@ TEST_F(PoolStateTest, RevisionsTellWhatToPublish) {
   const uint64_t before = pool_->revision();
   Exited(1, ExitStatus::Exited(1));
   EXPECT_GT(pool_->revision(), before);
-  EXPECT_GT(pool_->slot_revision(1), before);
-  EXPECT_LE(pool_->slot_revision(0), before);
+  EXPECT_GT(pool_->row_revision(1), before);
+  EXPECT_LE(pool_->row_revision(0), before);
   const uint64_t after = pool_->revision();
   Send(PoolTick{});
   EXPECT_EQ(pool_->revision(), after);

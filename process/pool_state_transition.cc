@@ -1,4 +1,4 @@
-// The part of PoolState that is about one slot: its state machine.
+// The part of PoolState that is about one row: its state machine.
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -24,103 +24,117 @@ std::string Tally(const SlotView& view) {
 
 }  // namespace
 
-// The slot's state machine. docs/worker-lifecycle.md has it as a diagram and as a table.
+// The row's state machine. docs/worker-lifecycle.md has it as a diagram and as a table.
 
-void PoolState::Transition(Slot& slot, SlotEvent event, const EventDetails& details) {
-  SlotView& view = slot.view;
+void PoolState::Transition(Row& row, RowEvent event, const EventDetails& details) {
+  SlotView& view = row.view;
   switch (view.state) {
     case WorkerState::kEmpty:
       switch (event) {
-        case SlotEvent::kAssign:
-          return StartWorker(slot);
-        case SlotEvent::kRelease:
-        case SlotEvent::kReleaseFast:
-        case SlotEvent::kReleaseNow:
-        case SlotEvent::kSpawned:
-        case SlotEvent::kSpawnFailed:
-        case SlotEvent::kReady:
-        case SlotEvent::kExited:
-        case SlotEvent::kDeadline:
+        case RowEvent::kAssign:
+          return StartWorker(row, GrowthGeneration());
+        case RowEvent::kRelease:
+        case RowEvent::kReleaseFast:
+        case RowEvent::kReleaseNow:
+        case RowEvent::kSpawned:
+        case RowEvent::kSpawnFailed:
+        case RowEvent::kReady:
+        case RowEvent::kExited:
+        case RowEvent::kAbort:
+        case RowEvent::kDeadline:
           return;
       }
       return;
 
     case WorkerState::kStarting:
       switch (event) {
-        case SlotEvent::kSpawned:
-          return SetPid(slot, details.pid);
-        case SlotEvent::kSpawnFailed:
-          if (view.pid == 0) RetrySpawn(slot, details.error);
+        case RowEvent::kSpawned:
+          return SetPid(row, details.pid);
+        case RowEvent::kSpawnFailed:
+          if (view.pid == 0) RetrySpawn(row, details.error);
           return;
-        case SlotEvent::kReady:
+        case RowEvent::kReady:
           // After its KILL a READY comes too late: the process is as good as dead.
-          if (view.stop_step == StopStep::kNone) BecomeReady(slot);
+          if (view.stop_step == StopStep::kNone) BecomeReady(row);
           return;
-        case SlotEvent::kExited:
-          if (details.status.success()) return BecomeDone(slot);
-          return CountDeath(slot,
+        case RowEvent::kExited:
+          if (details.status.success()) return BecomeDone(row);
+          return CountDeath(row,
                             view.stop_step == StopStep::kKillSent ? DeathCause::kBootTimeout
+                            : details.out_of_memory               ? DeathCause::kOutOfMemory
                                                                   : DeathCause::kBootFailure,
                             details.status);
-        case SlotEvent::kRelease:
-          return StartDrain(slot);
-        case SlotEvent::kReleaseFast:
-          return SendTerm(slot);
-        case SlotEvent::kReleaseNow:
-          return SendKill(slot, WorkerState::kDraining);
-        case SlotEvent::kDeadline:
-          if (view.stop_step == StopStep::kNone) NoteBootTimeout(slot);
-          return SendKill(slot, WorkerState::kStarting);
-        case SlotEvent::kAssign:
+        case RowEvent::kRelease:
+          return StartDrain(row);
+        case RowEvent::kReleaseFast:
+          return SendTerm(row);
+        case RowEvent::kReleaseNow:
+          return SendKill(row, WorkerState::kDraining);
+        case RowEvent::kDeadline:
+          if (view.stop_step == StopStep::kNone) NoteBootTimeout(row);
+          return SendKill(row, WorkerState::kStarting);
+        case RowEvent::kAssign:
+        case RowEvent::kAbort:
           return;
       }
       return;
 
     case WorkerState::kReady:
       switch (event) {
-        case SlotEvent::kSpawned:
-          return SetPid(slot, details.pid);
-        case SlotEvent::kExited:
-          if (details.status.success()) return BecomeDone(slot);
-          return CountDeath(
-              slot, details.status.signal != 0 ? DeathCause::kSignaled : DeathCause::kExited,
-              details.status);
-        case SlotEvent::kRelease:
-          return StartDrain(slot);
-        case SlotEvent::kReleaseFast:
-          return SendTerm(slot);
-        case SlotEvent::kReleaseNow:
-          return SendKill(slot, WorkerState::kDraining);
-        case SlotEvent::kDeadline:
-          return CloseBreaker(slot);
-        case SlotEvent::kAssign:
-        case SlotEvent::kSpawnFailed:
-        case SlotEvent::kReady:
+        case RowEvent::kSpawned:
+          return SetPid(row, details.pid);
+        case RowEvent::kExited:
+          // Whatever it made of the signal.
+          if (view.stop_step != StopStep::kNone) {
+            return CountDeath(row, DeathCause::kHung, details.status);
+          }
+          if (details.status.success()) return BecomeDone(row);
+          return CountDeath(row,
+                            details.out_of_memory        ? DeathCause::kOutOfMemory
+                            : details.status.signal != 0 ? DeathCause::kSignaled
+                                                         : DeathCause::kExited,
+                            details.status);
+        case RowEvent::kRelease:
+          return StartDrain(row);
+        case RowEvent::kReleaseFast:
+          return SendTerm(row);
+        case RowEvent::kReleaseNow:
+          return SendKill(row, WorkerState::kDraining);
+        case RowEvent::kAbort:
+          if (view.stop_step == StopStep::kNone) SendAbort(row, details);
+          return;
+        case RowEvent::kDeadline:
+          if (view.stop_step != StopStep::kNone) return SendKill(row, WorkerState::kReady);
+          return PassTest(row);
+        case RowEvent::kAssign:
+        case RowEvent::kSpawnFailed:
+        case RowEvent::kReady:
           return;
       }
       return;
 
     case WorkerState::kDraining:
       switch (event) {
-        case SlotEvent::kSpawned:
-          return SetPid(slot, details.pid);
-        case SlotEvent::kSpawnFailed:
-          if (view.pid == 0) Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
+        case RowEvent::kSpawned:
+          return SetPid(row, details.pid);
+        case RowEvent::kSpawnFailed:
+          if (view.pid == 0) Vacate(row);
           return;
-        case SlotEvent::kExited:
-          return BecomeStopped(slot, details.status);
-        case SlotEvent::kReleaseFast:
-          if (view.stop_step == StopStep::kAsked) SendTerm(slot);
+        case RowEvent::kExited:
+          return BecomeStopped(row, details.status);
+        case RowEvent::kReleaseFast:
+          if (view.stop_step == StopStep::kAsked) SendTerm(row);
           return;
-        case SlotEvent::kReleaseNow:
-          if (view.stop_step != StopStep::kKillSent) SendKill(slot, WorkerState::kDraining);
+        case RowEvent::kReleaseNow:
+          if (view.stop_step != StopStep::kKillSent) SendKill(row, WorkerState::kDraining);
           return;
-        case SlotEvent::kDeadline:
-          if (view.stop_step == StopStep::kAsked) return SendTerm(slot);
-          return SendKill(slot, WorkerState::kDraining);
-        case SlotEvent::kAssign:
-        case SlotEvent::kRelease:
-        case SlotEvent::kReady:
+        case RowEvent::kDeadline:
+          if (view.stop_step == StopStep::kAsked) return SendTerm(row);
+          return SendKill(row, WorkerState::kDraining);
+        case RowEvent::kAssign:
+        case RowEvent::kRelease:
+        case RowEvent::kReady:
+        case RowEvent::kAbort:
           return;
       }
       return;
@@ -128,262 +142,350 @@ void PoolState::Transition(Slot& slot, SlotEvent event, const EventDetails& deta
     case WorkerState::kBackoff:
     case WorkerState::kFailed:
       switch (event) {
-        case SlotEvent::kDeadline:
-          return Retry(slot);
-        case SlotEvent::kRelease:
-        case SlotEvent::kReleaseFast:
-        case SlotEvent::kReleaseNow:
-          return GiveUpSlot(slot);
-        case SlotEvent::kAssign:
-        case SlotEvent::kSpawned:
-        case SlotEvent::kSpawnFailed:
-        case SlotEvent::kReady:
-        case SlotEvent::kExited:
+        case RowEvent::kDeadline:
+          return Retry(row);
+        case RowEvent::kRelease:
+        case RowEvent::kReleaseFast:
+        case RowEvent::kReleaseNow:
+          return GiveUpSlot(row);
+        case RowEvent::kAssign:
+        case RowEvent::kSpawned:
+        case RowEvent::kSpawnFailed:
+        case RowEvent::kReady:
+        case RowEvent::kExited:
+        case RowEvent::kAbort:
           return;
       }
       return;
 
     case WorkerState::kDone:
       switch (event) {
-        case SlotEvent::kRelease:
-        case SlotEvent::kReleaseFast:
-        case SlotEvent::kReleaseNow:
-          return GiveUpSlot(slot);
-        case SlotEvent::kAssign:
-        case SlotEvent::kSpawned:
-        case SlotEvent::kSpawnFailed:
-        case SlotEvent::kReady:
-        case SlotEvent::kExited:
-        case SlotEvent::kDeadline:
+        case RowEvent::kRelease:
+        case RowEvent::kReleaseFast:
+        case RowEvent::kReleaseNow:
+          return GiveUpSlot(row);
+        case RowEvent::kAssign:
+        case RowEvent::kSpawned:
+        case RowEvent::kSpawnFailed:
+        case RowEvent::kReady:
+        case RowEvent::kExited:
+        case RowEvent::kAbort:
+        case RowEvent::kDeadline:
           return;
       }
       return;
   }
 }
 
-void PoolState::Enter(Slot& slot, WorkerState state, MonotonicTime deadline) {
-  if (slot.view.state != state) slot.view.since = now_;
-  slot.view.state = state;
-  slot.view.deadline = deadline;
-  slot.extended = false;
+void PoolState::Enter(Row& row, WorkerState state, MonotonicTime deadline) {
+  if (row.view.state != state) row.view.since = now_;
+  row.view.state = state;
+  row.view.deadline = deadline;
+  row.extended = false;
+  if (state != WorkerState::kReady) row.soaking = false;
   if (!HasProcess(state)) {
-    slot.view.pid = 0;
-    slot.view.stop_step = StopStep::kNone;
+    row.view.pid = 0;
+    row.view.stop_step = StopStep::kNone;
+    row.view.leader = false;
+    row.leader_revoked = false;
+    row.replace_reason.clear();
   }
   if (state == WorkerState::kEmpty) {
+    row.view.role = RowRole::kHolder;
     // Whoever assigns the slot again asked for a new start.
-    slot.backoff.Reset();
-    slot.spawn_backoff.Reset();
-    slot.deaths.clear();
-    slot.view.on_trial = false;
+    row.backoff.Reset();
+    row.spawn_backoff.Reset();
+    row.deaths.clear();
+    row.view.on_trial = false;
   }
-  Touch(slot);
+  Touch(row);
 }
 
-void PoolState::StartWorker(Slot& slot) {
-  SlotView& view = slot.view;
-  ++view.incarnation;
-  view.generation = pool_.generation;
+void PoolState::StartWorker(Row& row, uint64_t generation) {
+  SlotView& view = row.view;
+  ++history_[view.slot].incarnation;
+  ShowHistory(view);
+  view.generation = generation;
   view.pid = 0;
   view.stop_step = StopStep::kNone;
   view.started_at = now_;
   view.ready_at = MonotonicTime::Infinite();
-  Enter(slot, WorkerState::kStarting, now_ + options_.boot_timeout);
-  actions_.push_back(SpawnWorker{view.slot, view.incarnation});
+  const bool restarting = pool_.restart.runs() && generation == pool_.restart.generation;
+  const absl::Duration boot_timeout =
+      restarting ? restart_.ready_timeout.value_or(options_.boot_timeout) : options_.boot_timeout;
+  Enter(row, WorkerState::kStarting, now_ + boot_timeout);
+  actions_.push_back(SpawnWorker{view.slot, view.incarnation, view.row, generation});
 }
 
-void PoolState::SetPid(Slot& slot, pid_t pid) {
-  if (slot.view.pid != 0) return;
-  slot.view.pid = pid;
-  slot.spawn_backoff.Reset();
-  Touch(slot);
+void PoolState::SetPid(Row& row, pid_t pid) {
+  if (row.view.pid != 0) return;
+  row.view.pid = pid;
+  row.spawn_backoff.Reset();
+  Touch(row);
   Note(PoolNote::Type::kWorkerStarting, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(slot), " started"), &slot, slot.view.deadline - now_);
+       absl::StrCat(Name(row), " started"), &row, row.view.deadline - now_);
 }
 
-void PoolState::BecomeReady(Slot& slot) {
-  slot.view.ready_at = now_;
-  Enter(slot, WorkerState::kReady,
-        slot.view.on_trial ? now_ + options_.backoff.healthy_after : MonotonicTime::Infinite());
+void PoolState::BecomeReady(Row& row) {
+  row.view.ready_at = now_;
+  const bool soak = pool_.restart.phase == RestartPhase::kRunning && OfNewGeneration(row) &&
+                    restart_.soak > absl::ZeroDuration();
+  Enter(row, WorkerState::kReady, soak ? now_ + restart_.soak : TrialEnd(row));
+  row.soaking = soak;
   Note(PoolNote::Type::kWorkerReady, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(slot), " is ready after ", In(now_ - slot.view.started_at)), &slot);
+       absl::StrCat(Name(row), " is ready after ", In(now_ - row.view.started_at)), &row);
+  RestartProgressed();
+  if (row.view.role == RowRole::kSuccessor && !soak) TakeOver(row);
 }
 
-void PoolState::BecomeDone(Slot& slot) {
-  RecordExit(slot, ExitStatus::Exited(0), DeathCause::kNone);
-  Note(PoolNote::Type::kWorkerDone, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(slot), " exited normally and is not restarted"), &slot);
-  Enter(slot, WorkerState::kDone, MonotonicTime::Infinite());
-}
-
-void PoolState::BecomeStopped(Slot& slot, const ExitStatus& status) {
-  RecordExit(slot, status, DeathCause::kNone);
-  Note(PoolNote::Type::kWorkerStopped, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(slot), " stopped as asked: ", status.ToString(), " after ",
-                    In(now_ - slot.view.since)),
-       &slot);
-  Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
-}
-
-void PoolState::StartDrain(Slot& slot) {
-  // Killed for its boot timeout already: nothing is left to ask for.
-  if (slot.view.stop_step == StopStep::kKillSent) {
-    return Enter(slot, WorkerState::kDraining, slot.view.deadline);
+void PoolState::BecomeDone(Row& row) {
+  RecordExit(row, ExitStatus::Exited(0), DeathCause::kNone);
+  if (row.view.role == RowRole::kSuccessor) {
+    return SuccessorLost(row, absl::StrCat(Name(row), " exited before it took its slot over"));
   }
-  slot.view.stop_step = StopStep::kAsked;
-  Enter(slot, WorkerState::kDraining, now_ + options_.drain.grace);
+  Note(PoolNote::Type::kWorkerDone, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(row), " exited normally and is not restarted"), &row);
+  if (Row* successor = SuccessorOf(row.view.slot)) {
+    Promote(*successor);
+    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
+  }
+  Enter(row, WorkerState::kDone, MonotonicTime::Infinite());
+}
+
+void PoolState::BecomeStopped(Row& row, const ExitStatus& status) {
+  RecordExit(row, status, DeathCause::kNone);
+  Note(PoolNote::Type::kWorkerStopped, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(row), " stopped as asked: ", status.ToString(), " after ",
+                    In(now_ - row.view.since)),
+       &row);
+  Vacate(row);
+}
+
+void PoolState::Vacate(Row& row) {
+  const bool refill = row.view.role == RowRole::kRefill && pool_.shutdown == ShutdownMode::kNone;
+  Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
+  RestartProgressed();
+  if (refill) StartWorker(row, TargetGeneration());
+}
+
+void PoolState::StartDrain(Row& row) {
+  // Killed for its boot timeout or given up already: nothing is left to ask for.
+  if (row.view.stop_step != StopStep::kNone) {
+    return Enter(row, WorkerState::kDraining, row.view.deadline);
+  }
+  row.view.stop_step = StopStep::kAsked;
+  Enter(row, WorkerState::kDraining, now_ + options_.drain.grace);
   actions_.push_back(
-      DrainWorker{slot.view.slot, slot.view.incarnation,
+      DrainWorker{row.view.slot, row.view.incarnation, row.view.row,
                   MakeDrainRequest(options_.drain, pool_.shutdown != ShutdownMode::kNone)});
   Note(PoolNote::Type::kDrainStarted, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(slot), " is asked to stop; SIGTERM in ", In(options_.drain.grace)), &slot,
+       absl::StrCat(Name(row), " is asked to stop; SIGTERM in ", In(options_.drain.grace)), &row,
        options_.drain.grace);
 }
 
-void PoolState::SendTerm(Slot& slot) {
-  if (slot.view.stop_step == StopStep::kKillSent) {
-    return Enter(slot, WorkerState::kDraining, slot.view.deadline);
+void PoolState::SendTerm(Row& row) {
+  if (row.view.stop_step == StopStep::kKillSent || row.view.stop_step == StopStep::kAbortSent) {
+    return Enter(row, WorkerState::kDraining, row.view.deadline);
   }
-  slot.view.stop_step = StopStep::kTermSent;
-  Enter(slot, WorkerState::kDraining, now_ + options_.drain.kill_after);
-  actions_.push_back(SignalWorker{slot.view.slot, slot.view.incarnation, SIGTERM});
+  row.view.stop_step = StopStep::kTermSent;
+  Enter(row, WorkerState::kDraining, now_ + options_.drain.kill_after);
+  actions_.push_back(SignalWorker{row.view.slot, row.view.incarnation, row.view.row, SIGTERM});
   Note(PoolNote::Type::kTermSent, PoolNote::Severity::kWarning,
-       absl::StrCat("SIGTERM to ", Name(slot), "; SIGKILL in ", In(options_.drain.kill_after)),
-       &slot, options_.drain.kill_after);
-}
-
-void PoolState::SendKill(Slot& slot, WorkerState state) {
-  const bool again = slot.view.stop_step == StopStep::kKillSent;
-  slot.view.stop_step = StopStep::kKillSent;
-  Enter(slot, state, now_ + options_.drain.kill_after);
-  actions_.push_back(SignalWorker{slot.view.slot, slot.view.incarnation, SIGKILL});
-  Note(PoolNote::Type::kKillSent, PoolNote::Severity::kWarning,
-       absl::StrCat("SIGKILL to ", Name(slot), again ? " again: it is still there" : ""), &slot,
+       absl::StrCat("SIGTERM to ", Name(row), "; SIGKILL in ", In(options_.drain.kill_after)), &row,
        options_.drain.kill_after);
 }
 
-void PoolState::NoteBootTimeout(Slot& slot) {
+void PoolState::SendKill(Row& row, WorkerState state) {
+  const bool again = row.view.stop_step == StopStep::kKillSent;
+  row.view.stop_step = StopStep::kKillSent;
+  Enter(row, state, now_ + options_.drain.kill_after);
+  actions_.push_back(SignalWorker{row.view.slot, row.view.incarnation, row.view.row, SIGKILL});
+  Note(PoolNote::Type::kKillSent, PoolNote::Severity::kWarning,
+       absl::StrCat("SIGKILL to ", Name(row), again ? " again: it is still there" : ""), &row,
+       options_.drain.kill_after);
+}
+
+void PoolState::SendAbort(Row& row, const EventDetails& details) {
+  row.view.stop_step = StopStep::kAbortSent;
+  Enter(row, WorkerState::kReady, now_ + details.grace);
+  actions_.push_back(
+      SignalWorker{row.view.slot, row.view.incarnation, row.view.row, details.signo});
+  Note(PoolNote::Type::kAborted, PoolNote::Severity::kError,
+       absl::StrCat(Name(row), " is given up: ", details.error, "; SIGKILL in ", In(details.grace)),
+       &row, details.grace);
+}
+
+void PoolState::NoteBootTimeout(Row& row) {
   Note(PoolNote::Type::kBootTimeout, PoolNote::Severity::kWarning,
-       absl::StrCat(Name(slot), " was not ready within ", In(options_.boot_timeout)), &slot);
+       absl::StrCat(Name(row), " was not ready within ", In(now_ - row.view.started_at)), &row);
 }
 
-void PoolState::RecordExit(Slot& slot, const ExitStatus& status, DeathCause cause) {
-  slot.view.last_exit = LastExit{.status = status,
-                                 .cause = cause,
-                                 .pid = slot.view.pid,
-                                 .incarnation = slot.view.incarnation,
-                                 .at = now_};
+void PoolState::RecordExit(Row& row, const ExitStatus& status, DeathCause cause) {
+  row.view.last_exit = LastExit{.status = status,
+                                .cause = cause,
+                                .pid = row.view.pid,
+                                .incarnation = row.view.incarnation,
+                                .at = now_};
+  history_[row.view.slot].last_exit = row.view.last_exit;
 }
 
-void PoolState::CountDeath(Slot& slot, DeathCause cause, const ExitStatus& status) {
-  SlotView& view = slot.view;
-  RecordExit(slot, status, cause);
-  ++view.restarts;
-  ++view.deaths[static_cast<size_t>(cause)];
+void PoolState::CountDeath(Row& row, DeathCause cause, const ExitStatus& status) {
+  SlotView& view = row.view;
+  History& history = history_[view.slot];
+  RecordExit(row, status, cause);
+  view.restarts = ++history.restarts;
+  view.deaths[static_cast<size_t>(cause)] = ++history.deaths[static_cast<size_t>(cause)];
   ++pool_.restarts;
   const std::string what =
-      absl::StrCat(Name(slot), " was ", status.signal == 0 ? "lost: it " : "", status.ToString(),
+      absl::StrCat(Name(row), " was ", status.signal == 0 ? "lost: it " : "", status.ToString(),
                    " (", ToAbsl(DeathCauseName(cause)), ")");
-
-  if (options_.max_restarts.has_value() &&
-      pool_.restarts > static_cast<uint64_t>(*options_.max_restarts)) {
-    Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning, what, &slot);
-    Note(PoolNote::Type::kGivingUp, PoolNote::Severity::kError,
-         absl::StrCat("Too many child restarts, giving up: more than ", *options_.max_restarts));
-    Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
-    exit_code_ = EXIT_FAILURE;
-    pool_.shutdown = ShutdownMode::kFast;
-    return ReleaseAll(SlotEvent::kReleaseFast);
+  if (GiveUpPool(row, what)) return;
+  if (view.role == RowRole::kSuccessor) return SuccessorLost(row, what);
+  if (Row* successor = SuccessorOf(view.slot)) {
+    Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
+         absl::StrCat(what, "; its successor takes the slot"), &row);
+    Promote(*successor);
+    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
   }
+  RestartAfterDeath(row, what);
+}
 
+// True when max_restarts is exceeded.
+bool PoolState::GiveUpPool(Row& row, const std::string& what) {
+  if (!options_.max_restarts.has_value() ||
+      pool_.restarts <= static_cast<uint64_t>(*options_.max_restarts)) {
+    return false;
+  }
+  Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning, what, &row);
+  Note(PoolNote::Type::kGivingUp, PoolNote::Severity::kError,
+       absl::StrCat("Too many child restarts, giving up: more than ", *options_.max_restarts));
+  Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
+  exit_code_ = EXIT_FAILURE;
+  pool_.shutdown = ShutdownMode::kFast;
+  queued_restart_.reset();
+  if (pool_.restart.runs()) EndRestart(RestartPhase::kFailed);
+  ReleaseAll(RowEvent::kReleaseFast);
+  return true;
+}
+
+void PoolState::RestartAfterDeath(Row& row, const std::string& what) {
+  SlotView& view = row.view;
   if (!view.ready_at.is_infinite() && now_ - view.ready_at >= options_.backoff.healthy_after) {
-    slot.backoff.Reset();
+    row.backoff.Reset();
     if (view.on_trial) {
       view.on_trial = false;
-      slot.deaths.clear();
+      row.deaths.clear();
     }
   }
-  slot.deaths.push_back(now_);
-  while (now_ - slot.deaths.front() > options_.breaker.window) slot.deaths.pop_front();
+  row.deaths.push_back(now_);
+  while (now_ - row.deaths.front() > options_.breaker.window) row.deaths.pop_front();
 
   const bool open =
       !options_.max_restarts.has_value() &&
-      (view.on_trial || slot.deaths.size() > static_cast<size_t>(options_.breaker.deaths));
-  if (open) {
-    Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning, what, &slot);
-    Note(PoolNote::Type::kBreakerOpen, PoolNote::Severity::kError,
-         absl::StrCat(
-             "slot ", view.slot, " failed: ",
-             view.on_trial
-                 ? std::string("its trial worker died, too")
-                 : absl::StrCat(slot.deaths.size(), " deaths within ", In(options_.breaker.window)),
-             " (in all ", Tally(view), "); next trial in ", In(options_.breaker.cool_down)),
-         &slot, options_.breaker.cool_down);
-    return Enter(slot, WorkerState::kFailed, now_ + options_.breaker.cool_down);
-  }
-
-  const absl::Duration delay = slot.backoff.Next(random_);
+      (view.on_trial || row.deaths.size() > static_cast<size_t>(options_.breaker.deaths));
+  const absl::Duration delay = open ? options_.breaker.cool_down : row.backoff.Next(random_);
   Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
-       absl::StrCat(what, ", restarting",
-                    delay > absl::ZeroDuration() ? absl::StrCat(" in ", In(delay)) : ""),
-       &slot, delay);
-  if (delay <= absl::ZeroDuration()) return StartWorker(slot);
-  Enter(slot, WorkerState::kBackoff, now_ + delay);
-}
-
-void PoolState::RetrySpawn(Slot& slot, const std::string& error) {
-  ++slot.view.spawn_failures;
-  ++pool_.spawn_failures;
-  const absl::Duration delay = slot.spawn_backoff.Next(random_);
-  Note(PoolNote::Type::kSpawnFailed, PoolNote::Severity::kWarning,
-       absl::StrCat("cannot start worker ", slot.view.slot, ": ", error, "; next attempt in ",
-                    In(delay)),
-       &slot, delay);
-  Enter(slot, WorkerState::kBackoff, now_ + delay);
-}
-
-void PoolState::Retry(Slot& slot) {
-  if (slot.view.state == WorkerState::kFailed) {
-    slot.view.on_trial = true;
-    Note(PoolNote::Type::kBreakerTrial, PoolNote::Severity::kInfo,
-         absl::StrCat("slot ", slot.view.slot, " gets a trial worker"), &slot);
+       open ? what
+            : absl::StrCat(what, ", restarting",
+                           delay > absl::ZeroDuration() ? absl::StrCat(" in ", In(delay)) : ""),
+       &row, open ? absl::ZeroDuration() : delay);
+  if (open) {
+    Note(PoolNote::Type::kBreakerOpen, PoolNote::Severity::kError,
+         absl::StrCat("slot ", view.slot, " failed: ",
+                      view.on_trial ? std::string("its trial worker died, too")
+                                    : absl::StrCat(row.deaths.size(), " deaths within ",
+                                                   In(options_.breaker.window)),
+                      " (in all ", Tally(view), "); next trial in ", In(delay)),
+         &row, delay);
   }
-  StartWorker(slot);
+  // Before the row starts again: a generation that failed is not started any more.
+  const bool new_generation = OfNewGeneration(row);
+  Enter(row, open ? WorkerState::kFailed : WorkerState::kBackoff, now_ + delay);
+  if (new_generation) CountRestartFailure(what);
+  // Unless the roll-back has started it already.
+  if (view.state == WorkerState::kBackoff && delay <= absl::ZeroDuration()) Retry(row);
 }
 
-void PoolState::CloseBreaker(Slot& slot) {
-  slot.view.on_trial = false;
-  slot.deaths.clear();
-  slot.backoff.Reset();
-  Note(PoolNote::Type::kBreakerClosed, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(slot), " passed its trial of ", In(options_.backoff.healthy_after)),
-       &slot);
-  Enter(slot, WorkerState::kReady, MonotonicTime::Infinite());
+void PoolState::RetrySpawn(Row& row, const std::string& error) {
+  row.view.spawn_failures = ++history_[row.view.slot].spawn_failures;
+  ++pool_.spawn_failures;
+  const bool successor = row.view.role == RowRole::kSuccessor;
+  const absl::Duration delay = (successor ? replace_backoff_ : row.spawn_backoff).Next(random_);
+  Note(PoolNote::Type::kSpawnFailed, PoolNote::Severity::kWarning,
+       absl::StrCat("cannot start worker ", row.view.slot, ": ", error, "; next attempt in ",
+                    In(delay)),
+       &row, delay);
+  if (successor) {
+    replace_not_before_ = now_ + delay;
+    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
+  }
+  if (Row* comes = SuccessorOf(row.view.slot)) {
+    Promote(*comes);
+    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
+  }
+  Enter(row, WorkerState::kBackoff, now_ + delay);
 }
 
-void PoolState::GiveUpSlot(Slot& slot) {
+void PoolState::Retry(Row& row) {
+  if (row.view.state == WorkerState::kFailed) {
+    row.view.on_trial = true;
+    Note(PoolNote::Type::kBreakerTrial, PoolNote::Severity::kInfo,
+         absl::StrCat("slot ", row.view.slot, " gets a trial worker"), &row);
+  }
+  // Workers of a generation that failed are not started any more.
+  const bool failed = pool_.restart.generation == row.view.generation &&
+                      (pool_.restart.phase == RestartPhase::kRollingBack ||
+                       pool_.restart.phase == RestartPhase::kFailed);
+  StartWorker(row, failed ? pool_.worker_generation : row.view.generation);
+}
+
+MonotonicTime PoolState::TrialEnd(const Row& row) const {
+  return row.view.on_trial ? row.view.ready_at + options_.backoff.healthy_after
+                           : MonotonicTime::Infinite();
+}
+
+// A worker that had to stay READY for a while has done so.
+void PoolState::PassTest(Row& row) {
+  const bool soaked = std::exchange(row.soaking, false);
+  if (row.view.on_trial && TrialEnd(row) <= now_) {
+    row.view.on_trial = false;
+    row.deaths.clear();
+    row.backoff.Reset();
+    Note(PoolNote::Type::kBreakerClosed, PoolNote::Severity::kInfo,
+         absl::StrCat(Name(row), " passed its trial of ", In(options_.backoff.healthy_after)),
+         &row);
+  }
+  Enter(row, WorkerState::kReady, TrialEnd(row));
+  if (soaked) RestartProgressed();
+  if (row.view.role == RowRole::kSuccessor) TakeOver(row);
+}
+
+void PoolState::GiveUpSlot(Row& row) {
+  if (row.view.role == RowRole::kLeaving) {
+    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
+  }
   Note(PoolNote::Type::kSlotReleased, PoolNote::Severity::kInfo,
-       absl::StrCat("slot ", slot.view.slot, " is no longer wanted; it was ",
-                    ToAbsl(WorkerStateName(slot.view.state))),
-       &slot);
-  Enter(slot, WorkerState::kEmpty, MonotonicTime::Infinite());
+       absl::StrCat("slot ", row.view.slot, " is no longer wanted; it was ",
+                    ToAbsl(WorkerStateName(row.view.state))),
+       &row);
+  Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
 }
 
-void PoolState::Touch(Slot& slot) { slot.revision = ++revision_; }
+void PoolState::Touch(Row& row) { row.revision = ++revision_; }
 
-std::string PoolState::Name(const Slot& slot) {
-  return slot.view.pid == 0 ? absl::StrCat("worker ", slot.view.slot)
-                            : absl::StrCat("worker ", slot.view.slot, " (pid ", slot.view.pid, ")");
+std::string PoolState::Name(const Row& row) {
+  return row.view.pid == 0 ? absl::StrCat("worker ", row.view.slot)
+                           : absl::StrCat("worker ", row.view.slot, " (pid ", row.view.pid, ")");
 }
 
 void PoolState::Note(PoolNote::Type type, PoolNote::Severity severity, std::string text,
-                     const Slot* slot, absl::Duration time_left) {
+                     const Row* row, absl::Duration time_left) {
   PoolNote note{
       .severity = severity, .type = type, .time_left = time_left, .text = std::move(text)};
-  if (slot != nullptr) {
-    note.slot = slot->view.slot;
-    note.incarnation = slot->view.incarnation;
-    note.pid = slot->view.pid;
+  if (row != nullptr) {
+    note.slot = row->view.slot;
+    note.incarnation = row->view.incarnation;
+    note.pid = row->view.pid;
   }
   actions_.push_back(std::move(note));
 }

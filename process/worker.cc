@@ -39,7 +39,7 @@ Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
     : options_(options),
       channel_(std::move(channel)),
       scoreboard_(std::move(scoreboard)),
-      row_(&scoreboard_.worker_row(options.task_id)) {}
+      row_(&scoreboard_.worker_row(options.row)) {}
 
 int64_t Worker::LeadOverIdleSibling() const {
   const int64_t mine = row_->connections();
@@ -124,14 +124,35 @@ void Worker::OnChannel() {
         OnSupervisorGone();
         return;
       case internal::ChannelRead::kPacket:
-        if (packet.type == internal::WorkerPacketType::kDrain) {
-          die_of_term_ = false;
-          BeginDrain({.grace = absl::Nanoseconds(packet.grace_ns),
-                      .idle_close_after = absl::Nanoseconds(packet.idle_close_after_ns),
-                      .pool_ends = packet.pool_ends != 0});
+        switch (packet.type) {
+          case internal::WorkerPacketType::kDrain:
+            die_of_term_ = false;
+            BeginDrain({.grace = absl::Nanoseconds(packet.grace_ns),
+                        .idle_close_after = absl::Nanoseconds(packet.idle_close_after_ns),
+                        .pool_ends = packet.pool_ends != 0});
+            break;
+          case internal::WorkerPacketType::kLeader:
+            OnLeaderPacket(packet.leader != 0);
+            break;
+          case internal::WorkerPacketType::kReady:
+            break;
         }
     }
   }
+}
+
+void Worker::OnLeaderPacket(bool leader) {
+  leader_ = leader;
+  if (leader_handler_) leader_handler_(leader);
+  if (leader) return;
+  internal::WorkerPacket packet;
+  packet.type = internal::WorkerPacketType::kLeader;
+  internal::SendPacket(channel_.get(), packet);
+}
+
+void Worker::OnLeader(absl::AnyInvocable<void(bool leader)> handler) {
+  leader_handler_ = std::move(handler);
+  if (leader_ && leader_handler_) leader_handler_(true);
 }
 
 // To the master an uncaught SIGTERM is a death like any other, and it stays one: only the requests
@@ -229,7 +250,9 @@ Worker::DrainRegistration::~DrainRegistration() {
 void WorkerSetup::BecomeWorker(WorkerSetup setup) {
   CHECK(g_worker == nullptr);
   g_worker = new Worker({.task_id = setup.task_id,
+                         .row = setup.row,
                          .incarnation = setup.incarnation,
+                         .generation = setup.generation,
                          .on_supervisor_exit = setup.on_supervisor_exit,
                          .grace = setup.grace,
                          .kill_after = setup.kill_after},

@@ -65,8 +65,18 @@ class Worker {
   int task_id() const { return options_.task_id; }
   // Grows with each start of a process in this slot; the first has 1.
   uint64_t incarnation() const { return options_.incarnation; }
+  // That of the rolling restart which made this worker; 1 before the first restart.
+  uint64_t generation() const { return options_.generation; }
   // Has the drain begun? A server that is set up after that should not start to accept.
   bool draining() const { return draining_; }
+
+  // Does this worker have the leader role? One READY worker of the pool has it at a time, for work
+  // that must be done once, such as a clean-up every hour. It moves when its worker ends or drains.
+  bool leader() const { return leader_; }
+  // `handler` is called on the loop with true when this worker gets the role (at once if it has it
+  // already), and with false when it has to give it up: the role is given up when the handler
+  // returns. One handler; the last one counts.
+  void OnLeader(absl::AnyInvocable<void(bool leader)> handler);
 
   // Counters and the request in flight, read by `squallctl status`. Valid for ever.
   WorkerRow& row() { return *row_; }
@@ -92,7 +102,9 @@ class Worker {
 
   struct Options {
     int task_id = 0;
+    int row = 0;
     uint64_t incarnation = 0;
+    uint64_t generation = 0;
     OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;
     absl::Duration grace;       // when the master is gone
     absl::Duration kill_after;  // after the grace
@@ -109,6 +121,7 @@ class Worker {
   void AttachTo(IOLoop& loop);
   void BeginSupervisedLife();
   void OnChannel();
+  void OnLeaderPacket(bool leader);
   void OnTerm();
   void StopAtTheLatestIn(absl::Duration grace);
   void OnSupervisorGone();
@@ -127,6 +140,8 @@ class Worker {
   Timeout hard_stop_;
   std::list<Registered> handlers_;
   uint64_t next_id_ = 1;
+  absl::AnyInvocable<void(bool)> leader_handler_;
+  bool leader_ = false;
   bool ready_said_ = false;
   bool draining_ = false;
   // The drain is for a SIGTERM of somebody else's, not for the master.

@@ -37,6 +37,7 @@ ChannelRead ReceivePacket(int fd, WorkerPacket& packet) {
   switch (packet.type) {
     case WorkerPacketType::kReady:
     case WorkerPacketType::kDrain:
+    case WorkerPacketType::kLeader:
       return ChannelRead::kPacket;
   }
   return ChannelRead::kNothing;

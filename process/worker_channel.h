@@ -15,12 +15,15 @@ namespace squall::internal {
 enum class WorkerPacketType : uint32_t {
   kReady = 1,  // worker to master: the loop runs and the listeners are registered
   kDrain = 2,  // master to worker: finish what is in flight, then end
+  // Master to worker: you have the leader role, or give it up. Worker to master: it is given up.
+  kLeader = 3,
 };
 
 // Both ends are of one binary image, so the layout needs no version.
 struct WorkerPacket {
   WorkerPacketType type = WorkerPacketType::kReady;
   uint32_t pool_ends = 0;  // DrainRequest::pool_ends
+  uint32_t leader = 0;     // kLeader to a worker: 1 when it has the role
   int64_t grace_ns = 0;
   int64_t idle_close_after_ns = 0;
 };

@@ -15,7 +15,9 @@ namespace squall {
 class WorkerSetup {
  public:
   int task_id = 0;
+  int row = 0;
   uint64_t incarnation = 0;
+  uint64_t generation = 0;
   UniqueFd channel;
   std::optional<Scoreboard> scoreboard;
   OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;

@@ -29,6 +29,7 @@ enum class StopStep : uint8_t {
   kAsked = 1,     // Asked to drain; it has the grace period.
   kTermSent = 2,  // The grace period is over (or the stop is a fast one): SIGTERM was sent.
   kKillSent = 3,  // SIGKILL was sent. Also used for a STARTING worker that missed its boot timeout.
+  kAbortSent = 4,  // The watchdog gave a hung READY worker up: SIGABRT was sent, SIGKILL follows.
 };
 
 // Is there, or may there be, a process in a slot of this state?
@@ -68,7 +69,7 @@ constexpr std::string_view WorkerStateName(WorkerState state) {
   return "UNKNOWN";
 }
 
-// "none", "asked", "TERM sent", "KILL sent".
+// "none", "asked", "TERM sent", "KILL sent", "ABRT sent".
 constexpr std::string_view StopStepName(StopStep step) {
   switch (step) {
     case StopStep::kNone:
@@ -79,6 +80,8 @@ constexpr std::string_view StopStepName(StopStep step) {
       return "TERM sent";
     case StopStep::kKillSent:
       return "KILL sent";
+    case StopStep::kAbortSent:
+      return "ABRT sent";
   }
   return "unknown";
 }

@@ -153,6 +153,10 @@ std::string FormatExit(const v1::Worker& worker) {
       return absl::StrCat("boot failure, ", how);
     case v1::DEATH_CAUSE_BOOT_TIMEOUT:
       return absl::StrCat("boot timeout, ", how);
+    case v1::DEATH_CAUSE_HUNG:
+      return absl::StrCat("hung, ", how);
+    case v1::DEATH_CAUSE_OUT_OF_MEMORY:
+      return absl::StrCat("out of memory, ", how);
     case v1::DEATH_CAUSE_UNSPECIFIED:
       return exit.signal() == 0 && exit.status() == 0 ? "stopped" : absl::StrCat("stopped, ", how);
     default:
