@@ -253,26 +253,29 @@ TEST_F(PidFileTest, OfMastersThatStartTogetherOneWins) {
 
 // The moments between creating, locking and removing belong to nobody.
 TEST_F(PidFileTest, ManyThatComeAndGoNeverHoldItTogether) {
-  void* const shared = mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(shared, MAP_FAILED);
-  auto& holders = *new (shared) std::atomic<int>(0);
+  struct Shared {
+    std::atomic<int> holders;
+    std::atomic<int> taken;
+  };
+  void* const memory =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto& shared = *new (memory) Shared();
   std::vector<std::unique_ptr<ForkedProgram>> programs;
   for (int i = 0; i < 6; ++i) {
     programs.push_back(std::make_unique<ForkedProgram>([&](LineWriter) {
-      int held = 0;
-      for (int attempt = 0; attempt < 4000; ++attempt) {
+      while (shared.taken < 1000) {
         auto pid_file = PidFile::Create(path_);
         if (!pid_file.ok()) continue;
-        ++held;
-        if (holders.fetch_add(1) != 0 || !Exists(path_)) return 1;
-        holders.fetch_sub(1);
+        ++shared.taken;
+        if (++shared.holders != 1 || !Exists(path_)) return 1;
+        --shared.holders;
       }
-      return held > 0 ? 0 : 2;
+      return 0;
     }));
   }
   for (auto& program : programs) EXPECT_EQ(program->Wait(), ExitStatus::Exited(0));
-  munmap(shared, sizeof(std::atomic<int>));
+  munmap(memory, sizeof(Shared));
 }
 
 }  // namespace
