@@ -149,7 +149,7 @@ bool IOLoop::BeginRun() {
                       "already; loops do not nest";
   if (std::exchange(stop_requested_, false)) return false;
   running_ = true;
-  now_ = Clock::Real().Now();
+  now_ = turn_began_ = Clock::Real().Now();
   return true;
 }
 
@@ -165,7 +165,6 @@ void IOLoop::Stop() {
 }
 
 void IOLoop::RunIteration() {
-  now_ = Clock::Real().Now();
   RunCallbacks();
   timers_.RunDue(now_);
   if (!stop_requested_) Poll();
@@ -194,26 +193,38 @@ void IOLoop::TakeRemoteCallbacks() {
 }
 
 int IOLoop::PollTimeoutMillis() {
-  if (!callbacks_.empty()) return 0;
   const MonotonicTime next = timers_.NextDeadline();
+  if (meter_ != nullptr || !next.is_infinite()) now_ = Clock::Real().Now();
   if (next.is_infinite()) return -1;
-  const absl::Duration wait = std::min(next - Clock::Real().Now(), kLongestWait);
+  const absl::Duration wait = std::min(next - now_, kLongestWait);
   if (wait <= absl::ZeroDuration()) return 0;
   // Rounded up: one millisecond too early would be a turn of the loop for nothing.
   return static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1))));
 }
 
+// The meter uses the looks at the clock that the loop takes for itself: before it waits, for its
+// timers, and after that.
 void IOLoop::Poll() {
-  if (idle_flag_ != nullptr) idle_flag_->store(1, std::memory_order_relaxed);
-  const int count = ::epoll_wait(epoll_.get(), events_, std::size(events_), PollTimeoutMillis());
-  if (idle_flag_ != nullptr) idle_flag_->store(0, std::memory_order_relaxed);
-  if (count < 0) {
-    PCHECK(errno == EINTR) << "epoll_wait";
-    return;
+  const bool waits = callbacks_.empty();
+  int timeout = 0;
+  if (waits) {
+    timeout = PollTimeoutMillis();
+    EndTurn();
+    if (meter_ != nullptr) meter_->BeginWait();
   }
-  if (count == 0) return;
+  const int count = ::epoll_wait(epoll_.get(), events_, std::size(events_), timeout);
+  PCHECK(count >= 0 || errno == EINTR) << "epoll_wait";
   now_ = Clock::Real().Now();
+  if (!waits) EndTurn();
+  if (waits && meter_ != nullptr) meter_->EndWait();
+  turn_began_ = now_;
+  if (count <= 0) return;
   for (int i = 0; i < count; ++i) Dispatch(events_[i]);
+  now_ = Clock::Real().Now();
+}
+
+void IOLoop::EndTurn() {
+  if (meter_ != nullptr) meter_->EndTurn(now_.nanos() - turn_began_.nanos());
 }
 
 void IOLoop::Dispatch(const epoll_event& event) {

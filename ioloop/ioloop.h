@@ -43,6 +43,7 @@
 #include "squall/base/clock.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/detached_task.h"
+#include "squall/ioloop/loop_meter.h"
 #include "squall/ioloop/signal_watcher.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/timeout.h"
@@ -152,10 +153,13 @@ class IOLoop {
   typename internal::RunSyncResult<T>::Type RunSync(
       Task<T> task, absl::Duration timeout = absl::InfiniteDuration());
 
-  // Has `flag` hold 1 while the loop waits for events and 0 while it runs callbacks, from the next
-  // turn on. It may stand in shared memory: another process can tell by it whether this one would
-  // answer at once. Not owned; must outlive the loop or be replaced. Null: none.
-  void SetIdleFlag(std::atomic<uint64_t>* flag) { idle_flag_ = flag; }
+  // Has `meter` tell how the loop does, from the next turn on. It may stand in shared memory:
+  // another process can tell by it whether this one would answer at once. Not owned; must outlive
+  // the loop or be replaced. Null: none.
+  void SetMeter(LoopMeter* meter) {
+    meter_ = meter;
+    turn_began_ = Now();
+  }
 
   // The time at which this iteration began to run its callbacks or handlers; the clock's when the
   // loop does not run. Costs a load.
@@ -189,6 +193,7 @@ class IOLoop {
   void RunCallbacks();
   void TakeRemoteCallbacks();
   int PollTimeoutMillis();
+  void EndTurn();
   void Poll();
   void Dispatch(const epoll_event& event);
   void Recycle(std::unique_ptr<Handler> handler);
@@ -222,7 +227,8 @@ class IOLoop {
   std::vector<Callback> remote_callbacks_;
   std::atomic<bool> has_remote_callbacks_{false};
 
-  std::atomic<uint64_t>* idle_flag_ = nullptr;
+  LoopMeter* meter_ = nullptr;
+  MonotonicTime turn_began_;
   internal::TimerQueue timers_;
   internal::SignalWatcher signals_;
   internal::DetachedList spawned_;

@@ -7,15 +7,17 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
+#include "squall/process/latency_histogram.h"
 #include "squall/process/pool_view.h"
 #include "squall/process/worker_row.h"
+#include "squall/process/worker_sample.h"
 #include "squall/process/worker_state.h"
 
 namespace squall {
@@ -26,16 +28,33 @@ struct WorkerSnapshot {
   SlotView slot;
   // Until the next start of a slot in BACKOFF or FAILED.
   std::optional<absl::Duration> next_restart_in;
-  // As the worker wrote it. Counters are since this worker's start.
+  // As the worker wrote it. Counters and latencies are since this worker's start.
   WorkerCounters counters;
+  LatencyHistogram latency;
   int64_t connections = 0;
   uint64_t in_flight = 0;
+  bool accepting = false;                       // Takes new connections.
   std::optional<absl::Duration> heartbeat_age;  // Unset before the first heartbeat.
   std::optional<RequestInFlight> request;       // Begun last of those in flight.
-  // The master was (or died) in the middle of publishing this slot: `slot` holds its number only.
+  // Of the turns of its loop that have ended; the longest of the last 10 to 20 s. So long a
+  // connection may have waited for this worker.
+  absl::Duration last_loop_turn;
+  absl::Duration longest_loop_turn;
+  // What the master found out about its process. Unset before the first time.
+  std::optional<WorkerSample> sample;
+  // Scoreboard::LastStack has the stack of the process that slot.last_exit tells of.
+  bool last_exit_has_stack = false;
+  // The master is, or died, in the middle of publishing this slot: `slot` is as it was before that.
   bool torn = false;
-  // The worker was (or died) in the middle of writing its request: it is left out.
+  // The worker is, or died, in the middle of writing its request: it is left out.
   bool request_torn = false;
+};
+
+// The stack of a process that died, in its own words.
+struct WorkerStack {
+  ProcessKey process;
+  pid_t pid = 0;
+  std::string text;  // Octets of any kind: not printable without escaping.
 };
 
 struct PoolSnapshot {
@@ -46,9 +65,11 @@ struct PoolSnapshot {
   // Since the master's start, over all workers that ever were; they never go back from one Read to
   // the next of the same scoreboard.
   WorkerCounters totals;
-  int64_t connections = 0;              // Open now, over all workers.
-  std::vector<WorkerSnapshot> workers;  // By slot; EMPTY slots are left out.
-  // The master was (or died) in the middle of publishing the pool: `pool` holds defaults.
+  LatencyHistogram latency;
+  int64_t connections = 0;  // Open now, over all workers.
+  // By slot, and by incarnation where two processes share a slot; EMPTY ones are left out.
+  std::vector<WorkerSnapshot> workers;
+  // The master is, or died, in the middle of publishing the pool: `pool` is as it was before that.
   bool torn = false;
 
   int ready() const { return pool.count(WorkerState::kReady); }

@@ -1,6 +1,7 @@
 #include "squall/process/scoreboard.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -10,75 +11,32 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
-#include "squall/process/seqlock.h"
+#include "squall/process/scoreboard_layout.h"
 
 namespace squall {
 namespace {
 
 constexpr char kMagic[8] = {'S', 'Q', 'U', 'A', 'L', 'L', 'S', 'B'};
 
-size_t PageSize() {
-  static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return size;
+// Has a process that is forked from here write into memory of its own instead of the row. For
+// pthread_atfork, so of one row only.
+char* g_own_row = nullptr;
+size_t g_own_row_size = 0;
+
+void LetGoOfOwnRow() {
+  mmap(g_own_row, g_own_row_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+       -1, 0);
 }
 
-size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
-
-// What the master writes about one slot.
-struct PublishedSlot {
-  SlotView view;
-  WorkerCounters base;  // The counters of the row when its present worker began.
-};
-
 }  // namespace
-
-// Written once, by Create. Magic and version come first and never move, so that every version of
-// the library can refuse every other one.
-struct Scoreboard::Header {
-  char magic[8];
-  uint32_t schema_version;
-  uint32_t rows;
-  uint64_t size;  // Of the whole mapping.
-  uint64_t slots_offset;
-  uint64_t slot_stride;
-  uint64_t workers_offset;
-  uint64_t worker_stride;
-  uint64_t instance_id;
-  int64_t started_at_unix_ns;
-  int64_t master_pid;
-};
-
-struct alignas(64) Scoreboard::PoolRow {
-  internal::Seqlock<PoolView> pool;
-};
-
-struct alignas(64) Scoreboard::SlotRow {
-  internal::Seqlock<PublishedSlot> slot;
-};
-
-// | header, pool row | slot rows | worker rows |, each part on pages of its own; each worker row,
-// too, so that a worker can be kept from writing anything but its own.
-struct Scoreboard::Layout {
-  explicit Layout(size_t rows)
-      : slots_offset(RoundUp(kPoolOffset + sizeof(PoolRow), PageSize())),
-        workers_offset(RoundUp(slots_offset + rows * sizeof(SlotRow), PageSize())),
-        worker_stride(RoundUp(sizeof(WorkerRow), PageSize())),
-        size(workers_offset + rows * worker_stride) {}
-
-  static constexpr size_t kPoolOffset = 128;
-  static_assert(sizeof(Header) <= kPoolOffset);
-
-  size_t slots_offset;
-  size_t workers_offset;
-  size_t worker_stride;
-  size_t size;
-};
 
 absl::StatusOr<Scoreboard> Scoreboard::Create(int rows) {
   if (rows < 1 || rows > kMaxRows) {
@@ -107,8 +65,10 @@ absl::StatusOr<Scoreboard> Scoreboard::Create(int rows) {
   header.schema_version = kSchemaVersion;
   header.rows = static_cast<uint32_t>(rows);
   header.size = layout.size;
-  header.slots_offset = layout.slots_offset;
-  header.slot_stride = sizeof(SlotRow);
+  header.masters_offset = layout.masters_offset;
+  header.master_stride = sizeof(MasterRow);
+  header.stacks_offset = layout.stacks_offset;
+  header.stack_stride = sizeof(StackRow);
   header.workers_offset = layout.workers_offset;
   header.worker_stride = layout.worker_stride;
   header.started_at_unix_ns = absl::GetCurrentTimeNanos();
@@ -118,18 +78,15 @@ absl::StatusOr<Scoreboard> Scoreboard::Create(int rows) {
     return StatusFromErrno(errno, "getrandom for the scoreboard's instance id");
   }
   new (board.base_ + Layout::kPoolOffset) PoolRow{};
-  board.views_.resize(rows);
-  board.bases_.resize(rows);
   for (int i = 0; i < rows; ++i) {
-    new (&board.slot_row(i)) SlotRow{};
-    new (&board.worker_row(i)) WorkerRow{};
-    board.views_[i].slot = i;
-    board.views_[i].row = i;
-    board.WriteSlot(i);
+    new (&board.master_row(i)) MasterRow{};
+    // Not WorkerRow{}, which would write zeroes over the zeroes of its stack area.
+    new (&board.worker_row(i)) WorkerRow;
+    SlotView& view = board.views_.emplace_back();
+    view.slot = view.row = i;
+    board.PublishSlot(view);
   }
-  PoolView pool;
-  pool.max_workers = rows;
-  board.PublishPool(pool);
+  board.PublishPool(PoolView{});
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   return board;
 }
@@ -159,7 +116,8 @@ absl::StatusOr<Scoreboard> Scoreboard::MapReadOnly(int fd) {
   const uint64_t rows = header.rows;
   const Layout layout(std::min<uint64_t>(rows, kMaxRows));
   if (rows < 1 || rows > kMaxRows || header.size != layout.size || file_size != layout.size ||
-      header.slots_offset != layout.slots_offset || header.slot_stride != sizeof(SlotRow) ||
+      header.masters_offset != layout.masters_offset || header.master_stride != sizeof(MasterRow) ||
+      header.stacks_offset != layout.stacks_offset || header.stack_stride != sizeof(StackRow) ||
       header.workers_offset != layout.workers_offset ||
       header.worker_stride != layout.worker_stride) {
     return absl::FailedPreconditionError(
@@ -177,15 +135,13 @@ Scoreboard::Scoreboard(Scoreboard&& other) noexcept
     : fd_(std::move(other.fd_)),
       base_(std::exchange(other.base_, nullptr)),
       size_(std::exchange(other.size_, 0)),
-      views_(std::move(other.views_)),
-      bases_(std::move(other.bases_)) {}
+      views_(std::move(other.views_)) {}
 
 Scoreboard& Scoreboard::operator=(Scoreboard&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(base_, other.base_);
   std::swap(size_, other.size_);
   std::swap(views_, other.views_);
-  std::swap(bases_, other.bases_);
   return *this;
 }
 
@@ -199,9 +155,14 @@ Scoreboard::PoolRow& Scoreboard::pool_row() const {
   return *reinterpret_cast<PoolRow*>(base_ + Layout::kPoolOffset);
 }
 
-Scoreboard::SlotRow& Scoreboard::slot_row(int row) const {
-  return *reinterpret_cast<SlotRow*>(base_ + header().slots_offset +
-                                     static_cast<size_t>(row) * header().slot_stride);
+Scoreboard::MasterRow& Scoreboard::master_row(int row) const {
+  return *reinterpret_cast<MasterRow*>(base_ + header().masters_offset +
+                                       static_cast<size_t>(row) * header().master_stride);
+}
+
+Scoreboard::StackRow& Scoreboard::stack_row(int row) const {
+  return *reinterpret_cast<StackRow*>(base_ + header().stacks_offset +
+                                      static_cast<size_t>(row) * header().stack_stride);
 }
 
 int Scoreboard::rows() const { return static_cast<int>(header().rows); }
@@ -223,22 +184,38 @@ void Scoreboard::PublishPool(const PoolView& view) { pool_row().pool.Store(view)
 void Scoreboard::PublishSlot(const SlotView& view) {
   CHECK(view.row >= 0 && view.row < static_cast<int>(views_.size())) << view.row;
   views_[view.row] = view;
-  WriteSlot(view.row);
+  master_row(view.row).slot.Store(view);
 }
 
-void Scoreboard::WriteSlot(int row) {
-  slot_row(row).slot.Store(PublishedSlot{views_[row], bases_[row]});
+void Scoreboard::PublishSample(int row, const WorkerSample& sample) {
+  CHECK(row >= 0 && row < static_cast<int>(views_.size())) << row;
+  master_row(row).sample.Store({KeyOf(views_[row]), sample});
+}
+
+std::string Scoreboard::TakeStack(int row) {
+  CHECK(row >= 0 && row < static_cast<int>(views_.size())) << row;
+  const std::string_view text = worker_row(row).stack();
+  if (text.empty()) return std::string();
+  const SlotView& view = views_[row];
+  StackRow::Taken taken = {.of = KeyOf(view), .pid = view.pid};
+  taken.size = static_cast<uint32_t>(text.size());
+  text.copy(taken.text, sizeof(taken.text));
+  MasterRow& master = master_row(row);
+  ProcessKey before;
+  if (master.stack_of.Load(&before) && before == ProcessKey{}) new (&stack_row(row)) StackRow{};
+  stack_row(row).stack.Store(taken);
+  master.stack_of.Store(taken.of);
+  return std::string(text);
 }
 
 void Scoreboard::FoldWorker(int row) {
-  CHECK(row >= 0 && row < static_cast<int>(bases_.size())) << row;
   WorkerRow& worker = worker_row(row);
   // The counters stay where they are and the next worker adds to them: there is no moment at which
   // a reader could miss them or see them twice, wherever the master is killed. Only what counts as
   // the present worker's own starts again.
-  bases_[row] = worker.counters();
+  master_row(row).counters_base.Store(worker.counters());
+  master_row(row).latency_base.Store(worker.latency());
   worker.Fold();
-  WriteSlot(row);
 }
 
 absl::Status Scoreboard::RestrictToReading() {
@@ -253,49 +230,17 @@ absl::Status Scoreboard::RestrictToReading() {
 absl::Status Scoreboard::RestrictToWorker(int row) {
   const absl::Status status = RestrictToReading();
   if (!status.ok()) return status;
-  if (mprotect(&worker_row(row), header().worker_stride, PROT_READ | PROT_WRITE) != 0) {
+  const size_t size = header().worker_stride;
+  if (mprotect(&worker_row(row), size, PROT_READ | PROT_WRITE) != 0) {
     return StatusFromErrno(errno, absl::StrCat("mprotect of the scoreboard's row ", row));
   }
-  return absl::OkStatus();
-}
-
-PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
-  PoolSnapshot snapshot;
-  const Header& header = this->header();
-  snapshot.instance_id = header.instance_id;
-  snapshot.master_pid = static_cast<pid_t>(header.master_pid);
-  snapshot.started_at = absl::FromUnixNanos(header.started_at_unix_ns);
-  snapshot.torn = !pool_row().pool.Load(&snapshot.pool);
-  const int rows = static_cast<int>(header.rows);
-  for (int i = 0; i < rows; ++i) {
-    const WorkerRow& row = worker_row(i);
-    WorkerSnapshot worker;
-    PublishedSlot published;
-    worker.torn = !slot_row(i).slot.Load(&published);
-    // After the base, so that the counters are never behind it.
-    worker.counters = row.counters();
-    snapshot.totals += worker.counters;
-    worker.connections = row.connections();
-    snapshot.connections += worker.connections;
-    if (worker.torn) {
-      worker.slot.slot = i;
-      worker.slot.row = i;
-    } else {
-      worker.slot = published.view;
-      if (worker.slot.state == WorkerState::kEmpty) continue;
-      worker.counters -= published.base;
-    }
-    if (worker.slot.state == WorkerState::kBackoff || worker.slot.state == WorkerState::kFailed) {
-      worker.next_restart_in = std::max(absl::ZeroDuration(), worker.slot.deadline - now);
-    }
-    if (const MonotonicTime beat = row.heartbeat(); !beat.is_infinite()) {
-      worker.heartbeat_age = std::max(absl::ZeroDuration(), now - beat);
-    }
-    worker.in_flight = row.in_flight();
-    worker.request_torn = !row.LoadRequest(&worker.request);
-    snapshot.workers.push_back(std::move(worker));
+  const bool first = g_own_row == nullptr;
+  g_own_row = reinterpret_cast<char*>(&worker_row(row));
+  g_own_row_size = size;
+  if (const int error = first ? pthread_atfork(nullptr, nullptr, LetGoOfOwnRow) : 0; error != 0) {
+    return StatusFromErrno(error, "pthread_atfork for the scoreboard's row");
   }
-  return snapshot;
+  return absl::OkStatus();
 }
 
 }  // namespace squall

@@ -10,12 +10,14 @@
 //
 // There is no lock in it: each row has one writing process, who may be killed between any two
 // stores. Rows that are more than one word carry a sequence counter; readers try a bounded number
-// of times and then mark the row as torn.
+// of times, and then mark the row as torn and show it as it was before.
 #ifndef SQUALL_PROCESS_SCOREBOARD_H_
 #define SQUALL_PROCESS_SCOREBOARD_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -25,13 +27,14 @@
 #include "squall/process/pool_snapshot.h"
 #include "squall/process/pool_view.h"
 #include "squall/process/worker_row.h"
+#include "squall/process/worker_sample.h"
 
 namespace squall {
 
 class Scoreboard {
  public:
   // Of everything in the mapping. A reader of another version is refused.
-  static constexpr uint32_t kSchemaVersion = 1;
+  static constexpr uint32_t kSchemaVersion = 2;
   static constexpr int kMaxRows = 4096;
 
   // A new scoreboard in a memfd (close-on-exec, mode 0600, sealed against resizing), with
@@ -62,15 +65,23 @@ class Scoreboard {
   void PublishPool(const PoolView& view);
   void PublishSlot(const SlotView& view);
 
-  // The process that wrote worker_row(row) is dead and reaped, and no new one was started: its
-  // counters become part of the totals alone, its connections, heartbeat and request end. Without
-  // effect when called twice.
+  // What the master has found out about the process in `row`. It is shown until that process ends.
+  void PublishSample(int row, const WorkerSample& sample);
+
+  // The process that wrote worker_row(row) is dead and reaped, and no new one was started. If it
+  // left a stack, returns that and keeps it for LastStack until another one of the same row comes;
+  // else "". Before FoldWorker.
+  std::string TakeStack(int row);
+
+  // Likewise: the dead worker's counters become part of the totals alone, its connections,
+  // heartbeat and request end. Without effect when called twice.
   void FoldWorker(int row);
 
   // --- A child of the master, after its fork.
 
   // Worker: from now on this process can write its own row only; a stray pointer into another one
-  // crashes this worker instead of falsifying the scoreboard.
+  // crashes this worker instead of falsifying the scoreboard. A process that the worker forks gets
+  // a row of its own there that nobody reads: two writers would falsify it, too.
   absl::Status RestrictToWorker(int row);
   // Control process: from now on this process can only read.
   absl::Status RestrictToReading();
@@ -85,25 +96,29 @@ class Scoreboard {
   // millisecond per hundred rows. `now` is used for ages.
   PoolSnapshot Read(MonotonicTime now) const;
 
+  // The stack of the last process of `slot` that left one, if it is still there.
+  std::optional<WorkerStack> LastStack(int slot) const;
+
  private:
+  // See scoreboard_layout.h.
   struct Header;
   struct PoolRow;
-  struct SlotRow;
+  struct MasterRow;
+  struct StackRow;
   struct Layout;
 
   Scoreboard(UniqueFd fd, void* base, size_t size);
 
   Header& header() const;
   PoolRow& pool_row() const;
-  SlotRow& slot_row(int row) const;
-  void WriteSlot(int row);
+  MasterRow& master_row(int row) const;
+  StackRow& stack_row(int row) const;
 
   UniqueFd fd_;
   char* base_ = nullptr;  // Of the mapping, owned.
   size_t size_ = 0;
-  // The master's private copies of what the slot rows hold.
+  // The master's: whose process it has published in each row.
   std::vector<SlotView> views_;
-  std::vector<WorkerCounters> bases_;
 };
 
 }  // namespace squall

@@ -88,6 +88,7 @@ TEST(ScoreboardKillTest, KilledWorkersNeitherBlockReadersNorTakeTotalsBack) {
     ASSERT_GE(view.pid, 0);
     if (view.pid == 0) {
       std::atomic<bool> started{false};
+      board->worker_row(0).Enter({.process = {0, view.incarnation}});
       ServeForEver(board->worker_row(0), &started);
     }
     board->PublishSlot(view);

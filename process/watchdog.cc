@@ -43,22 +43,6 @@ std::string Whereabouts(const WatchdogSample& sample) {
 
 }  // namespace
 
-std::string_view WorkerHealthName(WorkerHealth health) {
-  switch (health) {
-    case WorkerHealth::kHealthy:
-      return "healthy";
-    case WorkerHealth::kStalled:
-      return "stalled";
-    case WorkerHealth::kInKernel:
-      return "in kernel";
-    case WorkerHealth::kStarved:
-      return "starved";
-    case WorkerHealth::kStopped:
-      return "stopped";
-  }
-  return "unknown";
-}
-
 Watchdog::Watchdog(const WatchdogOptions& options) : options_(options) {}
 
 WatchdogVerdict Watchdog::Judge(const WatchdogSample& sample) {

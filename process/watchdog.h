@@ -37,6 +37,7 @@
 #include "squall/base/clock.h"
 #include "squall/process/process_stat.h"
 #include "squall/process/watchdog_options.h"
+#include "squall/process/worker_health.h"
 #include "squall/process/worker_row.h"
 
 namespace squall {
@@ -52,17 +53,6 @@ struct WatchdogSample {
   // stalled.
   std::optional<ProcessStat> stat{};
 };
-
-enum class WorkerHealth {
-  kHealthy,
-  kStalled,   // A handler keeps the loop from running: it computes or sleeps.
-  kInKernel,  // Likewise, but in a system call that waits for a disk or a network file system.
-  kStarved,   // It would run, but the machine gives its processors to others.
-  kStopped,   // By a signal or a debugger.
-};
-
-// "healthy", "stalled", "in kernel", "starved", "stopped".
-std::string_view WorkerHealthName(WorkerHealth health);
 
 enum class WatchdogNote {
   kNone,

@@ -39,7 +39,12 @@ Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
     : options_(options),
       channel_(std::move(channel)),
       scoreboard_(std::move(scoreboard)),
-      row_(&scoreboard_.worker_row(options.row)) {}
+      row_(&scoreboard_.worker_row(options.row)) {
+  row_->Enter({.process = {options.task_id, options.incarnation},
+               .pid = getpid(),
+               .generation = options.generation,
+               .started_at = Clock::Real().Now()});
+}
 
 int64_t Worker::LeadOverIdleSibling() const {
   const int64_t mine = row_->connections();
@@ -73,7 +78,7 @@ void Worker::AttachTo(IOLoop& loop) {
   const bool first = loop_ == nullptr;
   loop_ = &loop;
   if (first) BeginSupervisedLife();
-  loop.SetIdleFlag(row_->idle_flag());
+  loop.SetMeter(row_->loop_meter());
   const absl::Status added =
       loop.AddHandler(channel_.get(), IOLoop::kRead, [this](uint32_t) { OnChannel(); });
   CHECK(added.ok()) << added.message();

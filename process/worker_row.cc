@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 
 namespace squall {
 namespace {
@@ -10,6 +11,13 @@ namespace {
 // A row is born as zeroes, so a time is kept as its nanoseconds with 0 for "none": CLOCK_MONOTONIC
 // does not return 0 in practice.
 constexpr uint64_t kNoTime = 0;
+
+// For how long the longest turn of a loop is remembered at least; twice as long at most.
+constexpr uint64_t kTurnWindowNanos = 10'000'000'000;
+
+uint64_t ToNanos(absl::Duration duration) {
+  return static_cast<uint64_t>(absl::ToInt64Nanoseconds(duration));
+}
 
 // The first n (at most 8) octets at `text` as they would stand in memory, by at most two loads.
 // Copying a short text octet by octet and reading it back as words defeats the processor's store
@@ -56,6 +64,40 @@ void WorkerRow::BeginRequest(std::string_view method, std::string_view target, M
   request_sequence_.EndWrite();
 }
 
+void WorkerRow::Heartbeat(MonotonicTime now) {
+  const auto nanos = static_cast<uint64_t>(now.nanos());
+  heartbeat_ns_.store(nanos, std::memory_order_relaxed);
+  if (nanos - turn_window_began_ns_.load(std::memory_order_relaxed) < kTurnWindowNanos) return;
+  turn_window_began_ns_.store(nanos, std::memory_order_relaxed);
+  longest_turn_before_ns_.store(ToNanos(loop_.longest_turn()), std::memory_order_relaxed);
+  loop_.ForgetLongestTurn();
+}
+
+WorkerCounters WorkerRow::counters() const {
+  WorkerCounters copy;
+  for (size_t i = 0; i < std::size(counters_); ++i) {
+    copy.values[i] = counters_[i].load(std::memory_order_relaxed);
+  }
+  copy[WorkerCounter::kLoopTurns] = loop_.turns();
+  copy[WorkerCounter::kLoopBusyNanos] = loop_.busy_nanos();
+  return copy;
+}
+
+LatencyHistogram WorkerRow::latency() const {
+  LatencyHistogram copy;
+  for (size_t i = 0; i < std::size(latency_buckets_); ++i) {
+    copy.buckets_[i] = latency_buckets_[i].load(std::memory_order_relaxed);
+  }
+  copy.sum_ns_ = latency_sum_ns_.load(std::memory_order_relaxed);
+  copy.max_ns_ = latency_max_ns_.load(std::memory_order_relaxed);
+  return copy;
+}
+
+absl::Duration WorkerRow::longest_loop_turn() const {
+  return std::max(loop_.longest_turn(),
+                  absl::Nanoseconds(longest_turn_before_ns_.load(std::memory_order_relaxed)));
+}
+
 MonotonicTime WorkerRow::heartbeat() const {
   const uint64_t nanos = heartbeat_ns_.load(std::memory_order_relaxed);
   return nanos == kNoTime ? MonotonicTime::Infinite()
@@ -94,13 +136,23 @@ bool WorkerRow::LoadRequest(std::optional<RequestInFlight>* request) const {
   return true;
 }
 
+std::string_view WorkerRow::stack() const {
+  // The size comes from another process, which was out of its mind.
+  return {stack_, std::min(stack_size_.load(std::memory_order_acquire), kMaxStack)};
+}
+
 void WorkerRow::Fold() {
+  // First, so that nobody takes what is half cleared for a live worker's.
+  writer_.Store({});
   connections_.store(0, std::memory_order_relaxed);
   heartbeat_ns_.store(kNoTime, std::memory_order_relaxed);
-  in_flight_.store(0, std::memory_order_relaxed);
   accepting_.store(0, std::memory_order_relaxed);
-  idle_.store(0, std::memory_order_relaxed);
+  loop_.EndLoop();
+  turn_window_began_ns_.store(kNoTime, std::memory_order_relaxed);
+  longest_turn_before_ns_.store(0, std::memory_order_relaxed);
+  in_flight_.store(0, std::memory_order_relaxed);
   request_sequence_.Repair();
+  SetStackSize(0);
 }
 
 }  // namespace squall

@@ -68,7 +68,9 @@ void FakePool::MakeAllReady() {
       const SlotView view = state_.slot(slot);
       if (view.state != WorkerState::kStarting) continue;
       Step(WorkerReady{slot, view.incarnation});
-      scoreboard_.worker_row(slot).Heartbeat(Clock::Real().Now());
+      WorkerRow& row = scoreboard_.worker_row(view.row);
+      row.Enter({.process = {view.slot, view.incarnation}, .pid = view.pid});
+      row.Heartbeat(Clock::Real().Now());
     }
   }
   Changed();
