@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -55,7 +56,6 @@ WatchdogVerdict Watchdog::Judge(const WatchdogSample& sample) {
 
   if (stopped && (before != WorkerHealth::kStopped || heard || stood_still)) stopped_since_ = now;
   if (stopped || stood_still) excused_until_ = now;
-  if (stood_still && aborted_at_.has_value()) aborted_at_ = now;
 
   WatchdogVerdict verdict;
   if (!warned_.empty() && (heard || continued)) {
@@ -133,12 +133,8 @@ std::string Watchdog::Describe(const WatchdogSample& sample, absl::Duration sile
   return "";
 }
 
-WatchdogStep Watchdog::Due(const WatchdogSample& sample, WatchdogVerdict& verdict) {
+std::optional<int> Watchdog::Due(const WatchdogSample& sample, WatchdogVerdict& verdict) const {
   const MonotonicTime now = sample.now;
-  if (aborted_at_.has_value()) {
-    return now - *aborted_at_ >= options_.abort_grace ? WatchdogStep::kKill
-                                                      : WatchdogStep::kNothing;
-  }
   const auto over = [&verdict](absl::Duration limit) {
     absl::StrAppend(&verdict.text, ", limit ", absl::FormatDuration(limit));
   };
@@ -148,29 +144,28 @@ WatchdogStep Watchdog::Due(const WatchdogSample& sample, WatchdogVerdict& verdic
     case WorkerHealth::kHealthy:
     case WorkerHealth::kInKernel:
     case WorkerHealth::kStarved:
-      return WatchdogStep::kNothing;
+      return std::nullopt;
     case WorkerHealth::kStopped:
-      if (now - verdict.since < options_.stopped_kill) return WatchdogStep::kNothing;
+      if (now - verdict.since < options_.stopped_kill) return std::nullopt;
       over(options_.stopped_kill);
-      // SIGABRT would wait until somebody continues the worker.
-      return WatchdogStep::kKill;
+      return SIGKILL;
     case WorkerHealth::kStalled: {
       const absl::Duration stalled = now - verdict.since - hindered_;
       if (stalled >= options_.stall_kill) {
         over(options_.stall_kill);
-      } else if (stalled >= options_.stall_warn && sample.request.has_value() &&
-                 now - std::max(sample.request->since, excused_until_) - hindered_ >=
-                     options_.request_timeout) {
+        return SIGABRT;
+      }
+      if (stalled >= options_.stall_warn && sample.request.has_value() &&
+          now - std::max(sample.request->since, excused_until_) - hindered_ >=
+              options_.request_timeout) {
         absl::StrAppend(&verdict.text, ", begun ", Readable(now - sample.request->since), " ago");
         over(options_.request_timeout);
-      } else {
-        return WatchdogStep::kNothing;
+        return SIGABRT;
       }
-      aborted_at_ = now;
-      return WatchdogStep::kAbort;
+      return std::nullopt;
     }
   }
-  return WatchdogStep::kNothing;
+  return std::nullopt;
 }
 
 }  // namespace squall

@@ -6,9 +6,14 @@
 //   WatchdogSample sample{.now = now, .heartbeat = row.heartbeat()};
 //   if (IsStale(sample.heartbeat, now)) {  // Only then is /proc worth a look.
 //     if (auto stat = ReadMainThreadStat(pid); stat.ok()) sample.stat = *stat;
+//     sample.in_flight = row.in_flight();
+//     if (!row.LoadRequest(&sample.request)) sample.request.reset();
 //   }
 //   const WatchdogVerdict verdict = watchdog.Judge(sample);
 //   if (verdict.note == WatchdogNote::kWarn) LOG(WARNING) << name << " is " << verdict.text;
+//   if (verdict.due.has_value()) {
+//     pool.Step(AbortWorker{slot, incarnation, *verdict.due, options.abort_grace, verdict.text}, now);
+//   }
 //
 // Three clocks, each with its own option, none of which runs for another one's reason:
 // - The loop's: since its last heartbeat. A worker whose handlers wait without blocking has none to
@@ -45,7 +50,7 @@ namespace squall {
 // What is known of a worker at one moment.
 struct WatchdogSample {
   MonotonicTime now;
-  // WorkerRow's heartbeat(), LoadRequest() and in_flight().
+  // As in WorkerRow.
   MonotonicTime heartbeat = MonotonicTime::Infinite();
   std::optional<RequestInFlight> request{};
   uint64_t in_flight = 0;
@@ -60,20 +65,16 @@ enum class WatchdogNote {
   kRecovered,  // The loop of a worker that was warned of runs again.
 };
 
-// What the master has to do at once.
-enum class WatchdogStep {
-  kNothing,
-  kAbort,  // SIGABRT. Said once.
-  kKill,   // SIGKILL. Said at each call until the worker is gone.
-};
-
 struct WatchdogVerdict {
   WorkerHealth health = WorkerHealth::kHealthy;
   // Of the worker's silence: its last heartbeat, or when it was first seen stopped; later if it has
   // been excused since. Infinite() when healthy.
   MonotonicTime since = MonotonicTime::Infinite();
   WatchdogNote note = WatchdogNote::kNone;
-  WatchdogStep due = WatchdogStep::kNothing;
+  // The worker has to go, by this signal: SIGABRT, or SIGKILL for one that is stopped, which SIGABRT
+  // would not reach. Said at each call for as long as it holds; an AbortWorker that repeats another
+  // has no effect.
+  std::optional<int> due;
   // For people, to be read after "worker 3 is" or, with kRecovered, after "worker 3"; printable.
   //   stalled for 12s in GET /report?year=2026 (asleep)
   //   stalled for 31s outside any request (running), limit 30s
@@ -98,7 +99,7 @@ class Watchdog {
   // Of one processor, since the last call; nullopt when it is not known.
   std::optional<double> ProcessorShare(const WatchdogSample& sample) const;
   std::string Describe(const WatchdogSample& sample, absl::Duration silence) const;
-  WatchdogStep Due(const WatchdogSample& sample, WatchdogVerdict& verdict);
+  std::optional<int> Due(const WatchdogSample& sample, WatchdogVerdict& verdict) const;
 
   WatchdogOptions options_;
   // As of the last call.
@@ -113,7 +114,6 @@ class Watchdog {
   absl::Duration hindered_;
   // What the present silence was last described as, once a warning was given.
   std::string warned_;
-  std::optional<MonotonicTime> aborted_at_;
 };
 
 }  // namespace squall
