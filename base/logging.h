@@ -11,7 +11,8 @@
 //
 // The task id is what SetLogTaskId or SetLogRole said in this process, "-" before. A message is
 // always one line: line feeds and other control characters in it are written as \n or \xHH, so that
-// no peer forges lines or steers a terminal. One write(2) per line, to stderr; no files.
+// no peer forges lines or steers a terminal. One write(2) per line, to stderr; base/log_file.h
+// makes a file of it.
 //
 // Logging never waits for the reader of stderr (a pipe that nobody reads, a stopped terminal), nor
 // does it set O_NONBLOCK, which other processes would share. A line that finds no room is dropped
