@@ -52,8 +52,8 @@ struct SetLeader {
   bool leader;
 };
 
-// Why a resize or a restart was refused, for programs; the text for people is ResizeResult::message. The numbers
-// go over the control link and never change.
+// Why a resize or a restart was refused, for programs; the text for people is the result's message.
+// The numbers go over the control link and never change.
 enum class RefusalReason : uint8_t {
   kNone = 0,               // Not refused.
   kNegativeTarget = 1,     // INVALID_ARGUMENT
@@ -130,7 +130,9 @@ struct PoolNote {
   Type type = Type::kPoolStarted;
   int slot = -1;             // -1: about the pool.
   uint64_t incarnation = 0;  // With a slot.
-  pid_t pid = 0;             // With a process.
+  // Of the worker; of the restart; of the pool for all else.
+  uint64_t generation = 0;
+  pid_t pid = 0;  // With a process.
   // How long until the next step (SIGTERM, SIGKILL, next start, trial); zero when there is none.
   absl::Duration time_left = absl::ZeroDuration();
   std::string text{};  // One line for people, complete in itself.

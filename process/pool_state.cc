@@ -10,10 +10,6 @@
 namespace squall {
 namespace {
 
-// AIP-155: long enough for every client's retries.
-constexpr absl::Duration kRequestMemory = absl::Minutes(10);
-constexpr size_t kMaxRemembered = 16384;
-
 // Forks fail because the machine is full, which ends sooner than a bug in a worker does.
 constexpr absl::Duration kMaxSpawnBackoff = absl::Seconds(10);
 
@@ -48,10 +44,6 @@ ShutdownMode Firmer(ShutdownMode asked) {
       return ShutdownMode::kKill;
   }
   return ShutdownMode::kKill;
-}
-
-std::string By(const std::string& actor) {
-  return actor.empty() ? std::string() : absl::StrCat(" by ", actor);
 }
 
 }  // namespace
@@ -120,13 +112,13 @@ SlotView PoolState::slot(int slot) const {
   if (last != nullptr) return last->view;
   SlotView view;
   view.slot = slot;
+  view.incarnation = history_[slot].incarnation;
   ShowHistory(view);
   return view;
 }
 
 void PoolState::ShowHistory(SlotView& view) const {
   const History& history = history_[view.slot];
-  view.incarnation = history.incarnation;
   view.restarts = history.restarts;
   view.spawn_failures = history.spawn_failures;
   view.deaths = history.deaths;
@@ -207,10 +199,10 @@ void PoolState::OnEvent(const KillWorker& event) {
        absl::StrCat(Name(*row), " is to be killed, requested", By(event.actor)), row);
   if (Assigned(row->view)) {
     Row* const successor = SuccessorOf(row->view.slot);
-    row->view.role = successor != nullptr ? RowRole::kLeaving : RowRole::kRefill;
-    if (successor != nullptr) Promote(*successor);
+    SetRole(*row, successor != nullptr ? RowRole::kLeaving : RowRole::kRefill);
+    if (successor != nullptr) SetRole(*successor, RowRole::kHolder);
   } else if (row->view.role == RowRole::kSuccessor) {
-    row->view.role = RowRole::kLeaving;
+    SetRole(*row, RowRole::kLeaving);
   }
   Transition(*row, RowEvent::kReleaseNow);
 }
@@ -220,23 +212,6 @@ void PoolState::OnEvent(const LeaderReleased& event) {
   if (row == nullptr || !row->view.leader || !row->leader_revoked) return;
   row->view.leader = false;
   Touch(*row);
-}
-
-void PoolState::OnEvent(const ResizeRequest& event) {
-  ResizeResult result = Resize(event);
-  if (result.code != absl::StatusCode::kOk) {
-    Note(PoolNote::Type::kResizeRefused, PoolNote::Severity::kWarning,
-         absl::StrCat("resize to ", event.target, By(event.actor), " refused: ", result.message));
-  }
-  actions_.push_back(std::move(result));
-}
-
-void PoolState::OnEvent(const ResizeBy& event) {
-  int64_t target = static_cast<int64_t>(pool_.desired) + event.delta;
-  target = std::clamp<int64_t>(target, 1, pool_.max_workers);
-  // A pool that was resized to 0 does not grow by "one less".
-  if (event.delta < 0) target = std::min<int64_t>(target, pool_.desired);
-  OnEvent(ResizeRequest{.target = static_cast<int>(target), .actor = event.actor});
 }
 
 void PoolState::OnEvent(const ShutdownRequest& event) {
@@ -263,100 +238,6 @@ void PoolState::OnEvent(const ShutdownRequest& event) {
 }
 
 void PoolState::OnEvent(const PoolTick&) {}
-
-ResizeResult PoolState::Resize(const ResizeRequest& request) {
-  ResizeResult result{
-      .generation = pool_.generation, .desired = pool_.desired, .max_workers = pool_.max_workers};
-  const auto refuse = [&](absl::StatusCode code, RefusalReason reason, std::string message) {
-    result.code = code;
-    result.reason = reason;
-    result.message = std::move(message);
-    return result;
-  };
-
-  if (request.request_id.size() > kMaxRequestId) {
-    return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdTooLong,
-                  absl::StrCat("the request id has ", request.request_id.size(),
-                               " bytes; it may have at most ", kMaxRequestId));
-  }
-  ForgetOldRequests();
-  if (const auto it = requests_.find(request.request_id);
-      !request.request_id.empty() && it != requests_.end()) {
-    if (it->second.target != request.target) {
-      return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdReused,
-                    absl::StrCat("the request id ", request.request_id, " was used to resize to ",
-                                 it->second.target, ", it cannot be used again to resize to ",
-                                 request.target));
-    }
-    result = it->second.result;
-    result.replayed = true;
-    return result;
-  }
-  if (!started_) {
-    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kNotStarted,
-                  "the pool has not started yet");
-  }
-  if (pool_.shutdown != ShutdownMode::kNone) {
-    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kShuttingDown,
-                  "the pool is shutting down");
-  }
-  if (request.target < 0) {
-    return refuse(
-        absl::StatusCode::kInvalidArgument, RefusalReason::kNegativeTarget,
-        absl::StrCat("the number of workers must not be negative, it was ", request.target));
-  }
-  if (request.target > pool_.max_workers) {
-    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kSlotCapacity,
-                  absl::StrCat("this pool can have at most ", pool_.max_workers,
-                               " workers (max_workers, fixed at its start), ", request.target,
-                               " were asked for"));
-  }
-  if (request.expected_generation.has_value() && *request.expected_generation != pool_.generation) {
-    return refuse(absl::StatusCode::kAborted, RefusalReason::kStaleGeneration,
-                  absl::StrCat("the pool is at generation ", pool_.generation, " now, not at ",
-                               *request.expected_generation, "; read it and decide again"));
-  }
-  if (!request.request_id.empty() && requests_.size() >= kMaxRemembered) {
-    return refuse(
-        absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyRequestIds,
-        absl::StrCat("there were ", kMaxRemembered, " resizes with a request id in the last ",
-                     In(kRequestMemory), "; try again later"));
-  }
-
-  result.desired = request.target;
-  if (request.validate_only) return result;
-  const int before = pool_.desired;
-  SetTarget(request.target);
-  result.generation = pool_.generation;
-  Note(PoolNote::Type::kResizeAccepted, PoolNote::Severity::kInfo,
-       absl::StrCat("resize from ", before, " to ", request.target, By(request.actor),
-                    " accepted, generation ", pool_.generation));
-  if (!request.request_id.empty()) {
-    requests_.emplace(request.request_id, RememberedRequest{result, request.target, now_});
-    request_order_.push_back(request.request_id);
-  }
-  return result;
-}
-
-void PoolState::ForgetOldRequests() {
-  while (!request_order_.empty()) {
-    const auto it = requests_.find(request_order_.front());
-    if (now_ - it->second.at <= kRequestMemory) return;
-    requests_.erase(it);
-    request_order_.pop_front();
-  }
-}
-
-void PoolState::SetTarget(int target) {
-  if (target != pool_.desired) {
-    pool_.desired = target;
-    ++pool_.generation;
-  }
-  // Whoever asks for `target` workers wants living ones.
-  for (Row& row : rows_) {
-    if (row.view.state == WorkerState::kDone) Transition(row, RowEvent::kRelease);
-  }
-}
 
 void PoolState::ReleaseAll(RowEvent event) {
   for (Row& row : rows_) Transition(row, event);
@@ -396,6 +277,7 @@ bool PoolState::ExtendDeadline(Row& row) {
   row.view.deadline = now_ + more;
   row.extended = true;
   Touch(row);
+  RestartProgressed();
   Note(PoolNote::Type::kDeadlineExtended, PoolNote::Severity::kWarning,
        absl::StrCat("the master stood still for ", In(late), "; ", Name(row), " gets ", In(more),
                     " more"),
@@ -440,12 +322,11 @@ PoolState::Row* PoolState::NextToRelease() {
 
 void PoolState::ReleaseSlot(Row& row) {
   if (Row* successor = SuccessorOf(row.view.slot)) {
-    successor->view.role = RowRole::kLeaving;
+    SetRole(*successor, RowRole::kLeaving);
     Transition(*successor, RowEvent::kRelease);
   }
   if (row.view.role == RowRole::kRefill) {
-    row.view.role = RowRole::kHolder;
-    Touch(row);
+    SetRole(row, RowRole::kHolder);
   }
   Transition(row, RowEvent::kRelease);
 }

@@ -171,9 +171,6 @@ class PoolState {
 
   // The row that an event is about; null when it is of an incarnation that is no more.
   Row* Find(int slot, uint64_t incarnation);
-  ResizeResult Resize(const ResizeRequest& request);
-  void SetTarget(int target);
-  void ForgetOldRequests();
   // Asks all that lives to stop, as firmly as `event` says, and gives up all else.
   void ReleaseAll(RowEvent event);
   // Deadlines that have come.
@@ -189,17 +186,22 @@ class PoolState {
   void Assign(Row& row, int slot);
   void UpdateLeader();
 
+  // pool_state_resize.cc: another target.
+  ResizeResult Resize(const ResizeRequest& request);
+  void SetTarget(int target);
+  void ForgetOldRequests();
+
   // pool_state_restart.cc: replacing workers, one by one or all.
   RestartResult Restart(const RestartRequest& request);
   void BeginRestart(const RestartOptions& options, const std::string& actor);
   void FailRestart(const std::string& why);
+  void NoteRestart(PoolNote::Type type, PoolNote::Severity severity, std::string text);
   void EndRestart(RestartPhase phase);
   void RunReplacements();
   bool MayReplace(const Row& holder) const;
   bool ReplaceOne(Row& holder);
   void StartSuccessor(Row& row, Row& holder);
   void TakeOver(Row& successor);
-  void Promote(Row& successor);
   void SuccessorLost(Row& row, const std::string& what);
   void CheckRestart();
   void RestartProgressed();
@@ -218,11 +220,15 @@ class PoolState {
 
   void Note(PoolNote::Type type, PoolNote::Severity severity, std::string text,
             const Row* row = nullptr, absl::Duration time_left = absl::ZeroDuration());
-  // Fills in what outlives the processes of view.slot.
+  // Fills in the totals of view.slot.
   void ShowHistory(SlotView& view) const;
+  // In every row of the slot, after a change.
+  void ShowHistory(int slot);
+  void SetRole(Row& row, RowRole role);
   void Touch(Row& row);
-  static std::string Name(const Row& row);         // "worker 3 (pid 4711)"
-  static std::string In(absl::Duration duration);  // For people: to the millisecond.
+  static std::string Name(const Row& row);          // "worker 3 (pid 4711)"
+  static std::string By(const std::string& actor);  // " by signal TERM"; "" for nobody.
+  static std::string In(absl::Duration duration);   // For people: to the millisecond.
 
   PoolOptions options_;
   std::minstd_rand random_;

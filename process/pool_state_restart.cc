@@ -20,13 +20,12 @@ constexpr int kRecycleSurge = 1;
 
 void PoolState::OnEvent(const RestartRequest& event) {
   RestartResult result = Restart(event);
-  const std::string by = event.actor.empty() ? std::string() : absl::StrCat(" by ", event.actor);
   if (result.code != absl::StatusCode::kOk) {
     Note(PoolNote::Type::kRestartRefused, PoolNote::Severity::kWarning,
-         absl::StrCat("restart", by, " refused: ", result.message));
+         absl::StrCat("restart", By(event.actor), " refused: ", result.message));
   } else if (result.queued) {
     Note(PoolNote::Type::kRestartQueued, PoolNote::Severity::kInfo,
-         absl::StrCat("restart", by, " follows the one that runs"));
+         absl::StrCat("restart", By(event.actor), " follows the one that runs"));
   }
   actions_.push_back(std::move(result));
 }
@@ -80,10 +79,10 @@ void PoolState::BeginRestart(const RestartOptions& options, const std::string& a
   replace_backoff_.Reset();
   replace_not_before_.reset();
   RestartProgressed();
-  Note(PoolNote::Type::kRestartStarted, PoolNote::Severity::kInfo,
-       absl::StrCat("restart of ", pool_.desired, " workers begins",
-                    actor.empty() ? std::string() : absl::StrCat(", asked for by ", actor),
-                    ", generation ", pool_.generation));
+  NoteRestart(PoolNote::Type::kRestartStarted, PoolNote::Severity::kInfo,
+              absl::StrCat("restart of ", pool_.desired, " workers begins",
+                           actor.empty() ? std::string() : absl::StrCat(", asked for by ", actor),
+                           ", generation ", pool_.generation));
 }
 
 void PoolState::CountRestartFailure(const std::string& what) {
@@ -95,7 +94,7 @@ void PoolState::CountRestartFailure(const std::string& what) {
 
 void PoolState::FailRestart(const std::string& why) {
   const bool roll_back = restart_.on_failure == OnRestartFailure::kRollBack;
-  Note(
+  NoteRestart(
       PoolNote::Type::kRestartFailed, PoolNote::Severity::kError,
       absl::StrCat("the restart to generation ", pool_.restart.generation, " failed: ", why,
                    roll_back ? absl::StrCat("; generation ", pool_.worker_generation, " comes back")
@@ -104,7 +103,7 @@ void PoolState::FailRestart(const std::string& why) {
   replace_not_before_.reset();
   for (Row& row : rows_) {
     if (row.view.role != RowRole::kSuccessor) continue;
-    row.view.role = RowRole::kLeaving;
+    SetRole(row, RowRole::kLeaving);
     Transition(row, RowEvent::kRelease);
   }
   for (Row& row : rows_) {
@@ -113,6 +112,13 @@ void PoolState::FailRestart(const std::string& why) {
   }
   RestartProgressed();
   if (!roll_back) EndRestart(RestartPhase::kFailed);
+}
+
+void PoolState::NoteRestart(PoolNote::Type type, PoolNote::Severity severity, std::string text) {
+  actions_.push_back(PoolNote{.severity = severity,
+                              .type = type,
+                              .generation = pool_.restart.generation,
+                              .text = std::move(text)});
 }
 
 void PoolState::EndRestart(RestartPhase phase) {
@@ -165,8 +171,9 @@ void PoolState::CheckRestart() {
       absl::StrCat("nothing has moved for a long time, and ", pool_.restart.remaining,
                    " workers are still to be replaced");
   if (running) return FailRestart(why);
-  Note(PoolNote::Type::kRestartFailed, PoolNote::Severity::kError,
-       absl::StrCat("rolling back to generation ", pool_.worker_generation, " failed: ", why));
+  NoteRestart(
+      PoolNote::Type::kRestartFailed, PoolNote::Severity::kError,
+      absl::StrCat("rolling back to generation ", pool_.worker_generation, " failed: ", why));
   EndRestart(RestartPhase::kFailed);
 }
 
@@ -252,7 +259,7 @@ bool PoolState::ReplaceOne(Row& holder) {
   if (unavailable >= max_unavailable || (restarting && serves && ready - 1 < min_healthy)) {
     return false;
   }
-  holder.view.role = RowRole::kRefill;
+  SetRole(holder, RowRole::kRefill);
   Transition(holder, RowEvent::kRelease);
   RestartProgressed();
   return true;
@@ -260,7 +267,7 @@ bool PoolState::ReplaceOne(Row& holder) {
 
 void PoolState::StartSuccessor(Row& row, Row& holder) {
   row.view.slot = holder.view.slot;
-  row.view.role = RowRole::kSuccessor;
+  SetRole(row, RowRole::kSuccessor);
   StartWorker(row, TargetGeneration());
   RestartProgressed();
 }
@@ -272,18 +279,13 @@ void PoolState::TakeOver(Row& successor) {
       holder = &row;
     }
   }
-  Promote(successor);
+  SetRole(successor, RowRole::kHolder);
   RestartProgressed();
   if (holder == nullptr) return;
   Note(PoolNote::Type::kTakenOver, PoolNote::Severity::kInfo,
        absl::StrCat(Name(successor), " takes over from ", Name(*holder)), &successor);
-  holder->view.role = RowRole::kLeaving;
+  SetRole(*holder, RowRole::kLeaving);
   Transition(*holder, RowEvent::kRelease);
-}
-
-void PoolState::Promote(Row& successor) {
-  successor.view.role = RowRole::kHolder;
-  Touch(successor);
 }
 
 void PoolState::SuccessorLost(Row& row, const std::string& what) {

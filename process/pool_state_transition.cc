@@ -203,7 +203,7 @@ void PoolState::Enter(Row& row, WorkerState state, MonotonicTime deadline) {
 
 void PoolState::StartWorker(Row& row, uint64_t generation) {
   SlotView& view = row.view;
-  ++history_[view.slot].incarnation;
+  view.incarnation = ++history_[view.slot].incarnation;
   ShowHistory(view);
   view.generation = generation;
   view.pid = 0;
@@ -246,7 +246,7 @@ void PoolState::BecomeDone(Row& row) {
   Note(PoolNote::Type::kWorkerDone, PoolNote::Severity::kInfo,
        absl::StrCat(Name(row), " exited normally and is not restarted"), &row);
   if (Row* successor = SuccessorOf(row.view.slot)) {
-    Promote(*successor);
+    SetRole(*successor, RowRole::kHolder);
     return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
   }
   Enter(row, WorkerState::kDone, MonotonicTime::Infinite());
@@ -321,21 +321,20 @@ void PoolState::NoteBootTimeout(Row& row) {
 }
 
 void PoolState::RecordExit(Row& row, const ExitStatus& status, DeathCause cause) {
-  row.view.last_exit = LastExit{.status = status,
-                                .cause = cause,
-                                .pid = row.view.pid,
-                                .incarnation = row.view.incarnation,
-                                .at = now_};
-  history_[row.view.slot].last_exit = row.view.last_exit;
+  history_[row.view.slot].last_exit = LastExit{.status = status,
+                                               .cause = cause,
+                                               .pid = row.view.pid,
+                                               .incarnation = row.view.incarnation,
+                                               .at = now_};
+  ShowHistory(row.view.slot);
 }
 
 void PoolState::CountDeath(Row& row, DeathCause cause, const ExitStatus& status) {
   SlotView& view = row.view;
-  History& history = history_[view.slot];
-  RecordExit(row, status, cause);
-  view.restarts = ++history.restarts;
-  view.deaths[static_cast<size_t>(cause)] = ++history.deaths[static_cast<size_t>(cause)];
+  ++history_[view.slot].restarts;
+  ++history_[view.slot].deaths[static_cast<size_t>(cause)];
   ++pool_.restarts;
+  RecordExit(row, status, cause);
   const std::string what =
       absl::StrCat(Name(row), " was ", status.signal == 0 ? "lost: it " : "", status.ToString(),
                    " (", ToAbsl(DeathCauseName(cause)), ")");
@@ -344,7 +343,7 @@ void PoolState::CountDeath(Row& row, DeathCause cause, const ExitStatus& status)
   if (Row* successor = SuccessorOf(view.slot)) {
     Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
          absl::StrCat(what, "; its successor takes the slot"), &row);
-    Promote(*successor);
+    SetRole(*successor, RowRole::kHolder);
     return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
   }
   RestartAfterDeath(row, what);
@@ -407,8 +406,9 @@ void PoolState::RestartAfterDeath(Row& row, const std::string& what) {
 }
 
 void PoolState::RetrySpawn(Row& row, const std::string& error) {
-  row.view.spawn_failures = ++history_[row.view.slot].spawn_failures;
+  ++history_[row.view.slot].spawn_failures;
   ++pool_.spawn_failures;
+  ShowHistory(row.view.slot);
   const bool successor = row.view.role == RowRole::kSuccessor;
   const absl::Duration delay = (successor ? replace_backoff_ : row.spawn_backoff).Next(random_);
   Note(PoolNote::Type::kSpawnFailed, PoolNote::Severity::kWarning,
@@ -420,7 +420,7 @@ void PoolState::RetrySpawn(Row& row, const std::string& error) {
     return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
   }
   if (Row* comes = SuccessorOf(row.view.slot)) {
-    Promote(*comes);
+    SetRole(*comes, RowRole::kHolder);
     return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
   }
   Enter(row, WorkerState::kBackoff, now_ + delay);
@@ -433,10 +433,8 @@ void PoolState::Retry(Row& row) {
          absl::StrCat("slot ", row.view.slot, " gets a trial worker"), &row);
   }
   // Workers of a generation that failed are not started any more.
-  const bool failed = pool_.restart.generation == row.view.generation &&
-                      (pool_.restart.phase == RestartPhase::kRollingBack ||
-                       pool_.restart.phase == RestartPhase::kFailed);
-  StartWorker(row, failed ? pool_.worker_generation : row.view.generation);
+  const bool of_target = row.view.generation == TargetGeneration();
+  StartWorker(row, of_target ? row.view.generation : pool_.worker_generation);
 }
 
 MonotonicTime PoolState::TrialEnd(const Row& row) const {
@@ -471,6 +469,19 @@ void PoolState::GiveUpSlot(Row& row) {
   Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
 }
 
+void PoolState::ShowHistory(int slot) {
+  for (Row& row : rows_) {
+    if (row.view.slot != slot) continue;
+    ShowHistory(row.view);
+    Touch(row);
+  }
+}
+
+void PoolState::SetRole(Row& row, RowRole role) {
+  row.view.role = role;
+  Touch(row);
+}
+
 void PoolState::Touch(Row& row) { row.revision = ++revision_; }
 
 std::string PoolState::Name(const Row& row) {
@@ -480,14 +491,22 @@ std::string PoolState::Name(const Row& row) {
 
 void PoolState::Note(PoolNote::Type type, PoolNote::Severity severity, std::string text,
                      const Row* row, absl::Duration time_left) {
-  PoolNote note{
-      .severity = severity, .type = type, .time_left = time_left, .text = std::move(text)};
+  PoolNote note{.severity = severity,
+                .type = type,
+                .generation = pool_.generation,
+                .time_left = time_left,
+                .text = std::move(text)};
   if (row != nullptr) {
     note.slot = row->view.slot;
     note.incarnation = row->view.incarnation;
+    note.generation = row->view.generation;
     note.pid = row->view.pid;
   }
   actions_.push_back(std::move(note));
+}
+
+std::string PoolState::By(const std::string& actor) {
+  return actor.empty() ? std::string() : absl::StrCat(" by ", actor);
 }
 
 std::string PoolState::In(absl::Duration duration) {

@@ -41,6 +41,8 @@ struct LastExit {
   pid_t pid = 0;
   uint64_t incarnation = 0;
   MonotonicTime at{};
+
+  friend bool operator==(const LastExit&, const LastExit&) = default;
 };
 
 // What a row's process is to its slot. One process holds a slot; a second one lives in another row
@@ -78,6 +80,8 @@ struct SlotView {
   bool on_trial = false;  // The breaker was open; this worker shows whether it may close.
   bool leader = false;    // The one worker that has the leader role.
   std::optional<LastExit> last_exit;
+
+  friend bool operator==(const SlotView&, const SlotView&) = default;
 };
 
 enum class RestartPhase : uint8_t {

@@ -1,0 +1,129 @@
+// The part of PoolState that answers requests for another target, and remembers them.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "squall/process/pool_state.h"
+
+namespace squall {
+namespace {
+
+// AIP-155: long enough for every client's retries.
+constexpr absl::Duration kRequestMemory = absl::Minutes(10);
+constexpr size_t kMaxRemembered = 16384;
+
+}  // namespace
+
+void PoolState::OnEvent(const ResizeRequest& event) {
+  ResizeResult result = Resize(event);
+  if (result.code != absl::StatusCode::kOk) {
+    Note(PoolNote::Type::kResizeRefused, PoolNote::Severity::kWarning,
+         absl::StrCat("resize to ", event.target, By(event.actor), " refused: ", result.message));
+  }
+  actions_.push_back(std::move(result));
+}
+
+void PoolState::OnEvent(const ResizeBy& event) {
+  int64_t target = static_cast<int64_t>(pool_.desired) + event.delta;
+  target = std::clamp<int64_t>(target, 1, pool_.max_workers);
+  // A pool that was resized to 0 does not grow by "one less".
+  if (event.delta < 0) target = std::min<int64_t>(target, pool_.desired);
+  OnEvent(ResizeRequest{.target = static_cast<int>(target), .actor = event.actor});
+}
+
+ResizeResult PoolState::Resize(const ResizeRequest& request) {
+  ResizeResult result{
+      .generation = pool_.generation, .desired = pool_.desired, .max_workers = pool_.max_workers};
+  const auto refuse = [&](absl::StatusCode code, RefusalReason reason, std::string message) {
+    result.code = code;
+    result.reason = reason;
+    result.message = std::move(message);
+    return result;
+  };
+
+  if (request.request_id.size() > kMaxRequestId) {
+    return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdTooLong,
+                  absl::StrCat("the request id has ", request.request_id.size(),
+                               " bytes; it may have at most ", kMaxRequestId));
+  }
+  ForgetOldRequests();
+  if (const auto it = requests_.find(request.request_id);
+      !request.request_id.empty() && it != requests_.end()) {
+    if (it->second.target != request.target) {
+      return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdReused,
+                    absl::StrCat("the request id ", request.request_id, " was used to resize to ",
+                                 it->second.target, ", it cannot be used again to resize to ",
+                                 request.target));
+    }
+    result = it->second.result;
+    result.replayed = true;
+    return result;
+  }
+  if (!started_) {
+    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kNotStarted,
+                  "the pool has not started yet");
+  }
+  if (pool_.shutdown != ShutdownMode::kNone) {
+    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kShuttingDown,
+                  "the pool is shutting down");
+  }
+  if (request.target < 0) {
+    return refuse(
+        absl::StatusCode::kInvalidArgument, RefusalReason::kNegativeTarget,
+        absl::StrCat("the number of workers must not be negative, it was ", request.target));
+  }
+  if (request.target > pool_.max_workers) {
+    return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kSlotCapacity,
+                  absl::StrCat("this pool can have at most ", pool_.max_workers,
+                               " workers (max_workers, fixed at its start), ", request.target,
+                               " were asked for"));
+  }
+  if (request.expected_generation.has_value() && *request.expected_generation != pool_.generation) {
+    return refuse(absl::StatusCode::kAborted, RefusalReason::kStaleGeneration,
+                  absl::StrCat("the pool is at generation ", pool_.generation, " now, not at ",
+                               *request.expected_generation, "; read it and decide again"));
+  }
+  if (!request.request_id.empty() && requests_.size() >= kMaxRemembered) {
+    return refuse(
+        absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyRequestIds,
+        absl::StrCat("there were ", kMaxRemembered, " resizes with a request id in the last ",
+                     In(kRequestMemory), "; try again later"));
+  }
+
+  result.desired = request.target;
+  if (request.validate_only) return result;
+  const int before = pool_.desired;
+  SetTarget(request.target);
+  result.generation = pool_.generation;
+  Note(PoolNote::Type::kResizeAccepted, PoolNote::Severity::kInfo,
+       absl::StrCat("resize from ", before, " to ", request.target, By(request.actor),
+                    " accepted, generation ", pool_.generation));
+  if (!request.request_id.empty()) {
+    requests_.emplace(request.request_id, RememberedRequest{result, request.target, now_});
+    request_order_.push_back(request.request_id);
+  }
+  return result;
+}
+
+void PoolState::ForgetOldRequests() {
+  while (!request_order_.empty()) {
+    const auto it = requests_.find(request_order_.front());
+    if (now_ - it->second.at <= kRequestMemory) return;
+    requests_.erase(it);
+    request_order_.pop_front();
+  }
+}
+
+void PoolState::SetTarget(int target) {
+  if (target != pool_.desired) {
+    pool_.desired = target;
+    ++pool_.generation;
+  }
+  // Whoever asks for `target` workers wants living ones.
+  for (Row& row : rows_) {
+    if (row.view.state == WorkerState::kDone) Transition(row, RowEvent::kRelease);
+  }
+}
+
+}  // namespace squall
