@@ -20,6 +20,7 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/process/cpu_count.h"
 #include "squall/process/master.h"
+#include "squall/process/master_role.h"
 #include "squall/process/orphan_guard.h"
 #include "squall/process/reseed.h"
 #include "squall/process/threads.h"
@@ -149,6 +150,7 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   options.sidecar.reset();
   master->SetOnReady(std::move(options.on_ready));
   SetLogRole("master");
+  internal::BecomeMaster();
 
   internal::Master::Outcome outcome = master->Run();
   if (auto* ended = std::get_if<internal::Master::Ended>(&outcome)) {
