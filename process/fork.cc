@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -17,11 +19,14 @@
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
+#include "squall/base/string_view.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/process/cpu_count.h"
 #include "squall/process/master.h"
 #include "squall/process/master_role.h"
 #include "squall/process/orphan_guard.h"
+#include "squall/process/pid_file.h"
+#include "squall/process/pool_monitor.h"
 #include "squall/process/reseed.h"
 #include "squall/process/threads.h"
 #include "squall/process/worker_setup.h"
@@ -111,8 +116,14 @@ void CloseAllBut(std::vector<int> keep) {
   exit(sidecar.main(context));
 }
 
+// What does not come up is not worth a thought more: the master hears of it as a boot failure.
+[[noreturn]] void FailToBoot(std::string_view what, const absl::Status& status) {
+  LOG(ERROR) << ToAbsl(what) << ": " << status.message();
+  _exit(EXIT_FAILURE);
+}
+
 int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::BecameWorker role,
-                 const ForkOptions& options) {
+                 const ResolvedWorkerSettings& settings, ForkOptions& options) {
   WorkerSetup setup;
   setup.task_id = role.slot;
   setup.row = role.row;
@@ -124,9 +135,12 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
   setup.grace = options.drain.grace;
   setup.kill_after = options.drain.kill_after;
   SetLogTaskId(role.slot);
-  if (options.on_supervisor_exit != OnSupervisorExit::kKeep) {
-    internal::DieWithMaster(master->pid(), SIGTERM);
-  }
+  const pid_t master_pid = master->pid();
+  const auto die_with_master = [&] {
+    if (options.on_supervisor_exit == OnSupervisorExit::kKeep) return;
+    internal::DieWithMaster(master_pid, SIGTERM);
+  };
+  die_with_master();
   master->RestoreSignalsInChild();
   // Closes the master's descriptors in this process, the siblings' lifelines among them.
   master.reset();
@@ -134,6 +148,18 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
   if (absl::Status status = setup.scoreboard->RestrictToWorker(role.row); !status.ok()) {
     LOG(FATAL) << "cannot protect the other workers' rows: " << status.message();
   }
+  if (absl::Status status = Apply(settings, role.slot); !status.ok()) {
+    FailToBoot("worker settings", status);
+  }
+  // A change of user clears it.
+  die_with_master();
+  if (options.hooks.after_fork) {
+    const WorkerIdentity self = {role.slot, role.incarnation, role.generation};
+    if (absl::Status status = options.hooks.after_fork(self); !status.ok()) {
+      FailToBoot("after_fork", status);
+    }
+  }
+  setup.hooks = std::move(options.hooks);
   WorkerSetup::BecomeWorker(std::move(setup));
   return role.slot;
 }
@@ -146,14 +172,27 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   if (num_processes <= 0) num_processes = CpuCount();
   const PoolOptions pool = ToPoolOptions(num_processes, options);
   RETURN_IF_ERROR(Validate(pool));
-  ASSIGN_OR_RETURN(auto master, internal::Master::Create(pool, std::move(options.sidecar)));
+  internal::PoolMonitorOptions monitor{.watchdog = options.watchdog, .recycle = options.recycle};
+  RETURN_IF_ERROR(Validate(monitor, pool));
+  ASSIGN_OR_RETURN(const ResolvedWorkerSettings settings, Validate(options.worker));
+  std::optional<PidFile> pid_file;
+  if (!options.pid_file.empty()) {
+    ASSIGN_OR_RETURN(pid_file, PidFile::Create(options.pid_file));
+  }
+  ASSIGN_OR_RETURN(auto master,
+                   internal::Master::Create({.pool = pool,
+                                             .monitor = std::move(monitor),
+                                             .hooks = &options.hooks,
+                                             .sidecar = std::move(options.sidecar),
+                                             .on_ready = std::move(options.on_ready),
+                                             .on_serving = std::move(options.on_serving)}));
   options.sidecar.reset();
-  master->SetOnReady(std::move(options.on_ready));
   SetLogRole("master");
   internal::BecomeMaster();
 
   internal::Master::Outcome outcome = master->Run();
   if (auto* ended = std::get_if<internal::Master::Ended>(&outcome)) {
+    if (pid_file.has_value()) pid_file->Remove();
     // Static destructors run, those of the caller's objects do not: Tornado's SystemExit.
     exit(ended->exit_code);
   }
@@ -161,7 +200,8 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
     RunSidecar(std::move(master), std::move(*sidecar));
   }
   return BecomeWorker(std::move(master),
-                      std::move(std::get<internal::Master::BecameWorker>(outcome)), options);
+                      std::move(std::get<internal::Master::BecameWorker>(outcome)), settings,
+                      options);
 }
 
 std::optional<int> TaskId() {

@@ -20,19 +20,28 @@
 //
 // Signals to the master: TERM and QUIT drain every worker and exit 0; INT, and a second TERM or
 // QUIT, end them at once; HUP replaces every worker, one after the other, and keeps the old ones if
-// the new ones do not become healthy; TTIN and TTOU add and remove one worker. When the master dies, the
+// the new ones do not become healthy; TTIN and TTOU add and remove one worker; USR1 reopens the log
+// file. Under systemd (Type=notify) the master says READY, RELOADING, STOPPING and its status, and
+// feeds the watchdog. As process 1 of a container it reaps orphans. When the master dies, the
 // workers finish what is in flight and end (OnSupervisorExit).
 #ifndef SQUALL_PROCESS_FORK_H_
 #define SQUALL_PROCESS_FORK_H_
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "squall/process/hooks.h"
 #include "squall/process/pool_options.h"
+#include "squall/process/recycle.h"
 #include "squall/process/sidecar.h"
+#include "squall/process/watchdog_options.h"
 #include "squall/process/worker.h"
+#include "squall/process/worker_settings.h"
 
 namespace squall {
 
@@ -65,8 +74,23 @@ struct ForkOptions {
 
   OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;
 
+  // Which workers are warned of, and ended, because their loop does not run.
+  WatchdogOptions watchdog = {};
+  // When a worker is replaced because of its age, one slot at a time. Off by default.
+  RecycleOptions recycle = {};
+
+  // Limits, priority, CPUs, user and directory of each worker; applied after its fork.
+  WorkerSettings worker = {};
+  // Code of the program's at the turns of a worker's life.
+  Hooks hooks = {};
+  // Where the master's pid stands while it runs; empty: nowhere. See process/pid_file.h.
+  std::string pid_file = {};
+
   // Called once, in the master, when all workers are READY for the first time. It must not block.
   absl::AnyInvocable<void(const PoolSnapshot&)> on_ready = {};
+  // Called in the master whenever the set of slots changes in which a worker is READY, with all of
+  // them, ascending. It must not block. For ReusePortListeners::SetServing.
+  absl::AnyInvocable<void(absl::Span<const int>)> on_serving = {};
 
   // A process beside the workers, e.g. the control plane (control/control_process.h).
   std::optional<Sidecar> sidecar = {};

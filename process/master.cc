@@ -19,28 +19,8 @@
 namespace squall::internal {
 namespace {
 
-// epoll_event.data: what kind of descriptor in the upper half, which row in the lower.
-enum class Source : uint32_t { kSignals, kChannel, kWorkerPidfd, kSidecarLink, kSidecarPidfd };
-
-constexpr uint64_t Tag(Source source, int row = 0) {
-  return static_cast<uint64_t>(source) << 32 | static_cast<uint32_t>(row);
-}
-constexpr Source SourceOf(uint64_t tag) { return static_cast<Source>(tag >> 32); }
-constexpr int RowOf(uint64_t tag) { return static_cast<int>(static_cast<uint32_t>(tag)); }
-
-void Log(const PoolNote& note) {
-  switch (note.severity) {
-    case PoolNote::Severity::kInfo:
-      LOG(INFO) << note.text;
-      return;
-    case PoolNote::Severity::kWarning:
-      LOG(WARNING) << note.text;
-      return;
-    case PoolNote::Severity::kError:
-      LOG(ERROR) << note.text;
-      return;
-  }
-}
+// For Broadcast, which a hook of the program's calls.
+Master* g_master = nullptr;
 
 // epoll_wait counts in milliseconds; rounding up keeps it from returning just before the deadline.
 int TimeoutUntil(MonotonicTime deadline, MonotonicTime now) {
@@ -53,27 +33,36 @@ int TimeoutUntil(MonotonicTime deadline, MonotonicTime now) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Master>> Master::Create(const PoolOptions& options,
-                                                       std::optional<Sidecar> sidecar) {
+absl::StatusOr<std::unique_ptr<Master>> Master::Create(MasterOptions options) {
   ASSIGN_OR_RETURN(Scoreboard scoreboard,
-                   Scoreboard::Create(options.max_workers + options.surge_slots));
+                   Scoreboard::Create(options.pool.max_workers + options.pool.surge_slots));
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return StatusFromErrno(errno, "epoll_create1 for the master");
   ASSIGN_OR_RETURN(MasterSignals signals, MasterSignals::Create());
   const uint64_t seed = static_cast<uint64_t>(Clock::Real().Now().nanos());
-  return std::unique_ptr<Master>(new Master(options, std::move(sidecar), seed, std::move(signals),
+  return std::unique_ptr<Master>(new Master(std::move(options), seed, std::move(signals),
                                             std::move(scoreboard), std::move(epoll)));
 }
 
-Master::Master(const PoolOptions& options, std::optional<Sidecar> sidecar, uint64_t seed,
-               MasterSignals signals, Scoreboard scoreboard, UniqueFd epoll)
+Master::Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scoreboard scoreboard,
+               UniqueFd epoll)
     : pid_(getpid()),
+      options_(std::move(options)),
       signals_(std::move(signals)),
       scoreboard_(std::move(scoreboard)),
       epoll_(std::move(epoll)),
-      pool_(options, seed),
+      pool_(options_.pool, seed),
+      monitor_(options_.monitor, pool_.rows(), seed),
+      systemd_(SystemdNotifier::FromEnvironment(), options_.pool),
       processes_(static_cast<size_t>(pool_.rows())) {
-  if (sidecar.has_value()) sidecar_.emplace(std::move(*sidecar), seed);
+  if (options_.sidecar.has_value()) sidecar_.emplace(std::move(*options_.sidecar), seed);
+  g_master = this;
+}
+
+Master::~Master() { g_master = nullptr; }
+
+Master* Master::Current() {
+  return g_master != nullptr && g_master->pid_ == getpid() ? g_master : nullptr;
 }
 
 Master::Outcome Master::Run() {
@@ -88,7 +77,8 @@ Master::Outcome Master::Run() {
 }
 
 void Master::Poll() {
-  MonotonicTime deadline = pool_.next_deadline();
+  MonotonicTime deadline =
+      std::min({pool_.next_deadline(), monitor_.next_look(), systemd_.next_deadline()});
   if (sidecar_.has_value()) deadline = std::min(deadline, sidecar_->next_start());
   std::array<epoll_event, 64> events;
   const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
@@ -133,6 +123,17 @@ void Master::Poll() {
   }
   if (Waits() && sidecar_.has_value() && sidecar_->next_start() <= now_) StartSidecar();
   if (Waits() && pool_.next_deadline() <= now_) Dispatch(PoolTick{});
+  if (Waits() && monitor_.next_look() <= now_) Look();
+  if (Waits()) systemd_.Tick();
+}
+
+// What the watchdog, the recycler and the autoscaler find goes the way of everything else.
+void Master::Look() {
+  PoolMonitor::Findings findings = monitor_.Look(pool_, scoreboard_, now_);
+  for (const PoolNote& note : findings.notes) PerformOne(note);
+  for (PoolEvent& event : findings.events) {
+    if (Waits()) Dispatch(std::move(event));
+  }
 }
 
 void Master::StartSidecar() {
@@ -165,7 +166,9 @@ void Master::OnSignal(int signo) {
     case SIGINT:
       return Dispatch(ShutdownRequest{ShutdownMode::kFast, actor});
     case SIGHUP:
-      return Dispatch(RestartRequest{.actor = actor});
+      return Reload(actor);
+    case SIGUSR1:
+      return ReopenLogs();
     case SIGTTIN:
       return Dispatch(ResizeBy{1, actor});
     case SIGTTOU:
@@ -175,49 +178,27 @@ void Master::OnSignal(int signo) {
   }
 }
 
-void Master::OnChannel(int row) {
-  Process& process = processes_[static_cast<size_t>(row)];
-  WorkerPacket packet;
-  // READY may lead to the fork of another slot's worker, and this process be the child then.
-  while (Waits() && process.channel.valid()) {
-    switch (ReceivePacket(process.channel.get(), packet)) {
-      case ChannelRead::kNothing:
-        return;
-      case ChannelRead::kEndOfFile:
-        // The worker closed its end or died; only the pidfd says that it died.
-        Unwatch(process.channel.get());
-        process.channel.reset();
-        return;
-      case ChannelRead::kPacket:
-        switch (packet.type) {
-          case WorkerPacketType::kReady:
-            Dispatch(WorkerReady{process.slot, process.incarnation});
-            break;
-          case WorkerPacketType::kLeader:
-            // The answer to having to give it up.
-            Dispatch(LeaderReleased{process.slot, process.incarnation});
-            break;
-          case WorkerPacketType::kDrain:
-            break;
-        }
+// The configuration first, and only if it is good the new workers: a mistake in it costs nothing.
+void Master::Reload(const std::string& actor) {
+  if (options_.hooks->on_reload) {
+    if (const absl::Status read = options_.hooks->on_reload(); !read.ok()) {
+      LOG(ERROR) << "restart by " << actor << " refused, the workers stay: " << read.message();
+      return;
     }
   }
+  Dispatch(RestartRequest{.actor = actor});
 }
 
-void Master::OnDeath(int row) {
-  Process& process = processes_[static_cast<size_t>(row)];
-  if (!process.child.pidfd.valid()) return;
-  // READY may have come in behind the epoll_wait that reported the death.
-  OnChannel(row);
-  if (!Waits()) return;
-  const std::optional<ExitStatus> status = Reap(process.child.pidfd);
-  if (!status.has_value()) return;
-  const WorkerExited event = {process.slot, process.incarnation, *status};
-  Unwatch(process.child.pidfd.get());
-  if (process.channel.valid()) Unwatch(process.channel.get());
-  process = {};
-  scoreboard_.FoldWorker(row);
-  Dispatch(event);
+void Master::ReopenLogs() {
+  WorkerPacket packet;
+  packet.type = WorkerPacketType::kReopenLog;
+  SendToAll(packet);
+}
+
+int Master::Broadcast(std::string_view message) {
+  WorkerPacket packet;
+  packet.type = WorkerPacketType::kMessage;
+  return SendToAll(packet, message);
 }
 
 std::optional<LinkReply> Master::OnRequest(const LinkRequest& request) {
@@ -259,81 +240,6 @@ void Master::Dispatch(PoolEvent event) {
   Publish();
 }
 
-void Master::Perform(const PoolAction& action) {
-  std::visit([this](const auto& one) { PerformOne(one); }, action);
-}
-
-void Master::PerformOne(const ResizeResult& result) { resize_result_ = result; }
-
-// Nobody but a signal asks for restarts, and the notes have told what became of it.
-void Master::PerformOne(const RestartResult&) {}
-
-void Master::PerformOne(const SetLeader& action) {
-  WorkerPacket packet;
-  packet.type = WorkerPacketType::kLeader;
-  packet.leader = action.leader ? 1 : 0;
-  SendTo(action.row, action.incarnation, packet);
-}
-
-void Master::PerformOne(const PoolNote& note) { Log(note); }
-
-void Master::PerformOne(const FinishPool& finish) {
-  Publish();
-  outcome_ = Ended{finish.exit_code};
-}
-
-void Master::PerformOne(const SpawnWorker& action) {
-  auto fail = [&](const absl::Status& status) {
-    Dispatch(WorkerSpawnFailed{action.slot, action.incarnation, std::string(status.message())});
-  };
-  auto ends = MakeWorkerChannel();
-  if (!ends.ok()) return fail(ends.status());
-  auto forked = Fork();
-  if (!forked.ok()) return fail(forked.status());
-  if (forked->pid == 0) {
-    outcome_ = BecameWorker{action.slot, action.row, action.incarnation, action.generation,
-                            std::move(ends->second)};
-    return;
-  }
-  Process& process = processes_[static_cast<size_t>(action.row)];
-  process.slot = action.slot;
-  process.incarnation = action.incarnation;
-  process.child = std::move(*forked);
-  process.channel = std::move(ends->first);
-  if (!Watch(process.child.pidfd.get(), Tag(Source::kWorkerPidfd, action.row)) ||
-      !Watch(process.channel.get(), Tag(Source::kChannel, action.row))) {
-    const absl::Status status = StatusFromErrno(errno, "epoll_ctl in the master");
-    Signal(process.child.pidfd, SIGKILL);
-    WaitForDeath(process.child.pidfd, -1);
-    Reap(process.child.pidfd);
-    process = {};
-    return fail(status);
-  }
-  Dispatch(WorkerSpawned{action.slot, action.incarnation, process.child.pid});
-}
-
-void Master::PerformOne(const DrainWorker& action) {
-  WorkerPacket packet;
-  packet.type = WorkerPacketType::kDrain;
-  packet.grace_ns = absl::ToInt64Nanoseconds(action.request.grace);
-  packet.pool_ends = action.request.pool_ends ? 1 : 0;
-  packet.idle_close_after_ns = absl::ToInt64Nanoseconds(action.request.idle_close_after);
-  SendTo(action.row, action.incarnation, packet);
-}
-
-void Master::SendTo(int row, uint64_t incarnation, const WorkerPacket& packet) {
-  const Process& process = processes_[static_cast<size_t>(row)];
-  if (process.incarnation != incarnation || !process.channel.valid()) return;
-  SendPacket(process.channel.get(), packet);
-}
-
-void Master::PerformOne(const SignalWorker& action) {
-  const Process& process = processes_[static_cast<size_t>(action.row)];
-  if (process.incarnation != action.incarnation) return;
-  // A process that is gone already is reported by its pidfd.
-  Signal(process.child.pidfd, action.signo);
-}
-
 bool Master::Watch(int fd, uint64_t tag) {
   epoll_event event = {.events = EPOLLIN, .data = {.u64 = tag}};
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
@@ -351,9 +257,26 @@ void Master::Publish() {
   }
   published_ = pool_.revision();
   if (sidecar_.has_value()) sidecar_->Notify();
-  if (on_ready_ && pool_.pool().observed_generation > 0) {
-    std::exchange(on_ready_, nullptr)(scoreboard_.Read(now_));
+  PublishServing();
+  systemd_.Report(pool_.pool());
+  if (options_.on_ready && pool_.pool().observed_generation > 0) {
+    std::exchange(options_.on_ready, nullptr)(scoreboard_.Read(now_));
   }
+}
+
+void Master::PublishServing() {
+  if (!options_.on_serving) return;
+  std::vector<int> serving;
+  for (int row = 0; row < pool_.rows(); ++row) {
+    const SlotView& view = pool_.row(row);
+    if (view.state == WorkerState::kReady) serving.push_back(view.slot);
+  }
+  // A slot that is handed over has two.
+  std::sort(serving.begin(), serving.end());
+  serving.erase(std::unique(serving.begin(), serving.end()), serving.end());
+  if (serving == serving_) return;
+  serving_ = std::move(serving);
+  options_.on_serving(serving_);
 }
 
 }  // namespace squall::internal

@@ -14,22 +14,38 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "squall/base/clock.h"
 #include "squall/base/unique_fd.h"
 #include "squall/process/child_process.h"
 #include "squall/process/control_link.h"
+#include "squall/process/hooks.h"
 #include "squall/process/master_signals.h"
+#include "squall/process/pool_monitor.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/sidecar_keeper.h"
+#include "squall/process/systemd_reporter.h"
 #include "squall/process/worker_channel.h"
 
 namespace squall::internal {
+
+struct MasterOptions {
+  PoolOptions pool;
+  PoolMonitorOptions monitor;
+  Hooks* hooks;  // Not owned; outlives the master.
+  std::optional<Sidecar> sidecar;
+  // See ForkOptions.
+  absl::AnyInvocable<void(const PoolSnapshot&)> on_ready;
+  absl::AnyInvocable<void(absl::Span<const int>)> on_serving;
+};
 
 class Master {
  public:
@@ -48,16 +64,17 @@ class Master {
   };
   using Outcome = std::variant<Ended, BecameWorker, BecameSidecar>;
 
-  static absl::StatusOr<std::unique_ptr<Master>> Create(const PoolOptions& options,
-                                                        std::optional<Sidecar> sidecar);
+  static absl::StatusOr<std::unique_ptr<Master>> Create(MasterOptions options);
+  ~Master();
 
-  // See ForkOptions::on_ready.
-  void SetOnReady(absl::AnyInvocable<void(const PoolSnapshot&)> on_ready) {
-    on_ready_ = std::move(on_ready);
-  }
+  // This process's master; null in every other process, its children too.
+  static Master* Current();
 
   // Call once.
   Outcome Run();
+
+  // See broadcast.h.
+  int Broadcast(std::string_view message);
 
   // The master's pid, in its children too.
   pid_t pid() const { return pid_; }
@@ -75,8 +92,16 @@ class Master {
     UniqueFd channel;
   };
 
-  Master(const PoolOptions& options, std::optional<Sidecar> sidecar, uint64_t seed,
-         MasterSignals signals, Scoreboard scoreboard, UniqueFd epoll);
+  // epoll_event.data: what kind of descriptor in the upper half, which row in the lower.
+  enum class Source : uint32_t { kSignals, kChannel, kWorkerPidfd, kSidecarLink, kSidecarPidfd };
+  static constexpr uint64_t Tag(Source source, int row = 0) {
+    return static_cast<uint64_t>(source) << 32 | static_cast<uint32_t>(row);
+  }
+  static constexpr Source SourceOf(uint64_t tag) { return static_cast<Source>(tag >> 32); }
+  static constexpr int RowOf(uint64_t tag) { return static_cast<int>(static_cast<uint32_t>(tag)); }
+
+  Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scoreboard scoreboard,
+         UniqueFd epoll);
 
   void Dispatch(PoolEvent event);
   void Perform(const PoolAction& action);
@@ -92,29 +117,41 @@ class Master {
   bool Waits() const { return !outcome_.has_value(); }
 
   void Poll();
+  void Look();
   void OnSignals();
   void OnSignal(int signo);
+  void Reload(const std::string& actor);
+  void ReopenLogs();
+
+  // master_workers.cc: what is said to the workers and what they say, their starts and deaths.
   void SendTo(int row, uint64_t incarnation, const WorkerPacket& packet);
+  int SendToAll(const WorkerPacket& packet, std::string_view text = {});
   void OnChannel(int row);
   void OnDeath(int row);
+  static void LogStack(const Process& process, const std::string& stack);
+
   std::optional<LinkReply> OnRequest(const LinkRequest& request);
   // False when the kernel refuses (ENOSPC, ENOMEM).
   bool Watch(int fd, uint64_t tag);
   void Unwatch(int fd);
   void Publish();
+  void PublishServing();
 
   const pid_t pid_;
+  MasterOptions options_;
   MasterSignals signals_;
   Scoreboard scoreboard_;
   UniqueFd epoll_;
   PoolState pool_;
+  PoolMonitor monitor_;
+  SystemdReporter systemd_;
   std::optional<SidecarKeeper> sidecar_;
   std::vector<Process> processes_;  // by row
-  absl::AnyInvocable<void(const PoolSnapshot&)> on_ready_;
   std::deque<PoolEvent> pending_;
   std::optional<ResizeResult> resize_result_;
   std::optional<Outcome> outcome_;
-  uint64_t published_ = 0;  // PoolState::revision() that the scoreboard shows
+  std::vector<int> serving_;  // Slots, as on_serving was told last.
+  uint64_t published_ = 0;    // PoolState::revision() that the scoreboard shows
   MonotonicTime now_;
 };
 

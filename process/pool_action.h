@@ -125,6 +125,9 @@ struct PoolNote {
     kShutdownRequested,
     kGivingUp,  // max_restarts
     kFinished,
+    // Not PoolState's but the watchdog's: a warning, and its end.
+    kWorkerSilent,
+    kWorkerRecovered,
   };
   Severity severity = Severity::kInfo;
   Type type = Type::kPoolStarted;

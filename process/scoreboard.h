@@ -92,6 +92,9 @@ class Scoreboard {
 
   // --- Any process.
 
+  // What the row's present process has counted so far.
+  WorkerCounters CountersSinceStart(int row) const;
+
   // The present state. Bounded: also with a dead or stopped writer it takes well under a
   // millisecond per hundred rows. `now` is used for ages.
   PoolSnapshot Read(MonotonicTime now) const;

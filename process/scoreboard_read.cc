@@ -11,6 +11,14 @@
 
 namespace squall {
 
+WorkerCounters Scoreboard::CountersSinceStart(int row) const {
+  WorkerCounters base;
+  static_cast<void>(master_row(row).counters_base.Load(&base));
+  WorkerCounters counters = worker_row(row).counters();
+  counters -= base;
+  return counters;
+}
+
 PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
   PoolSnapshot snapshot;
   const Header& header = this->header();

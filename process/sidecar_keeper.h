@@ -29,6 +29,7 @@ class SidecarKeeper {
   MonotonicTime next_start() const { return next_start_; }
 
   bool running() const { return process_.pidfd.valid(); }
+  pid_t pid() const { return process_.pid; }
   int pidfd() const { return process_.pidfd.get(); }
   int link_fd() const { return link_.get(); }
 

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,13 +32,21 @@ constexpr absl::Duration kIdleCloseWithoutMaster = absl::Seconds(1);
 
 // Set once in the child, never destroyed: user code may use it until the last instruction.
 Worker* g_worker = nullptr;
+absl::AnyInvocable<void()>* g_on_exit = nullptr;
+pid_t g_pid = 0;
+
+void RunOnExit() {
+  // Not in a child that the worker forked and that ends by exit(3), too.
+  if (getpid() == g_pid) (*g_on_exit)();
+}
 
 }  // namespace
 
 Worker* Worker::Current() { return g_worker; }
 
-Worker::Worker(Options options, UniqueFd channel, Scoreboard scoreboard)
+Worker::Worker(Options options, Callbacks callbacks, UniqueFd channel, Scoreboard scoreboard)
     : options_(options),
+      callbacks_(std::move(callbacks)),
       channel_(std::move(channel)),
       scoreboard_(std::move(scoreboard)),
       row_(&scoreboard_.worker_row(options.row)) {
@@ -68,6 +78,7 @@ void Worker::NotifyReady() {
   internal::WorkerPacket packet;
   packet.type = internal::WorkerPacketType::kReady;
   internal::SendPacket(channel_.get(), packet);
+  if (callbacks_.on_ready) callbacks_.on_ready();
 }
 
 void Worker::AttachTo(IOLoop& loop) {
@@ -120,8 +131,9 @@ void Worker::Beat() {
 
 void Worker::OnChannel() {
   internal::WorkerPacket packet;
+  std::string text;
   for (;;) {
-    switch (internal::ReceivePacket(channel_.get(), packet)) {
+    switch (internal::ReceivePacket(channel_.get(), packet, &text)) {
       case internal::ChannelRead::kNothing:
         return;
       case internal::ChannelRead::kEndOfFile:
@@ -137,7 +149,12 @@ void Worker::OnChannel() {
                         .pool_ends = packet.pool_ends != 0});
             break;
           case internal::WorkerPacketType::kLeader:
-            OnLeaderPacket(packet.leader != 0);
+            SetLeader(packet.leader != 0);
+            break;
+          case internal::WorkerPacketType::kMessage:
+            if (message_handler_) message_handler_(text);
+            break;
+          case internal::WorkerPacketType::kReopenLog:
             break;
           case internal::WorkerPacketType::kReady:
             break;
@@ -146,13 +163,17 @@ void Worker::OnChannel() {
   }
 }
 
-void Worker::OnLeaderPacket(bool leader) {
-  leader_ = leader;
+void Worker::SetLeader(bool leader) {
+  if (std::exchange(leader_, leader) == leader) return;
   if (leader_handler_) leader_handler_(leader);
   if (leader) return;
   internal::WorkerPacket packet;
   packet.type = internal::WorkerPacketType::kLeader;
   internal::SendPacket(channel_.get(), packet);
+}
+
+void Worker::OnMessage(absl::AnyInvocable<void(std::string_view message)> handler) {
+  message_handler_ = std::move(handler);
 }
 
 void Worker::OnLeader(absl::AnyInvocable<void(bool leader)> handler) {
@@ -202,6 +223,9 @@ void Worker::OnSupervisorGone() {
 
 void Worker::BeginDrain(const DrainRequest& request) {
   draining_ = true;
+  // The master's word for it may come when this process is gone.
+  SetLeader(false);
+  if (callbacks_.on_drain) callbacks_.on_drain(request);
   // A handler may be done, or destroy its registration, inside its own call.
   std::vector<std::pair<uint64_t, std::shared_ptr<DrainHandler>>> to_call;
   for (const Registered& registered : handlers_) {
@@ -254,15 +278,22 @@ Worker::DrainRegistration::~DrainRegistration() {
 
 void WorkerSetup::BecomeWorker(WorkerSetup setup) {
   CHECK(g_worker == nullptr);
-  g_worker = new Worker({.task_id = setup.task_id,
-                         .row = setup.row,
-                         .incarnation = setup.incarnation,
-                         .generation = setup.generation,
-                         .on_supervisor_exit = setup.on_supervisor_exit,
-                         .grace = setup.grace,
-                         .kill_after = setup.kill_after},
-                        std::move(setup.channel), std::move(*setup.scoreboard));
+  g_pid = getpid();
+  g_worker = new Worker(
+      {.task_id = setup.task_id,
+       .row = setup.row,
+       .incarnation = setup.incarnation,
+       .generation = setup.generation,
+       .on_supervisor_exit = setup.on_supervisor_exit,
+       .grace = setup.grace,
+       .kill_after = setup.kill_after},
+      {.on_ready = std::move(setup.hooks.on_ready), .on_drain = std::move(setup.hooks.on_drain)},
+      std::move(setup.channel), std::move(*setup.scoreboard));
   internal::IgnoreMastersSignals();
+  if (setup.hooks.on_exit) {
+    g_on_exit = new absl::AnyInvocable<void()>(std::move(setup.hooks.on_exit));
+    std::atexit(RunOnExit);
+  }
   internal::SetLoopStartHook([](IOLoop& loop) { g_worker->AttachTo(loop); });
 }
 

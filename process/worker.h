@@ -19,6 +19,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
@@ -78,6 +79,10 @@ class Worker {
   // returns. One handler; the last one counts.
   void OnLeader(absl::AnyInvocable<void(bool leader)> handler);
 
+  // `handler` is called on the loop with each message that the master sends (process/broadcast.h).
+  // One handler; the last one counts. Without one messages are dropped.
+  void OnMessage(absl::AnyInvocable<void(std::string_view message)> handler);
+
   // Counters and the request in flight, read by `squallctl status`. Valid for ever.
   WorkerRow& row() { return *row_; }
 
@@ -109,6 +114,10 @@ class Worker {
     absl::Duration grace;       // when the master is gone
     absl::Duration kill_after;  // after the grace
   };
+  struct Callbacks {
+    absl::AnyInvocable<void()> on_ready;
+    absl::AnyInvocable<void(const DrainRequest&)> on_drain;
+  };
 
   struct Registered {
     uint64_t id = 0;
@@ -116,12 +125,12 @@ class Worker {
     bool done = false;
   };
 
-  Worker(Options options, UniqueFd channel, Scoreboard scoreboard);
+  Worker(Options options, Callbacks callbacks, UniqueFd channel, Scoreboard scoreboard);
 
   void AttachTo(IOLoop& loop);
   void BeginSupervisedLife();
   void OnChannel();
-  void OnLeaderPacket(bool leader);
+  void SetLeader(bool leader);
   void OnTerm();
   void StopAtTheLatestIn(absl::Duration grace);
   void OnSupervisorGone();
@@ -131,6 +140,7 @@ class Worker {
   void Beat();
 
   const Options options_;
+  Callbacks callbacks_;
   UniqueFd channel_;
   UniqueFd term_;  // readable: SIGTERM came
   Scoreboard scoreboard_;
@@ -141,6 +151,7 @@ class Worker {
   std::list<Registered> handlers_;
   uint64_t next_id_ = 1;
   absl::AnyInvocable<void(bool)> leader_handler_;
+  absl::AnyInvocable<void(std::string_view)> message_handler_;
   bool leader_ = false;
   bool ready_said_ = false;
   bool draining_ = false;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "squall/base/status.h"
 
@@ -15,30 +16,46 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeWorkerChannel() {
   return std::make_pair(UniqueFd(fds[0]), UniqueFd(fds[1]));
 }
 
-bool SendPacket(int fd, const WorkerPacket& packet) {
+bool SendPacket(int fd, const WorkerPacket& packet, std::string_view text) {
+  WorkerPacket copy = packet;
+  iovec parts[] = {{&copy, sizeof copy}, {const_cast<char*>(text.data()), text.size()}};
+  msghdr message = {};
+  message.msg_iov = parts;
+  message.msg_iovlen = text.empty() ? 1 : 2;
   ssize_t sent;
   do {
-    sent = send(fd, &packet, sizeof packet, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
-  return sent == static_cast<ssize_t>(sizeof packet);
+  return sent == static_cast<ssize_t>(sizeof packet + text.size());
 }
 
-ChannelRead ReceivePacket(int fd, WorkerPacket& packet) {
+ChannelRead ReceivePacket(int fd, WorkerPacket& packet, std::string* text) {
+  char buffer[kMaxWorkerMessage];
+  iovec parts[] = {{&packet, sizeof packet}, {buffer, sizeof buffer}};
+  msghdr message = {};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
   ssize_t received;
   do {
-    received = recv(fd, &packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
+    received = recvmsg(fd, &message, MSG_DONTWAIT);
   } while (received < 0 && errno == EINTR);
   if (received == 0) return ChannelRead::kEndOfFile;
   if (received < 0) {
     // ECONNRESET: the peer died with packets of ours unread.
     return errno == EAGAIN ? ChannelRead::kNothing : ChannelRead::kEndOfFile;
   }
-  if (received != static_cast<ssize_t>(sizeof packet)) return ChannelRead::kNothing;
+  if (received < static_cast<ssize_t>(sizeof packet)) return ChannelRead::kNothing;
+  const size_t rest = static_cast<size_t>(received) - sizeof packet;
   switch (packet.type) {
+    case WorkerPacketType::kMessage:
+      if (text == nullptr) return ChannelRead::kNothing;
+      text->assign(buffer, rest);
+      return ChannelRead::kPacket;
     case WorkerPacketType::kReady:
     case WorkerPacketType::kDrain:
     case WorkerPacketType::kLeader:
-      return ChannelRead::kPacket;
+    case WorkerPacketType::kReopenLog:
+      return rest == 0 ? ChannelRead::kPacket : ChannelRead::kNothing;
   }
   return ChannelRead::kNothing;
 }

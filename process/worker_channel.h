@@ -3,8 +3,10 @@
 #ifndef SQUALL_PROCESS_WORKER_CHANNEL_H_
 #define SQUALL_PROCESS_WORKER_CHANNEL_H_
 
+#include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -17,6 +19,8 @@ enum class WorkerPacketType : uint32_t {
   kDrain = 2,  // master to worker: finish what is in flight, then end
   // Master to worker: you have the leader role, or give it up. Worker to master: it is given up.
   kLeader = 3,
+  kMessage = 4,    // master to worker: a Broadcast, its text follows the packet
+  kReopenLog = 5,  // master to worker: the log file was moved away
 };
 
 // Both ends are of one binary image, so the layout needs no version.
@@ -28,16 +32,21 @@ struct WorkerPacket {
   int64_t idle_close_after_ns = 0;
 };
 
+// The longest text of a kMessage, in octets.
+inline constexpr size_t kMaxWorkerMessage = 4096;
+
 enum class ChannelRead { kPacket, kNothing, kEndOfFile };
 
 // {master's end, worker's end}: SOCK_SEQPACKET, non-blocking, close-on-exec.
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeWorkerChannel();
 
-// Never blocks. False when the packet could not be queued (peer gone, or it does not read).
-bool SendPacket(int fd, const WorkerPacket& packet);
+// Never blocks. False when the packet could not be queued (peer gone, or it does not read). `text`
+// has at most kMaxWorkerMessage octets and goes with a kMessage alone.
+bool SendPacket(int fd, const WorkerPacket& packet, std::string_view text = {});
 
-// Never blocks. A packet of a wrong size or type is dropped and reported as kNothing.
-ChannelRead ReceivePacket(int fd, WorkerPacket& packet);
+// Never blocks. A packet of a wrong size or type is dropped and reported as kNothing. `text` may be
+// null for who gets no kMessage.
+ChannelRead ReceivePacket(int fd, WorkerPacket& packet, std::string* text = nullptr);
 
 // Is there a packet, or the end of file, to be received?
 bool PacketWaits(int fd);

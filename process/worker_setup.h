@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "squall/base/unique_fd.h"
+#include "squall/process/hooks.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/worker.h"
 
@@ -23,6 +24,7 @@ class WorkerSetup {
   OnSupervisorExit on_supervisor_exit = OnSupervisorExit::kDrain;
   absl::Duration grace;
   absl::Duration kill_after;
+  Hooks hooks;  // after_fork has run
 
   // Makes Worker::Current() of `setup` and has it join every loop that is started.
   static void BecomeWorker(WorkerSetup setup);

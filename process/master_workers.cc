@@ -1,0 +1,176 @@
+// The part of Master that is about its workers' processes: what they say, their deaths, and what is
+// done to them.
+#include <errno.h>
+#include <signal.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "squall/base/logging.h"
+#include "squall/base/status.h"
+#include "squall/process/master.h"
+
+namespace squall::internal {
+namespace {
+
+void Log(const PoolNote& note) {
+  switch (note.severity) {
+    case PoolNote::Severity::kInfo:
+      LOG(INFO) << note.text;
+      return;
+    case PoolNote::Severity::kWarning:
+      LOG(WARNING) << note.text;
+      return;
+    case PoolNote::Severity::kError:
+      LOG(ERROR) << note.text;
+      return;
+  }
+}
+
+}  // namespace
+
+void Master::OnChannel(int row) {
+  Process& process = processes_[static_cast<size_t>(row)];
+  WorkerPacket packet;
+  // READY may lead to the fork of another slot's worker, and this process be the child then.
+  while (Waits() && process.channel.valid()) {
+    switch (ReceivePacket(process.channel.get(), packet)) {
+      case ChannelRead::kNothing:
+        return;
+      case ChannelRead::kEndOfFile:
+        // The worker closed its end or died; only the pidfd says that it died.
+        Unwatch(process.channel.get());
+        process.channel.reset();
+        return;
+      case ChannelRead::kPacket:
+        switch (packet.type) {
+          case WorkerPacketType::kReady:
+            Dispatch(WorkerReady{process.slot, process.incarnation});
+            break;
+          case WorkerPacketType::kLeader:
+            // The answer to having to give it up.
+            Dispatch(LeaderReleased{process.slot, process.incarnation});
+            break;
+          case WorkerPacketType::kDrain:
+          case WorkerPacketType::kMessage:
+          case WorkerPacketType::kReopenLog:
+            break;
+        }
+    }
+  }
+}
+
+void Master::OnDeath(int row) {
+  Process& process = processes_[static_cast<size_t>(row)];
+  if (!process.child.pidfd.valid()) return;
+  // READY may have come in behind the epoll_wait that reported the death.
+  OnChannel(row);
+  if (!Waits()) return;
+  const std::optional<ExitStatus> status = Reap(process.child.pidfd);
+  if (!status.has_value()) return;
+  const WorkerExited event = {process.slot, process.incarnation, *status};
+  LogStack(process, scoreboard_.TakeStack(row));
+  Unwatch(process.child.pidfd.get());
+  if (process.channel.valid()) Unwatch(process.channel.get());
+  process = {};
+  scoreboard_.FoldWorker(row);
+  Dispatch(event);
+}
+
+void Master::LogStack(const Process& process, const std::string& stack) {
+  if (stack.empty()) return;
+  LOG(ERROR) << "worker " << process.slot << " (pid " << process.child.pid << ") left this stack:";
+  for (const absl::string_view line : absl::StrSplit(stack, '\n', absl::SkipEmpty())) {
+    LOG(ERROR) << "  " << line;
+  }
+}
+
+void Master::Perform(const PoolAction& action) {
+  std::visit([this](const auto& one) { PerformOne(one); }, action);
+}
+
+void Master::PerformOne(const ResizeResult& result) { resize_result_ = result; }
+
+// Nobody but a signal asks for restarts, and the notes have told what became of it.
+void Master::PerformOne(const RestartResult&) {}
+
+void Master::PerformOne(const SetLeader& action) {
+  WorkerPacket packet;
+  packet.type = WorkerPacketType::kLeader;
+  packet.leader = action.leader ? 1 : 0;
+  SendTo(action.row, action.incarnation, packet);
+}
+
+void Master::PerformOne(const PoolNote& note) { Log(note); }
+
+void Master::PerformOne(const FinishPool& finish) {
+  Publish();
+  outcome_ = Ended{finish.exit_code};
+}
+
+void Master::PerformOne(const SpawnWorker& action) {
+  auto fail = [&](const absl::Status& status) {
+    Dispatch(WorkerSpawnFailed{action.slot, action.incarnation, std::string(status.message())});
+  };
+  if (options_.hooks->before_fork) {
+    options_.hooks->before_fork({action.slot, action.incarnation, action.generation});
+  }
+  auto ends = MakeWorkerChannel();
+  if (!ends.ok()) return fail(ends.status());
+  auto forked = Fork();
+  if (!forked.ok()) return fail(forked.status());
+  if (forked->pid == 0) {
+    outcome_ = BecameWorker{action.slot, action.row, action.incarnation, action.generation,
+                            std::move(ends->second)};
+    return;
+  }
+  Process& process = processes_[static_cast<size_t>(action.row)];
+  process.slot = action.slot;
+  process.incarnation = action.incarnation;
+  process.child = std::move(*forked);
+  process.channel = std::move(ends->first);
+  if (!Watch(process.child.pidfd.get(), Tag(Source::kWorkerPidfd, action.row)) ||
+      !Watch(process.channel.get(), Tag(Source::kChannel, action.row))) {
+    const absl::Status status = StatusFromErrno(errno, "epoll_ctl in the master");
+    Signal(process.child.pidfd, SIGKILL);
+    WaitForDeath(process.child.pidfd, -1);
+    Reap(process.child.pidfd);
+    process = {};
+    return fail(status);
+  }
+  Dispatch(WorkerSpawned{action.slot, action.incarnation, process.child.pid});
+}
+
+void Master::PerformOne(const DrainWorker& action) {
+  WorkerPacket packet;
+  packet.type = WorkerPacketType::kDrain;
+  packet.grace_ns = absl::ToInt64Nanoseconds(action.request.grace);
+  packet.pool_ends = action.request.pool_ends ? 1 : 0;
+  packet.idle_close_after_ns = absl::ToInt64Nanoseconds(action.request.idle_close_after);
+  SendTo(action.row, action.incarnation, packet);
+}
+
+void Master::SendTo(int row, uint64_t incarnation, const WorkerPacket& packet) {
+  const Process& process = processes_[static_cast<size_t>(row)];
+  if (process.incarnation != incarnation || !process.channel.valid()) return;
+  SendPacket(process.channel.get(), packet);
+}
+
+int Master::SendToAll(const WorkerPacket& packet, std::string_view text) {
+  int told = 0;
+  for (const Process& process : processes_) {
+    told += process.channel.valid() && SendPacket(process.channel.get(), packet, text);
+  }
+  return told;
+}
+
+void Master::PerformOne(const SignalWorker& action) {
+  const Process& process = processes_[static_cast<size_t>(action.row)];
+  if (process.incarnation != action.incarnation) return;
+  // A process that is gone already is reported by its pidfd.
+  Signal(process.child.pidfd, action.signo);
+}
+
+}  // namespace squall::internal

@@ -1,0 +1,140 @@
+#include "squall/process/pool_monitor.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "squall/process/heartbeat.h"
+
+namespace squall::internal {
+namespace {
+
+// What is only looked at by people: two system calls a worker each time.
+constexpr absl::Duration kSampleInterval = absl::Seconds(5);
+
+PoolNote Note(const SlotView& view, PoolNote::Type type, PoolNote::Severity severity,
+              const std::string& what) {
+  return {.severity = severity,
+          .type = type,
+          .slot = view.slot,
+          .incarnation = view.incarnation,
+          .pid = view.pid,
+          .text = absl::StrCat("worker ", view.slot, " (pid ", view.pid, ") ", what)};
+}
+
+}  // namespace
+
+absl::Status Validate(const PoolMonitorOptions& options, const PoolOptions& pool) {
+  for (const absl::Status& status : {Validate(options.watchdog), Validate(options.recycle)}) {
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+PoolMonitor::Watched::Watched(const PoolMonitorOptions& options, const SlotView& view,
+                              std::minstd_rand& random)
+    : incarnation(view.incarnation),
+      slot(view.slot),
+      watchdog(options.watchdog),
+      limits(options.recycle, random) {}
+
+PoolMonitor::PoolMonitor(const PoolMonitorOptions& options, int rows, uint64_t seed)
+    : options_(options),
+      sample_interval_(options.recycle.max_rss > 0 ? options.watchdog.interval : kSampleInterval),
+      random_(static_cast<std::minstd_rand::result_type>(seed)),
+      watched_(static_cast<size_t>(rows)) {}
+
+PoolMonitor::Findings PoolMonitor::Look(const PoolState& pool, Scoreboard& scoreboard,
+                                        MonotonicTime now) {
+  next_look_ = now + options_.watchdog.interval;
+  Findings findings;
+  for (int row = 0; row < pool.rows(); ++row) {
+    LookAt(pool.row(row), scoreboard, now, findings);
+  }
+  return findings;
+}
+
+void PoolMonitor::LookAt(const SlotView& view, Scoreboard& scoreboard, MonotonicTime now,
+                         Findings& findings) {
+  std::optional<Watched>& watched = watched_[static_cast<size_t>(view.row)];
+  if (view.pid == 0) return watched.reset();
+  const WorkerRow& row = scoreboard.worker_row(view.row);
+  if (!watched.has_value() || watched->incarnation != view.incarnation ||
+      watched->slot != view.slot) {
+    watched.emplace(options_, view, random_);
+  }
+  const MonotonicTime sampled_at = watched->sampled_at;
+  const WorkerHealth health = watched->sample.health;
+  if (now - sampled_at >= sample_interval_) Sample(view, *watched, now);
+  if (view.state == WorkerState::kReady && view.stop_step == StopStep::kNone) {
+    Judge(view, row, *watched, now, findings);
+    Recycle(view, scoreboard, *watched, now, findings);
+  }
+  if (watched->sampled_at != sampled_at || watched->sample.health != health) {
+    scoreboard.PublishSample(view.row, watched->sample);
+  }
+}
+
+void PoolMonitor::Sample(const SlotView& view, Watched& watched, MonotonicTime now) {
+  const absl::StatusOr<ProcessStat> stat = ReadProcessStat(view.pid);
+  if (!stat.ok()) return;
+  WorkerSample& sample = watched.sample;
+  if (watched.stat.has_value() && now > watched.sampled_at) {
+    sample.cpu_share =
+        absl::FDivDuration(stat->cpu_time - watched.stat->cpu_time, now - watched.sampled_at);
+  }
+  sample.at = now;
+  sample.rss_bytes = stat->rss_bytes;
+  sample.cpu_time = stat->cpu_time;
+  watched.stat = *stat;
+  watched.sampled_at = now;
+}
+
+void PoolMonitor::Judge(const SlotView& view, const WorkerRow& row, Watched& watched,
+                        MonotonicTime now, Findings& findings) {
+  WatchdogSample sample{.now = now, .heartbeat = row.heartbeat(), .in_flight = row.in_flight()};
+  if (IsStale(sample.heartbeat, now)) {
+    if (!row.LoadRequest(&sample.request)) sample.request.reset();
+    if (const auto stat = ReadMainThreadStat(view.pid); stat.ok()) sample.stat = *stat;
+  }
+  const WatchdogVerdict verdict = watched.watchdog.Judge(sample);
+  if (verdict.health != watched.sample.health) {
+    watched.sample.health = verdict.health;
+    watched.sample.health_since = verdict.since.is_infinite() ? now : verdict.since;
+  }
+  switch (verdict.note) {
+    case WatchdogNote::kNone:
+      break;
+    case WatchdogNote::kWarn:
+      findings.notes.push_back(Note(view, PoolNote::Type::kWorkerSilent,
+                                    PoolNote::Severity::kWarning,
+                                    absl::StrCat("is ", verdict.text)));
+      break;
+    case WatchdogNote::kRecovered:
+      findings.notes.push_back(
+          Note(view, PoolNote::Type::kWorkerRecovered, PoolNote::Severity::kInfo, verdict.text));
+      break;
+  }
+  if (!verdict.due.has_value()) return;
+  findings.events.push_back(AbortWorker{.slot = view.slot,
+                                        .incarnation = view.incarnation,
+                                        .signo = *verdict.due,
+                                        .grace = options_.watchdog.abort_grace,
+                                        .reason = verdict.text});
+}
+
+void PoolMonitor::Recycle(const SlotView& view, const Scoreboard& scoreboard, Watched& watched,
+                          MonotonicTime now, Findings& findings) {
+  if (watched.due || view.role != RowRole::kHolder) return;
+  const WorkerCounters counters = scoreboard.CountersSinceStart(view.row);
+  std::optional<std::string> reason =
+      watched.limits.Due({.requests = counters[WorkerCounter::kRequests],
+                          .age = now - view.ready_at,
+                          .rss_bytes = watched.sample.rss_bytes});
+  if (!reason.has_value()) return;
+  watched.due = true;
+  findings.events.push_back(ReplaceWorker{view.slot, view.incarnation, *std::move(reason)});
+}
+
+}  // namespace squall::internal

@@ -1,0 +1,47 @@
+// Internal: tells systemd what a pool does: ready, reloading while it restarts, stopping, and a line
+// of status.
+//
+//   SystemdReporter reporter(SystemdNotifier::FromEnvironment(), options);
+//   reporter.Report(pool.pool());   // after each change
+//   reporter.Tick();                // at next_deadline()
+//
+// The master's, in its one thread. Never waits.
+#ifndef SQUALL_PROCESS_SYSTEMD_REPORTER_H_
+#define SQUALL_PROCESS_SYSTEMD_REPORTER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "squall/process/pool_options.h"
+#include "squall/process/pool_view.h"
+#include "squall/process/sd_notify.h"
+
+namespace squall::internal {
+
+// "3 of 4 workers ready, 1 starting; restarting, 2 to go".
+std::string StatusLine(const PoolView& pool);
+
+class SystemdReporter {
+ public:
+  SystemdReporter(SystemdNotifier notifier, const PoolOptions& options);
+
+  void Report(const PoolView& pool);
+
+  MonotonicTime next_deadline() const { return notifier_.next_deadline(); }
+  void Tick() { notifier_.Tick(); }
+
+ private:
+  SystemdNotifier notifier_;
+  // A step of the pool that takes longer than this has gone wrong: TimeoutStopSec and its kin are
+  // extended by it.
+  const absl::Duration ladder_;
+  std::string status_;
+  bool ready_ = false;
+  bool stopping_ = false;
+  uint64_t reloading_ = 0;  // The generation of the restart that was told; 0: none.
+};
+
+}  // namespace squall::internal
+
+#endif  // SQUALL_PROCESS_SYSTEMD_REPORTER_H_
