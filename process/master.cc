@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "squall/base/log_file.h"
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
@@ -190,6 +191,8 @@ void Master::Reload(const std::string& actor) {
 }
 
 void Master::ReopenLogs() {
+  // The master first: as root it creates the file, and for the workers' user.
+  ReopenLogFiles().IgnoreError();  // It is in the log.
   WorkerPacket packet;
   packet.type = WorkerPacketType::kReopenLog;
   SendToAll(packet);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "squall/base/clock.h"
+#include "squall/base/log_file.h"
 #include "squall/base/logging.h"
 #include "squall/process/orphan_guard.h"
 #include "squall/process/worker_channel.h"
@@ -155,6 +156,7 @@ void Worker::OnChannel() {
             if (message_handler_) message_handler_(text);
             break;
           case internal::WorkerPacketType::kReopenLog:
+            ReopenLogFiles().IgnoreError();  // It is in the log.
             break;
           case internal::WorkerPacketType::kReady:
             break;

@@ -1,0 +1,177 @@
+// What the master does about workers by itself, with real processes: hung ones, old ones, restarts,
+// logs, pid file.
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "squall/base/log_file.h"
+#include "squall/base/logging.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/process/fork.h"
+#include "squall/process/testing/forked_program.h"
+
+namespace squall {
+namespace {
+
+using testing::Eventually;
+using testing::ForkedProgram;
+using ::testing::HasSubstr;
+using testing::IsAlive;
+using testing::LineWriter;
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Quick to notice, for a test.
+WatchdogOptions QuickWatchdog() {
+  return {.interval = kLeastWatchdogInterval, .stall_warn = absl::Seconds(2)};
+}
+
+std::string Me() {
+  const Worker& self = *Worker::Current();
+  return absl::StrCat(self.task_id(), " ", self.incarnation(), " ", getpid());
+}
+
+pid_t PidOf(const std::string& line) {
+  const std::vector<std::string> words = absl::StrSplit(line, ' ');
+  int pid = 0;
+  EXPECT_TRUE(words.size() == 3 && absl::SimpleAtoi(words[2], &pid)) << line;
+  return pid;
+}
+
+TEST(Watchdog, EndsAHungWorkerThatIgnoresItsSignalAndReplacesIt) {
+  ForkedProgram program([](LineWriter out) {
+    ForkOptions options;
+    options.watchdog = QuickWatchdog();
+    options.watchdog.stall_kill = absl::Seconds(3);
+    options.watchdog.abort_grace = absl::Milliseconds(300);
+    ForkProcesses(2, std::move(options)).value();
+    out.Write(Me());
+    const Worker& self = *Worker::Current();
+    Timeout hang;
+    if (self.task_id() == 0 && self.incarnation() == 1) {
+      signal(SIGABRT, SIG_IGN);
+      hang = IOLoop::Current().CallLater(absl::Milliseconds(10),
+                                         [] { absl::SleepFor(absl::Hours(1)); });
+    }
+    IOLoop::Current().Start();
+    return 0;
+  });
+  std::vector<std::string> lines = program.ReadLines(2);
+  std::sort(lines.begin(), lines.end());
+  EXPECT_THAT(program.ReadLine(), HasSubstr("0 2 "));
+  EXPECT_FALSE(IsAlive(PidOf(lines[0])));
+  EXPECT_TRUE(IsAlive(PidOf(lines[1]))) << "the other one is well";
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(Recycle, ReplacesAWorkerThatHasServedItsRequests) {
+  ForkedProgram program([](LineWriter out) {
+    ForkOptions options;
+    options.watchdog.interval = kLeastWatchdogInterval;
+    options.recycle.max_requests = 100;
+    options.recycle.min_lifetime = absl::ZeroDuration();
+    ForkProcesses(2, std::move(options)).value();
+    Worker& self = *Worker::Current();
+    IOLoop::Current().AddCallback([&self, out] {
+      out.Write(Me());
+      if (self.incarnation() <= 2) self.row().Add(WorkerCounter::kRequests, 100);
+    });
+    auto drain = self.OnDrain([](const DrainRequest&, Worker::Done done) { done(); });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  // Each slot twice: the counters of a successor begin anew.
+  std::vector<std::string> lines = program.ReadLines(6);
+  std::vector<std::string> seen;
+  for (const std::string& line : lines) seen.push_back(line.substr(0, 3));
+  EXPECT_THAT(seen, ::testing::UnorderedElementsAre("0 1", "1 1", "0 2", "1 2", "0 3", "1 3"));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(Restart, KeepsTheOldWorkersWhenTheNewOnesDoNotComeUp) {
+  ForkedProgram program([](LineWriter out) {
+    ForkOptions options;
+    options.backoff.initial = absl::Milliseconds(1);
+    options.restart.max_failures = 2;
+    options.hooks.after_fork = [](const WorkerIdentity& self) {
+      return self.generation == 1 ? absl::OkStatus() : absl::InternalError("a broken build");
+    };
+    ForkProcesses(2, std::move(options)).value();
+    IOLoop::Current().AddCallback([out] { out.Write(Me()); });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  std::vector<std::string> lines = program.ReadLines(2);
+  std::sort(lines.begin(), lines.end());
+  program.Signal(SIGHUP);
+  // A worker that dies now is replaced by one of the generation that works.
+  kill(PidOf(lines[1]), SIGKILL);
+  EXPECT_THAT(program.ReadLine(), ::testing::StartsWith("1 "));
+  EXPECT_TRUE(IsAlive(PidOf(lines[0])));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(PidFile, NamesTheMasterWhileItRuns) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/pool.pid");
+  ForkedProgram program([&](LineWriter out) {
+    ForkOptions options;
+    options.pid_file = path;
+    ForkProcesses(1, std::move(options)).value();
+    out.Write(Me());
+    IOLoop::Current().Start();
+    return 0;
+  });
+  program.ReadLine();
+  EXPECT_EQ(ReadFile(path), absl::StrCat(program.pid(), "\n"));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+  EXPECT_NE(access(path.c_str(), F_OK), 0) << "gone with its master";
+}
+
+TEST(Logs, Usr1ReopensThemInMasterAndWorkers) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/pool.log");
+  const std::string rotated = path + ".1";
+  ForkedProgram program([&](LineWriter out) {
+    EXPECT_TRUE(OpenLogFile(path).ok());
+    ForkProcesses(1).value();
+    IOLoop::Current().AddCallback([out] { out.Write("up"); });
+    auto drain = Worker::Current()->OnDrain([](const DrainRequest&, Worker::Done done) {
+      LOG(INFO) << "the worker says good-bye";
+      done();
+    });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  EXPECT_EQ(program.ReadLine(), "up");
+  ASSERT_EQ(rename(path.c_str(), rotated.c_str()), 0);
+  program.Signal(SIGUSR1);
+  EXPECT_TRUE(Eventually([&] { return access(path.c_str(), F_OK) == 0; }));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+  EXPECT_THAT(ReadFile(rotated), HasSubstr("Starting 1 processes"));
+  EXPECT_THAT(ReadFile(path), HasSubstr("shutdown (graceful) requested"));
+  EXPECT_THAT(ReadFile(path), HasSubstr("the worker says good-bye"));
+}
+
+}  // namespace
+}  // namespace squall
