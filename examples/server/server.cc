@@ -71,7 +71,8 @@ Configuration ReadFlags() {
   CheckRange("port", config.port, 0, 65535, "a TCP port");
   config.address = absl::GetFlag(FLAGS_address);
   config.max_workers = absl::GetFlag(FLAGS_max_workers);
-  CheckRange("max_workers", config.max_workers, 1, squall::Scoreboard::kMaxSlots,
+  CheckRange("max_workers", config.max_workers, 1,
+             squall::Scoreboard::kMaxRows - squall::ForkOptions().surge_slots,
              "a number of worker processes");
   config.workers = absl::GetFlag(FLAGS_workers);
   CheckRange("workers", config.workers, 0, config.max_workers,
