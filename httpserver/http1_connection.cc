@@ -241,7 +241,7 @@ void Http1Connection::BeginExchange() {
     ApplyXHeaders(head.headers(), core_.trusted(), *client);
     forwarded_ = std::move(client);
   }
-  core_.stats().RequestStarted(head.method(), head.target());
+  begun_ = core_.stats().RequestStarted(head.method(), head.target());
   Guarded("StartRequest", [this] { delegate_ = core_.app().StartRequest(*this); });
   if (delegate_ == nullptr || encoder_.ended()) return;
   Guarded("HeadersReceived", [this] { delegate_->HeadersReceived(); });
@@ -296,8 +296,6 @@ void Http1Connection::EndExchange() {
   gzip_.reset();
   delegate_.reset();
   forwarded_.reset();
-  // The loop's own time may be as old as the handler took.
-  idle_deadline_ = Now() + core_.options().idle_connection_timeout;
   if (read) {
     parser_->StartNextMessage();
     parser_fresh_ = true;
@@ -317,6 +315,7 @@ void Http1Connection::Refuse(int status, std::string_view why) {
   }
   const bool method_is_head =
       parser_ != nullptr && parser_->has_request_line() && parser_->head().method() == "HEAD";
+  const bool answers_request = in_exchange_;
   if (in_exchange_) {
     in_exchange_ = message_complete_ = message_read_ = false;
     core_.stats().RequestEnded(status);
@@ -330,6 +329,7 @@ void Http1Connection::Refuse(int status, std::string_view why) {
   }
   encoder_.Start({.http11 = true, .keep_alive = false, .method_is_head = method_is_head});
   AppendErrorAnswer(status);
+  if (answers_request) AnswerEnds();
   EndConnection(End::kLinger);
 }
 

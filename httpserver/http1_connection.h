@@ -26,6 +26,7 @@
 #include "squall/httpserver/http1_response_encoder.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/http_server_core.h"
+#include "squall/httpserver/unsent_answers.h"
 #include "squall/httpserver/write_gate.h"
 #include "squall/httpserver/xheaders.h"
 #include "squall/ioloop/ioloop.h"
@@ -126,6 +127,9 @@ class Http1Connection final : public HttpConnection {
   void SendBody(std::string_view body, bool last);
   bool Flush();
   void NoteBlocked();
+  void AnswerEnds();
+  void NoteSent(size_t octets);
+  void NoteAnswered();
   void AfterCall();
   void EndConnection(End end);
   void GoOnEnding();
@@ -168,6 +172,7 @@ class Http1Connection final : public HttpConnection {
   bool continue_due_ = false;
   bool close_after_response_ = false;
   bool inflate_more_ = false;  // the decompressor holds output that did not fit
+  MonotonicTime begun_;        // when the head was there, for the worker's latencies
   uint64_t max_body_size_ = 0;
   uint64_t inflated_ = 0;
   std::unique_ptr<GzipDecompressor> gzip_;
@@ -177,6 +182,8 @@ class Http1Connection final : public HttpConnection {
   std::string output_;
   size_t output_sent_ = 0;
   bool blocked_ = false;  // the socket took less than was offered
+  uint64_t sent_ = 0;     // octets the kernel has of this connection
+  UnsentAnswers unsent_;
   std::shared_ptr<WriteGate> gate_;
   uint64_t discarded_ = 0;
 

@@ -86,6 +86,7 @@ absl::Status Http1Connection::Finish() {
   if (absl::Status status = encoder_.End(&output_); !status.ok()) {
     return absl::IsOutOfRange(status) ? GiveUpAnswer(std::move(status)) : status;
   }
+  AnswerEnds();
   if (depth_ == 0) Flush();
   AfterCall();
   return absl::OkStatus();
@@ -107,6 +108,7 @@ absl::Status Http1Connection::FinishWith(const ResponseHead& head, std::string_v
   if (absl::Status status = encoder_.End(&output_); !status.ok()) {
     return GiveUpAnswer(std::move(status));
   }
+  AnswerEnds();
   if (depth_ == 0 || output_.size() - output_sent_ > kSendTogether) Flush();
   AfterCall();
   return absl::OkStatus();
@@ -187,7 +189,7 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
     return;
   }
   size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
-  core_.stats().BytesOut(taken);
+  NoteSent(taken);
   const size_t waiting = pieces[0].size();
   if (taken < waiting) {
     output_sent_ += taken;
@@ -210,6 +212,28 @@ void Http1Connection::NoteBlocked() {
   write_deadline_ = Clock::Real().Now() + core_.options().write_timeout;
 }
 
+// The answer of the present request has been put together, and ends with what is in the buffer.
+void Http1Connection::AnswerEnds() {
+  unsent_.Add(sent_ + write_buffer_size(), begun_);
+  NoteAnswered();
+}
+
+void Http1Connection::NoteSent(size_t octets) {
+  core_.stats().BytesOut(octets);
+  sent_ += octets;
+  NoteAnswered();
+}
+
+// Counts the answers that the kernel has to their last octet.
+void Http1Connection::NoteAnswered() {
+  if (!unsent_.AnySent(sent_)) return;
+  // The loop's own time may be as old as the handler took.
+  const MonotonicTime now = Clock::Real().Now();
+  unsent_.TakeSent(sent_, [&](MonotonicTime begun) { core_.stats().AnswerSent(begun, now); });
+  // The client was busy reading until now.
+  idle_deadline_ = now + core_.options().idle_connection_timeout;
+}
+
 bool Http1Connection::Flush() {
   while (output_sent_ < output_.size()) {
     const size_t size = output_.size() - output_sent_;
@@ -223,8 +247,8 @@ bool Http1Connection::Flush() {
       }
       return false;
     }
-    core_.stats().BytesOut(static_cast<uint64_t>(sent));
     output_sent_ += static_cast<size_t>(sent);
+    NoteSent(static_cast<size_t>(sent));
     if (static_cast<size_t>(sent) < size) {
       NoteBlocked();
       // What is sent is given back once it is the larger part, so the copying stays linear.
@@ -240,10 +264,7 @@ bool Http1Connection::Flush() {
   }
   output_.clear();
   output_sent_ = 0;
-  if (std::exchange(blocked_, false)) {
-    // The client was busy reading until now.
-    idle_deadline_ = Clock::Real().Now() + core_.options().idle_connection_timeout;
-  }
+  blocked_ = false;
   if (gate_ != nullptr) gate_->Open(core_.loop());
   return true;
 }

@@ -36,7 +36,6 @@ void HttpServer::CloseAllConnections() { core_->CloseAll(); }
 size_t HttpServer::connection_count() const { return core_->connection_count(); }
 
 void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
-  core_->stats().AcceptsWouldBlock(accept_stats().would_block);
   core_->Accept(std::move(connection), peer);
 }
 
@@ -44,11 +43,12 @@ int64_t HttpServer::LeadOverIdleSibling() { return core_->stats().LeadOverIdleSi
 
 void HttpServer::OnSocketsAdded() {
   using internal::WorkerStats;
-  const auto joined =
-      core_->stats().Attach([this](const DrainRequest& request, absl::AnyInvocable<void()> done) {
+  const auto joined = core_->stats().Attach(
+      [this](const DrainRequest& request, absl::AnyInvocable<void()> done) {
         Drain({.idle_close_after = request.idle_close_after, .last_server = request.pool_ends},
               std::move(done));
-      });
+      },
+      accept_stats());
   if (joined == WorkerStats::Joined::kDrainingWorker) return Stop();
   core_->stats().SetAccepting(true);
 }

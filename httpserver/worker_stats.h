@@ -5,20 +5,23 @@
 //   squall::internal::WorkerStats stats;
 //   stats.Attach([&](const DrainRequest& request, auto done) { ... });  // after ForkProcesses()
 //   stats.ConnectionOpened();
-//   stats.RequestStarted("GET", "/");
+//   const MonotonicTime begun = stats.RequestStarted("GET", "/");
 //   stats.RequestEnded(200);
+//   stats.AnswerSent(begun, now);                                      // to its last octet
 //
 // Internal to httpserver. The worker's loop thread only.
 #ifndef SQUALL_HTTPSERVER_WORKER_STATS_H_
 #define SQUALL_HTTPSERVER_WORKER_STATS_H_
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
+#include "squall/netutil/accept.h"
 #include "squall/process/worker.h"
 #include "squall/process/worker_row.h"
 
@@ -34,13 +37,25 @@ class WorkerStats {
     kDrainingWorker,  // nothing new should be accepted
   };
 
-  // Joins this process's worker if there is one; later calls only say what it is.
-  Joined Attach(DrainHandler on_drain) {
+  WorkerStats() = default;
+  WorkerStats(const WorkerStats&) = delete;
+  WorkerStats& operator=(const WorkerStats&) = delete;
+  ~WorkerStats() { *self_ = nullptr; }
+
+  // Joins this process's worker if there is one; later calls only say what it is. `accepts`, not
+  // owned, are counted now and then.
+  Joined Attach(DrainHandler on_drain, const AcceptStats& accepts) {
     Worker* const worker = Worker::Current();
     if (worker == nullptr) return Joined::kNoWorker;
     if (row_ == nullptr) {
       row_ = &worker->row();
       drain_ = worker->OnDrain(std::move(on_drain));
+      accepts_ = &accepts;
+      worker->OnHeartbeat([self = self_] {
+        if (*self == nullptr) return false;
+        (*self)->CountAccepts();
+        return true;
+      });
     }
     return worker->draining() ? Joined::kDrainingWorker : Joined::kWorker;
   }
@@ -62,22 +77,24 @@ class WorkerStats {
   void ConnectionClosed() {
     if (row_ != nullptr) row_->AddConnections(-1);
   }
-  // Takes the total so far; accepts in vain are noticed with the next one that is not.
-  void AcceptsWouldBlock(uint64_t total) {
-    if (row_ == nullptr || total == would_block_) return;
-    row_->Add(WorkerCounter::kAcceptWouldBlock, total - std::exchange(would_block_, total));
-  }
-  void RequestStarted(std::string_view method, std::string_view target) {
-    if (row_ == nullptr) return;
-    row_->Add(WorkerCounter::kRequests);
+  // Returns the time that AnswerSent wants.
+  MonotonicTime RequestStarted(std::string_view method, std::string_view target) {
+    if (row_ == nullptr) return MonotonicTime::Infinite();
     // Not the loop's time, which is as old as the handlers of this turn took.
-    row_->BeginRequest(method, target, Clock::Real().Now());
+    const MonotonicTime now = Clock::Real().Now();
+    row_->Add(WorkerCounter::kRequests);
+    row_->BeginRequest(method, target, now);
+    return now;
   }
   // The answer with this status is complete; 0: the request was given up without one.
   void RequestEnded(int status) {
     if (row_ == nullptr) return;
     row_->EndRequest();
     row_->CountResponse(status);
+  }
+  // The kernel has the last octet of the answer to the request that started at `begun`.
+  void AnswerSent(MonotonicTime begun, MonotonicTime now) {
+    if (row_ != nullptr && !begun.is_infinite()) row_->RecordLatency(begun, now);
   }
   // An answer to something that never became a request.
   void Refused(int status) {
@@ -91,9 +108,22 @@ class WorkerStats {
   }
 
  private:
+  void CountAccepts() {
+    const AcceptStats now = *accepts_;
+    row_->Add(WorkerCounter::kAcceptWakeups, now.wakeups - counted_.wakeups);
+    row_->Add(WorkerCounter::kAcceptWouldBlock, now.would_block - counted_.would_block);
+    row_->Add(WorkerCounter::kAcceptYields, now.yielded - counted_.yielded);
+    row_->Add(WorkerCounter::kAcceptRescues, now.rescued - counted_.rescued);
+    row_->Add(WorkerCounter::kAcceptPauses, now.paused - counted_.paused);
+    counted_ = now;
+  }
+
   WorkerRow* row_ = nullptr;  // not owned; lives as long as the process
-  uint64_t would_block_ = 0;
   Worker::DrainRegistration drain_;
+  const AcceptStats* accepts_ = nullptr;
+  AcceptStats counted_;  // What of them the row has.
+  // The heartbeat sees through it whether this still lives.
+  std::shared_ptr<WorkerStats*> self_ = std::make_shared<WorkerStats*>(this);
 };
 
 }  // namespace squall::internal

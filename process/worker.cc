@@ -125,9 +125,14 @@ void Worker::BeginSupervisedLife() {
   }
 }
 
+void Worker::OnHeartbeat(absl::AnyInvocable<bool()> handler) {
+  heartbeat_handlers_.push_back(std::move(handler));
+}
+
 void Worker::Beat() {
   row_->Heartbeat(Clock::Real().Now());
   if (loop_ != nullptr) heartbeat_ = loop_->CallLater(kHeartbeatInterval, [this] { Beat(); });
+  std::erase_if(heartbeat_handlers_, [](auto& handler) { return !handler(); });
 }
 
 void Worker::OnChannel() {

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
@@ -102,6 +103,10 @@ class Worker {
   // the `done` it was given; further calls are ignored. When all handlers are done, the loop stops.
   [[nodiscard]] DrainRegistration OnDrain(DrainHandler handler);
 
+  // `handler` is called on the loop with each heartbeat, twice a second, until it returns false: for
+  // what is told to the row now and then, without a timer of its own.
+  void OnHeartbeat(absl::AnyInvocable<bool()> handler);
+
  private:
   friend class WorkerSetup;
 
@@ -149,6 +154,7 @@ class Worker {
   Timeout heartbeat_;
   Timeout hard_stop_;
   std::list<Registered> handlers_;
+  std::vector<absl::AnyInvocable<bool()>> heartbeat_handlers_;
   uint64_t next_id_ = 1;
   absl::AnyInvocable<void(bool)> leader_handler_;
   absl::AnyInvocable<void(std::string_view)> message_handler_;
