@@ -18,20 +18,6 @@ BackoffOptions SpawnBackoffOptions(BackoffOptions options) {
   return options;
 }
 
-// A row whose process, or whose next one, counts towards the target.
-bool Assigned(const SlotView& view) {
-  switch (view.role) {
-    case RowRole::kHolder:
-      return view.state != WorkerState::kEmpty && view.state != WorkerState::kDraining;
-    case RowRole::kRefill:
-      return true;
-    case RowRole::kSuccessor:
-    case RowRole::kLeaving:
-      return false;
-  }
-  return false;
-}
-
 // The least that a request stands for after `asked` was asked for.
 ShutdownMode Firmer(ShutdownMode asked) {
   switch (asked) {
@@ -112,6 +98,7 @@ SlotView PoolState::slot(int slot) const {
   if (last != nullptr) return last->view;
   SlotView view;
   view.slot = slot;
+  view.row = -1;
   view.incarnation = history_[slot].incarnation;
   ShowHistory(view);
   return view;
@@ -183,30 +170,6 @@ void PoolState::OnEvent(const AbortWorker& event) {
   }
 }
 
-void PoolState::OnEvent(const ReplaceWorker& event) {
-  Row* row = Find(event.slot, event.incarnation);
-  if (row == nullptr || row->view.role != RowRole::kHolder || !row->replace_reason.empty()) return;
-  if (row->view.state != WorkerState::kReady || row->view.stop_step != StopStep::kNone) return;
-  row->replace_reason = event.reason;
-  Note(PoolNote::Type::kReplaceWanted, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(*row), " is to be replaced: ", event.reason), row);
-}
-
-void PoolState::OnEvent(const KillWorker& event) {
-  Row* row = Find(event.slot, event.incarnation);
-  if (row == nullptr || !HasProcess(row->view.state)) return;
-  Note(PoolNote::Type::kKillRequested, PoolNote::Severity::kWarning,
-       absl::StrCat(Name(*row), " is to be killed, requested", By(event.actor)), row);
-  if (Assigned(row->view)) {
-    Row* const successor = SuccessorOf(row->view.slot);
-    SetRole(*row, successor != nullptr ? RowRole::kLeaving : RowRole::kRefill);
-    if (successor != nullptr) SetRole(*successor, RowRole::kHolder);
-  } else if (row->view.role == RowRole::kSuccessor) {
-    SetRole(*row, RowRole::kLeaving);
-  }
-  Transition(*row, RowEvent::kReleaseNow);
-}
-
 void PoolState::OnEvent(const LeaderReleased& event) {
   Row* row = Find(event.slot, event.incarnation);
   if (row == nullptr || !row->view.leader || !row->leader_revoked) return;
@@ -261,16 +224,16 @@ bool PoolState::ExtendDeadline(Row& row) {
     case StopStep::kNone:
       // Proven for even longer than it had to.
       if (row.view.state == WorkerState::kReady) return false;
-      period = options_.boot_timeout;
+      period = BootTimeout(row.view.generation);
       break;
     case StopStep::kAsked:
       period = options_.drain.grace;
       break;
     case StopStep::kTermSent:
+    case StopStep::kAbortSent:
       period = options_.drain.kill_after;
       break;
     case StopStep::kKillSent:
-    case StopStep::kAbortSent:
       return false;
   }
   const absl::Duration more = std::min(late, period);
@@ -325,9 +288,7 @@ void PoolState::ReleaseSlot(Row& row) {
     SetRole(*successor, RowRole::kLeaving);
     Transition(*successor, RowEvent::kRelease);
   }
-  if (row.view.role == RowRole::kRefill) {
-    SetRole(row, RowRole::kHolder);
-  }
+  if (row.view.role == RowRole::kRefill) SetRole(row, RowRole::kHolder);
   Transition(row, RowEvent::kRelease);
 }
 

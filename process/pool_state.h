@@ -25,6 +25,7 @@
 #define SQUALL_PROCESS_POOL_STATE_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -125,11 +126,9 @@ class PoolState {
     MonotonicTime at;
   };
 
-  // The one place where a row changes its state.
+  // pool_state_transition.cc. The one place where a row changes its state, and what it is made of.
   void Transition(Row& row, RowEvent event) { Transition(row, event, EventDetails()); }
   void Transition(Row& row, RowEvent event, const EventDetails& details);
-
-  // What Transition is made of; pool_state_transition.cc has both.
   void Enter(Row& row, WorkerState state, MonotonicTime deadline);
   void StartWorker(Row& row, uint64_t generation);
   void SetPid(Row& row, pid_t pid);
@@ -141,18 +140,20 @@ class PoolState {
   void SendKill(Row& row, WorkerState state);
   void SendAbort(Row& row, const EventDetails& details);
   void NoteBootTimeout(Row& row);
-  void RecordExit(Row& row, const ExitStatus& status, DeathCause cause);
-  void CountDeath(Row& row, DeathCause cause, const ExitStatus& status);
-  bool GiveUpPool(Row& row, const std::string& what);
-  void RestartAfterDeath(Row& row, const std::string& what);
-  void RetrySpawn(Row& row, const std::string& error);
-  void Retry(Row& row);
   void PassTest(Row& row);
   // When a READY worker's trial ends; Infinite() when it is on none.
   MonotonicTime TrialEnd(const Row& row) const;
   void GiveUpSlot(Row& row);
   // The row has no process any more, and none is wanted in it but a refill.
   void Vacate(Row& row);
+
+  // pool_state_death.cc: deaths that nobody asked for, and failed forks.
+  void RecordExit(Row& row, const ExitStatus& status, DeathCause cause);
+  void CountDeath(Row& row, DeathCause cause, const ExitStatus& status);
+  bool GiveUpPool(Row& row, const std::string& what);
+  void RestartAfterDeath(Row& row, const std::string& what);
+  void RetrySpawn(Row& row, const std::string& error);
+  void Retry(Row& row);
 
   void OnEvent(const PoolStart& event);
   void OnEvent(const WorkerSpawned& event);
@@ -191,29 +192,42 @@ class PoolState {
   void SetTarget(int target);
   void ForgetOldRequests();
 
-  // pool_state_restart.cc: replacing workers, one by one or all.
+  // pool_state_restart.cc: a rolling restart as a whole.
   RestartResult Restart(const RestartRequest& request);
   void BeginRestart(const RestartOptions& options, const std::string& actor);
   void FailRestart(const std::string& why);
   void NoteRestart(PoolNote::Type type, PoolNote::Severity severity, std::string text);
   void EndRestart(RestartPhase phase);
+  void CheckRestart();
+  void RestartProgressed();
+  absl::Duration RestartPatience() const;
+  absl::Duration BootTimeout(uint64_t generation) const;
+  bool RestartLeft(const Row& row) const;
+  std::string RestartWaitsFor() const;
+  int MinHealthy() const;
+  void CountRestartFailure(const Row& row, const std::string& what);
+
+  // pool_state_replace.cc: one worker in the place of another.
   void RunReplacements();
   bool MayReplace(const Row& holder) const;
   bool ReplaceOne(Row& holder);
   void StartSuccessor(Row& row, Row& holder);
   void TakeOver(Row& successor);
   void SuccessorLost(Row& row, const std::string& what);
-  void CheckRestart();
-  void RestartProgressed();
+
+  // What follows from the rows.
   // Holds its slot, with a process or without.
   static bool HasSlot(const Row& row);
+  // Its process, or its next one, counts towards the target.
+  static bool Assigned(const SlotView& view);
+  // Serves, and has nothing to prove.
+  static bool Proven(const Row& row);
   bool OfNewGeneration(const Row& row) const;
   Row* SuccessorOf(int slot);
   int CountRole(RowRole role) const;
   // What workers that are replaced now get, and what slots get that are new.
   uint64_t TargetGeneration() const;
   uint64_t GrowthGeneration() const;
-  void CountRestartFailure(const std::string& what);
   bool HasReplacements() const;
   void UpdatePool();
   void FinishIfDone();
@@ -245,7 +259,8 @@ class PoolState {
   std::optional<RestartRequest> queued_restart_;  // Begins after the running one.
   MonotonicTime restart_deadline_ = MonotonicTime::Infinite();
   bool restart_extended_ = false;
-  Backoff replace_backoff_;  // Between successors that died or could not be started.
+  std::ptrdiff_t restart_left_ = 0;  // Rows that it was not done with, when that was checked last.
+  Backoff replace_backoff_;          // Between successors that died or could not be started.
   std::optional<MonotonicTime> replace_not_before_;
   uint64_t revision_ = 0;
   std::unordered_map<std::string, RememberedRequest> requests_;

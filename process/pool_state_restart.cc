@@ -1,5 +1,5 @@
-// The part of PoolState that replaces workers which serve: all of them in a rolling restart, one
-// after the other when they are to be recycled.
+// The part of PoolState that is about a rolling restart as a whole: when it begins, which generation
+// is its target, how it fails, and that it ends.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -8,16 +8,6 @@
 #include "squall/process/pool_state.h"
 
 namespace squall {
-namespace {
-
-// Of recycling: one slot at a time.
-constexpr int kRecycleSurge = 1;
-
-}  // namespace
-
-// ---------------------------------------------------------------------------------------------------
-// The restart as a whole.
-
 void PoolState::OnEvent(const RestartRequest& event) {
   RestartResult result = Restart(event);
   if (result.code != absl::StatusCode::kOk) {
@@ -85,20 +75,32 @@ void PoolState::BeginRestart(const RestartOptions& options, const std::string& a
                            ", generation ", pool_.generation));
 }
 
-void PoolState::CountRestartFailure(const std::string& what) {
+void PoolState::CountRestartFailure(const Row& row, const std::string& what) {
   if (pool_.restart.phase != RestartPhase::kRunning) return;
   RestartProgressed();
-  if (++pool_.restart.failures < restart_.max_failures) return;
-  FailRestart(absl::StrCat(pool_.restart.failures, " of its workers died, the last: ", what));
+  ++pool_.restart.failures;
+  // A slot whose breaker is open gets nothing for so long that waiting would teach nothing.
+  if (row.view.state == WorkerState::kFailed) {
+    return FailRestart(absl::StrCat("slot ", row.view.slot, " failed, the last death: ", what));
+  }
+  if (pool_.restart.failures < restart_.max_failures) return;
+  FailRestart(absl::StrCat(pool_.restart.failures,
+                           pool_.restart.failures == 1 ? " of its workers was lost: "
+                                                       : " of its workers were lost, the last: ",
+                           what));
 }
 
 void PoolState::FailRestart(const std::string& why) {
   const bool roll_back = restart_.on_failure == OnRestartFailure::kRollBack;
-  NoteRestart(
-      PoolNote::Type::kRestartFailed, PoolNote::Severity::kError,
-      absl::StrCat("the restart to generation ", pool_.restart.generation, " failed: ", why,
-                   roll_back ? absl::StrCat("; generation ", pool_.worker_generation, " comes back")
-                             : std::string("; the workers stay as they are")));
+  const bool mixed = std::any_of(rows_.begin(), rows_.end(), [this](const Row& row) {
+    return HasSlot(row) && row.view.role == RowRole::kHolder && OfNewGeneration(row);
+  });
+  NoteRestart(PoolNote::Type::kRestartFailed, PoolNote::Severity::kError,
+              absl::StrCat("the restart to generation ", pool_.restart.generation, " failed: ", why,
+                           !mixed ? absl::StrCat("; generation ", pool_.worker_generation, " stays")
+                           : roll_back ? absl::StrCat("; generation ", pool_.worker_generation,
+                                                      " comes back")
+                                       : "; the workers stay as they are"));
   pool_.restart.phase = RestartPhase::kRollingBack;
   replace_not_before_.reset();
   for (Row& row : rows_) {
@@ -122,54 +124,76 @@ void PoolState::NoteRestart(PoolNote::Type type, PoolNote::Severity severity, st
 }
 
 void PoolState::EndRestart(RestartPhase phase) {
+  const bool succeeded = phase == RestartPhase::kSucceeded;
+  const auto of_generation = std::count_if(rows_.begin(), rows_.end(), [this](const Row& row) {
+    return Assigned(row.view) && OfNewGeneration(row);
+  });
   pool_.restart.phase = phase;
   pool_.restart.ended_at = now_;
   restart_deadline_ = MonotonicTime::Infinite();
-  const bool succeeded = phase == RestartPhase::kSucceeded;
   if (succeeded) pool_.worker_generation = pool_.restart.generation;
-  Note(PoolNote::Type::kRestartEnded,
-       succeeded ? PoolNote::Severity::kInfo : PoolNote::Severity::kWarning,
-       absl::StrCat("the restart to generation ", pool_.restart.generation,
-                    succeeded ? " is done after " : " ended without success after ",
-                    In(now_ - pool_.restart.started_at)));
+  NoteRestart(PoolNote::Type::kRestartEnded,
+              succeeded ? PoolNote::Severity::kInfo : PoolNote::Severity::kWarning,
+              absl::StrCat("the restart to generation ", pool_.restart.generation,
+                           succeeded ? " is done after " : " ended without success after ",
+                           In(now_ - pool_.restart.started_at), "; ", of_generation, " of ",
+                           pool_.desired, " workers are of this generation"));
   if (!queued_restart_.has_value() || pool_.shutdown != ShutdownMode::kNone) return;
   const RestartRequest next = *std::exchange(queued_restart_, std::nullopt);
   BeginRestart(next.options.value_or(options_.restart), next.actor);
 }
 
-// Each step of a restart has a deadline of its own; this one is for what is between them, such as a
-// pool in which no row becomes free, or a worker whose slot stays in back-off.
+// Each step of a restart has a deadline of its own. This one is for what is between them, such as a
+// row that does not become free, or forks that fail. Attempts are no progress, only a worker more
+// that is replaced, and a failure, for those are counted. So a restart always ends.
 void PoolState::RestartProgressed() {
   if (!pool_.restart.runs()) return;
   restart_extended_ = false;
-  restart_deadline_ = now_ + restart_.ready_timeout.value_or(options_.boot_timeout) +
-                      restart_.soak + options_.drain.grace + 2 * options_.drain.kill_after;
+  restart_deadline_ = now_ + RestartPatience();
+}
+
+// The way of one slot at its slowest: the predecessor stops, back-off, the successor starts and
+// proves itself.
+absl::Duration PoolState::RestartPatience() const {
+  return options_.drain.grace + 2 * options_.drain.kill_after + options_.backoff.max +
+         BootTimeout(pool_.restart.generation) + restart_.soak;
+}
+
+absl::Duration PoolState::BootTimeout(uint64_t generation) const {
+  const bool of_restart = pool_.restart.runs() && generation == pool_.restart.generation;
+  return of_restart ? restart_.ready_timeout.value_or(options_.boot_timeout)
+                    : options_.boot_timeout;
+}
+
+bool PoolState::Proven(const Row& row) {
+  return row.view.state == WorkerState::kReady && !row.soaking &&
+         row.view.stop_step == StopStep::kNone;
+}
+
+// The restart is not done with this row.
+bool PoolState::RestartLeft(const Row& row) const {
+  if (!Assigned(row.view)) return false;
+  if (row.view.role == RowRole::kRefill || row.view.generation != TargetGeneration()) return true;
+  // The generation before need not prove itself: there is no other to go back to.
+  return pool_.restart.phase == RestartPhase::kRunning && !Proven(row) &&
+         row.view.state != WorkerState::kDone;
 }
 
 void PoolState::CheckRestart() {
   if (!pool_.restart.runs()) return;
   const bool running = pool_.restart.phase == RestartPhase::kRunning;
-  const bool done = std::all_of(rows_.begin(), rows_.end(), [&](const Row& row) {
-    const SlotView& view = row.view;
-    if (view.role == RowRole::kSuccessor || view.role == RowRole::kRefill) return false;
-    if (view.role == RowRole::kLeaving || !HasSlot(row)) return true;
-    if (view.generation != TargetGeneration()) return false;
-    const bool proven =
-        view.state == WorkerState::kDone ||
-        (view.state == WorkerState::kReady && !row.soaking && view.stop_step == StopStep::kNone);
-    return proven || !running;
-  });
-  if (done) return EndRestart(running ? RestartPhase::kSucceeded : RestartPhase::kFailed);
+  const auto left = std::count_if(rows_.begin(), rows_.end(),
+                                  [this](const Row& row) { return RestartLeft(row); });
+  if (left == 0 && CountRole(RowRole::kSuccessor) == 0) {
+    return EndRestart(running ? RestartPhase::kSucceeded : RestartPhase::kFailed);
+  }
+  if (left < std::exchange(restart_left_, left)) RestartProgressed();
   if (restart_deadline_ > now_) return;
   if (now_ - restart_deadline_ > kMasterWasLate && !std::exchange(restart_extended_, true)) {
-    const bool extended = restart_extended_;
-    RestartProgressed();
-    restart_extended_ = extended;
+    restart_deadline_ = now_ + RestartPatience();
     return;
   }
-  const std::string why =
-      absl::StrCat("nothing has moved for a long time, and ", pool_.restart.remaining,
-                   " workers are still to be replaced");
+  const std::string why = RestartWaitsFor();
   if (running) return FailRestart(why);
   NoteRestart(
       PoolNote::Type::kRestartFailed, PoolNote::Severity::kError,
@@ -177,125 +201,27 @@ void PoolState::CheckRestart() {
   EndRestart(RestartPhase::kFailed);
 }
 
-// ---------------------------------------------------------------------------------------------------
-// One slot after the other.
-
-bool PoolState::HasReplacements() const {
-  if (pool_.shutdown != ShutdownMode::kNone) return false;
-  return pool_.restart.runs() || std::any_of(rows_.begin(), rows_.end(), [](const Row& row) {
-           return !row.replace_reason.empty();
-         });
-}
-
-void PoolState::RunReplacements() {
-  if (pool_.shutdown != ShutdownMode::kNone || !started_) return;
-  if (replace_not_before_.has_value()) {
-    if (now_ < *replace_not_before_) return;
-    replace_not_before_.reset();
-  }
-  for (;;) {
-    Row* next = nullptr;
-    for (Row& row : rows_) {
-      if (MayReplace(row) && (next == nullptr || row.view.slot < next->view.slot)) next = &row;
-    }
-    if (next == nullptr || !ReplaceOne(*next)) return;
-  }
-}
-
-bool PoolState::MayReplace(const Row& holder) const {
-  if (holder.view.role != RowRole::kHolder || !HasSlot(holder)) return false;
-  // One handover of a slot at a time.
-  const bool alone = std::none_of(rows_.begin(), rows_.end(), [&](const Row& row) {
-    return &row != &holder && row.view.slot == holder.view.slot &&
-           row.view.state != WorkerState::kEmpty;
-  });
-  if (!alone) return false;
-  if (pool_.restart.runs()) return holder.view.generation != TargetGeneration();
-  if (holder.replace_reason.empty()) return false;
-  // Nothing else may be on its way: a recycle is never urgent.
-  return std::none_of(rows_.begin(), rows_.end(), [](const Row& row) {
-    return row.view.role != RowRole::kHolder || row.view.state == WorkerState::kStarting;
-  });
-}
-
-// False when it has to wait.
-bool PoolState::ReplaceOne(Row& holder) {
-  const bool restarting = pool_.restart.runs();
-  const int max_surge =
-      std::min(restarting ? restart_.max_surge : kRecycleSurge, options_.surge_slots);
-  // Without surge rows a recycle takes the worker out first.
-  const int max_unavailable =
-      restarting ? restart_.max_unavailable : (options_.surge_slots == 0 ? 1 : 0);
-
+// "no worker was replaced within 2m10s: 2 are still to be replaced, 1 old one has not ended".
+std::string PoolState::RestartWaitsFor() const {
+  int old = 0;
+  int unproven = CountRole(RowRole::kSuccessor);
   int ready = 0;
-  int unproven = 0;
-  int unavailable = CountRole(RowRole::kRefill);
   for (const Row& row : rows_) {
-    if (row.view.role != RowRole::kHolder || !HasSlot(row)) continue;
-    const bool proven = row.view.state == WorkerState::kReady && !row.soaking;
-    ready += proven;
-    if (row.view.generation != TargetGeneration()) continue;
-    unproven += row.view.state == WorkerState::kStarting || row.soaking;
-    unavailable += !proven && row.view.state != WorkerState::kDone;
+    if (!Assigned(row.view)) continue;
+    const bool replaced = row.view.generation == TargetGeneration();
+    old += !replaced;
+    unproven += replaced && !Proven(row);
+    ready += Proven(row);
   }
-
-  if (!HasProcess(holder.view.state)) {
-    // Nothing serves in this slot, so nothing is lost by starting it in its place.
-    if (unproven >= std::max(1, max_surge + max_unavailable)) return false;
-    holder.backoff.Reset();
-    holder.deaths.clear();
-    holder.view.on_trial = false;
-    StartWorker(holder, TargetGeneration());
-    RestartProgressed();
-    return true;
+  const int ending = CountRole(RowRole::kLeaving) + CountRole(RowRole::kRefill);
+  std::string text = absl::StrCat("no worker was replaced within ", In(RestartPatience()), ": ",
+                                  old, " to be replaced");
+  if (unproven > 0) absl::StrAppend(&text, ", ", unproven, " new not ready");
+  if (ending > 0) absl::StrAppend(&text, ", ", ending, " old not ended");
+  if (old > 0 && restart_.max_unavailable > 0) {
+    absl::StrAppend(&text, ", ", ready, " ready where min_healthy is ", MinHealthy());
   }
-  Row* const row = EmptyRow();
-  if (row != nullptr && CountRole(RowRole::kSuccessor) + CountRole(RowRole::kLeaving) < max_surge) {
-    StartSuccessor(*row, holder);
-    return true;
-  }
-  const bool serves = holder.view.state == WorkerState::kReady;
-  const int min_healthy = restart_.min_healthy.value_or(pool_.desired - max_unavailable);
-  if (unavailable >= max_unavailable || (restarting && serves && ready - 1 < min_healthy)) {
-    return false;
-  }
-  SetRole(holder, RowRole::kRefill);
-  Transition(holder, RowEvent::kRelease);
-  RestartProgressed();
-  return true;
-}
-
-void PoolState::StartSuccessor(Row& row, Row& holder) {
-  row.view.slot = holder.view.slot;
-  SetRole(row, RowRole::kSuccessor);
-  StartWorker(row, TargetGeneration());
-  RestartProgressed();
-}
-
-void PoolState::TakeOver(Row& successor) {
-  Row* holder = nullptr;
-  for (Row& row : rows_) {
-    if (row.view.slot == successor.view.slot && row.view.role == RowRole::kHolder && HasSlot(row)) {
-      holder = &row;
-    }
-  }
-  SetRole(successor, RowRole::kHolder);
-  RestartProgressed();
-  if (holder == nullptr) return;
-  Note(PoolNote::Type::kTakenOver, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(successor), " takes over from ", Name(*holder)), &successor);
-  SetRole(*holder, RowRole::kLeaving);
-  Transition(*holder, RowEvent::kRelease);
-}
-
-void PoolState::SuccessorLost(Row& row, const std::string& what) {
-  const absl::Duration delay = replace_backoff_.Next(random_);
-  const bool new_generation = OfNewGeneration(row);
-  replace_not_before_ = now_ + delay;
-  Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
-       absl::StrCat(what, "; the worker it was to replace stays"), &row, delay);
-  Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
-  if (new_generation) CountRestartFailure(what);
+  return text;
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -304,8 +230,25 @@ bool PoolState::HasSlot(const Row& row) {
   return row.view.state != WorkerState::kEmpty && row.view.state != WorkerState::kDraining;
 }
 
+bool PoolState::Assigned(const SlotView& view) {
+  switch (view.role) {
+    case RowRole::kHolder:
+      return view.state != WorkerState::kEmpty && view.state != WorkerState::kDraining;
+    case RowRole::kRefill:
+      return true;
+    case RowRole::kSuccessor:
+    case RowRole::kLeaving:
+      return false;
+  }
+  return false;
+}
+
 bool PoolState::OfNewGeneration(const Row& row) const {
   return pool_.restart.runs() && row.view.generation == pool_.restart.generation;
+}
+
+int PoolState::MinHealthy() const {
+  return restart_.min_healthy.value_or(pool_.desired - restart_.max_unavailable);
 }
 
 PoolState::Row* PoolState::SuccessorOf(int slot) {

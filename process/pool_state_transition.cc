@@ -1,7 +1,5 @@
 // The part of PoolState that is about one row: its state machine.
-#include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -10,19 +8,6 @@
 #include "squall/process/pool_state.h"
 
 namespace squall {
-namespace {
-
-std::string Tally(const SlotView& view) {
-  std::string text;
-  for (int i = 1; i < kNumDeathCauses; ++i) {
-    if (view.deaths[i] == 0) continue;
-    absl::StrAppend(&text, text.empty() ? "" : ", ", view.deaths[i], " × ",
-                    ToAbsl(DeathCauseName(static_cast<DeathCause>(i))));
-  }
-  return text;
-}
-
-}  // namespace
 
 // The row's state machine. docs/worker-lifecycle.md has it as a diagram and as a table.
 
@@ -210,10 +195,7 @@ void PoolState::StartWorker(Row& row, uint64_t generation) {
   view.stop_step = StopStep::kNone;
   view.started_at = now_;
   view.ready_at = MonotonicTime::Infinite();
-  const bool restarting = pool_.restart.runs() && generation == pool_.restart.generation;
-  const absl::Duration boot_timeout =
-      restarting ? restart_.ready_timeout.value_or(options_.boot_timeout) : options_.boot_timeout;
-  Enter(row, WorkerState::kStarting, now_ + boot_timeout);
+  Enter(row, WorkerState::kStarting, now_ + BootTimeout(generation));
   actions_.push_back(SpawnWorker{view.slot, view.incarnation, view.row, generation});
 }
 
@@ -234,7 +216,6 @@ void PoolState::BecomeReady(Row& row) {
   row.soaking = soak;
   Note(PoolNote::Type::kWorkerReady, PoolNote::Severity::kInfo,
        absl::StrCat(Name(row), " is ready after ", In(now_ - row.view.started_at)), &row);
-  RestartProgressed();
   if (row.view.role == RowRole::kSuccessor && !soak) TakeOver(row);
 }
 
@@ -264,7 +245,6 @@ void PoolState::BecomeStopped(Row& row, const ExitStatus& status) {
 void PoolState::Vacate(Row& row) {
   const bool refill = row.view.role == RowRole::kRefill && pool_.shutdown == ShutdownMode::kNone;
   Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
-  RestartProgressed();
   if (refill) StartWorker(row, TargetGeneration());
 }
 
@@ -320,123 +300,6 @@ void PoolState::NoteBootTimeout(Row& row) {
        absl::StrCat(Name(row), " was not ready within ", In(now_ - row.view.started_at)), &row);
 }
 
-void PoolState::RecordExit(Row& row, const ExitStatus& status, DeathCause cause) {
-  history_[row.view.slot].last_exit = LastExit{.status = status,
-                                               .cause = cause,
-                                               .pid = row.view.pid,
-                                               .incarnation = row.view.incarnation,
-                                               .at = now_};
-  ShowHistory(row.view.slot);
-}
-
-void PoolState::CountDeath(Row& row, DeathCause cause, const ExitStatus& status) {
-  SlotView& view = row.view;
-  ++history_[view.slot].restarts;
-  ++history_[view.slot].deaths[static_cast<size_t>(cause)];
-  ++pool_.restarts;
-  RecordExit(row, status, cause);
-  const std::string what =
-      absl::StrCat(Name(row), " was ", status.signal == 0 ? "lost: it " : "", status.ToString(),
-                   " (", ToAbsl(DeathCauseName(cause)), ")");
-  if (GiveUpPool(row, what)) return;
-  if (view.role == RowRole::kSuccessor) return SuccessorLost(row, what);
-  if (Row* successor = SuccessorOf(view.slot)) {
-    Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
-         absl::StrCat(what, "; its successor takes the slot"), &row);
-    SetRole(*successor, RowRole::kHolder);
-    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
-  }
-  RestartAfterDeath(row, what);
-}
-
-// True when max_restarts is exceeded.
-bool PoolState::GiveUpPool(Row& row, const std::string& what) {
-  if (!options_.max_restarts.has_value() ||
-      pool_.restarts <= static_cast<uint64_t>(*options_.max_restarts)) {
-    return false;
-  }
-  Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning, what, &row);
-  Note(PoolNote::Type::kGivingUp, PoolNote::Severity::kError,
-       absl::StrCat("Too many child restarts, giving up: more than ", *options_.max_restarts));
-  Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
-  exit_code_ = EXIT_FAILURE;
-  pool_.shutdown = ShutdownMode::kFast;
-  queued_restart_.reset();
-  if (pool_.restart.runs()) EndRestart(RestartPhase::kFailed);
-  ReleaseAll(RowEvent::kReleaseFast);
-  return true;
-}
-
-void PoolState::RestartAfterDeath(Row& row, const std::string& what) {
-  SlotView& view = row.view;
-  if (!view.ready_at.is_infinite() && now_ - view.ready_at >= options_.backoff.healthy_after) {
-    row.backoff.Reset();
-    if (view.on_trial) {
-      view.on_trial = false;
-      row.deaths.clear();
-    }
-  }
-  row.deaths.push_back(now_);
-  while (now_ - row.deaths.front() > options_.breaker.window) row.deaths.pop_front();
-
-  const bool open =
-      !options_.max_restarts.has_value() &&
-      (view.on_trial || row.deaths.size() > static_cast<size_t>(options_.breaker.deaths));
-  const absl::Duration delay = open ? options_.breaker.cool_down : row.backoff.Next(random_);
-  Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
-       open ? what
-            : absl::StrCat(what, ", restarting",
-                           delay > absl::ZeroDuration() ? absl::StrCat(" in ", In(delay)) : ""),
-       &row, open ? absl::ZeroDuration() : delay);
-  if (open) {
-    Note(PoolNote::Type::kBreakerOpen, PoolNote::Severity::kError,
-         absl::StrCat("slot ", view.slot, " failed: ",
-                      view.on_trial ? std::string("its trial worker died, too")
-                                    : absl::StrCat(row.deaths.size(), " deaths within ",
-                                                   In(options_.breaker.window)),
-                      " (in all ", Tally(view), "); next trial in ", In(delay)),
-         &row, delay);
-  }
-  // Before the row starts again: a generation that failed is not started any more.
-  const bool new_generation = OfNewGeneration(row);
-  Enter(row, open ? WorkerState::kFailed : WorkerState::kBackoff, now_ + delay);
-  if (new_generation) CountRestartFailure(what);
-  // Unless the roll-back has started it already.
-  if (view.state == WorkerState::kBackoff && delay <= absl::ZeroDuration()) Retry(row);
-}
-
-void PoolState::RetrySpawn(Row& row, const std::string& error) {
-  ++history_[row.view.slot].spawn_failures;
-  ++pool_.spawn_failures;
-  ShowHistory(row.view.slot);
-  const bool successor = row.view.role == RowRole::kSuccessor;
-  const absl::Duration delay = (successor ? replace_backoff_ : row.spawn_backoff).Next(random_);
-  Note(PoolNote::Type::kSpawnFailed, PoolNote::Severity::kWarning,
-       absl::StrCat("cannot start worker ", row.view.slot, ": ", error, "; next attempt in ",
-                    In(delay)),
-       &row, delay);
-  if (successor) {
-    replace_not_before_ = now_ + delay;
-    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
-  }
-  if (Row* comes = SuccessorOf(row.view.slot)) {
-    SetRole(*comes, RowRole::kHolder);
-    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
-  }
-  Enter(row, WorkerState::kBackoff, now_ + delay);
-}
-
-void PoolState::Retry(Row& row) {
-  if (row.view.state == WorkerState::kFailed) {
-    row.view.on_trial = true;
-    Note(PoolNote::Type::kBreakerTrial, PoolNote::Severity::kInfo,
-         absl::StrCat("slot ", row.view.slot, " gets a trial worker"), &row);
-  }
-  // Workers of a generation that failed are not started any more.
-  const bool of_target = row.view.generation == TargetGeneration();
-  StartWorker(row, of_target ? row.view.generation : pool_.worker_generation);
-}
-
 MonotonicTime PoolState::TrialEnd(const Row& row) const {
   return row.view.on_trial ? row.view.ready_at + options_.backoff.healthy_after
                            : MonotonicTime::Infinite();
@@ -444,7 +307,7 @@ MonotonicTime PoolState::TrialEnd(const Row& row) const {
 
 // A worker that had to stay READY for a while has done so.
 void PoolState::PassTest(Row& row) {
-  const bool soaked = std::exchange(row.soaking, false);
+  row.soaking = false;
   if (row.view.on_trial && TrialEnd(row) <= now_) {
     row.view.on_trial = false;
     row.deaths.clear();
@@ -454,14 +317,10 @@ void PoolState::PassTest(Row& row) {
          &row);
   }
   Enter(row, WorkerState::kReady, TrialEnd(row));
-  if (soaked) RestartProgressed();
   if (row.view.role == RowRole::kSuccessor) TakeOver(row);
 }
 
 void PoolState::GiveUpSlot(Row& row) {
-  if (row.view.role == RowRole::kLeaving) {
-    return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());
-  }
   Note(PoolNote::Type::kSlotReleased, PoolNote::Severity::kInfo,
        absl::StrCat("slot ", row.view.slot, " is no longer wanted; it was ",
                     ToAbsl(WorkerStateName(row.view.state))),

@@ -60,7 +60,7 @@ std::string_view RowRoleName(RowRole role);
 // A row as the supervisor's core sees it: a place for one process, which works for a slot.
 struct SlotView {
   int slot = 0;  // = the task id.
-  int row = 0;   // The scoreboard's row of its process.
+  int row = 0;   // The scoreboard's row of its process; −1: the slot was never in any.
   RowRole role = RowRole::kHolder;
   WorkerState state = WorkerState::kEmpty;
   StopStep stop_step = StopStep::kNone;
