@@ -3,8 +3,10 @@
 //   bench_server --port=8000 --workers=2
 //
 // GET `/` answers 13 octets `hello, world\n`, `/1k` and `/100k` 1,024 and 102,400 times `x`; POST
-// `/post` reads the body and answers as `/`; `/slow` blocks its worker for 200 ms. No access log
-// and no Etag. Prints `READY ADDRESS` once the sockets listen.
+// `/post` reads the body and answers as `/`; `/slow` blocks its worker for 200 ms; `/pid` answers
+// with the worker's pid. No access log and no Etag. Prints `READY ADDRESS` once the sockets listen.
+#include <unistd.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
@@ -30,6 +32,10 @@
 
 ABSL_FLAG(uint16_t, port, 0, "TCP port on 127.0.0.1; 0 takes any");
 ABSL_FLAG(int, workers, 1, "worker processes; 0: one per CPU");
+ABSL_FLAG(int, touch_mib, 0, "memory that the master has written to before it forks, in MiB");
+ABSL_FLAG(absl::Duration, healthy_after, absl::Minutes(1),
+          "a worker that was ready this long before it died is replaced without delay");
+ABSL_FLAG(absl::Duration, watchdog_interval, absl::Seconds(1), "how often the master looks");
 
 namespace {
 
@@ -48,6 +54,10 @@ struct Filler : Plain {
   explicit Filler(const std::string* text) : text(text) {}
   void Get() { Write(*text); }
   const std::string* text;  // not owned
+};
+
+struct Pid : Plain {
+  void Get() { Write(absl::StrCat(getpid())); }
 };
 
 struct ReadPost : Plain {
@@ -73,7 +83,12 @@ int Serve() {
     return EXIT_FAILURE;
   }
   std::cout << "READY " << sockets->front().address().ToString() << std::endl;
-  const absl::StatusOr<int> task = squall::ForkProcesses(absl::GetFlag(FLAGS_workers));
+  const std::vector<char> touched(static_cast<size_t>(absl::GetFlag(FLAGS_touch_mib)) << 20, 'x');
+  squall::ForkOptions options;
+  options.backoff.healthy_after = absl::GetFlag(FLAGS_healthy_after);
+  options.watchdog.interval = absl::GetFlag(FLAGS_watchdog_interval);
+  const absl::StatusOr<int> task =
+      squall::ForkProcesses(absl::GetFlag(FLAGS_workers), std::move(options));
   if (!task.ok()) {
     std::cerr << "bench_server: " << task.status().message() << std::endl;
     return EXIT_FAILURE;
@@ -90,6 +105,7 @@ int Serve() {
           {"/100k", squall::Handler<Filler>(&text_100k)},
           {"/post", squall::Handler<ReadPost>()},
           {"/slow", squall::Handler<Slow>()},
+          {"/pid", squall::Handler<Pid>()},
       },
       settings);
   squall::HttpServer server(app);
