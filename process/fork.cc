@@ -172,7 +172,10 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   if (num_processes <= 0) num_processes = CpuCount();
   const PoolOptions pool = ToPoolOptions(num_processes, options);
   RETURN_IF_ERROR(Validate(pool));
-  internal::PoolMonitorOptions monitor{.watchdog = options.watchdog, .recycle = options.recycle};
+  internal::PoolMonitorOptions monitor{.watchdog = options.watchdog,
+                                       .recycle = options.recycle,
+                                       .autoscaler = options.autoscaler,
+                                       .listeners = options.listeners};
   RETURN_IF_ERROR(Validate(monitor, pool));
   ASSIGN_OR_RETURN(const ResolvedWorkerSettings settings, Validate(options.worker));
   std::optional<PidFile> pid_file;

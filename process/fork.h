@@ -35,6 +35,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "squall/process/autoscaler_options.h"
 #include "squall/process/hooks.h"
 #include "squall/process/pool_options.h"
 #include "squall/process/recycle.h"
@@ -78,6 +79,11 @@ struct ForkOptions {
   WatchdogOptions watchdog = {};
   // When a worker is replaced because of its age, one slot at a time. Off by default.
   RecycleOptions recycle = {};
+  // Who decides how many workers there are. Off by default: the operator alone.
+  AutoscalerOptions autoscaler = {};
+  // The listening sockets whose backlog the autoscaler looks at: ListenSocket::fd() of each. Not
+  // owned; they stay open in the master.
+  std::vector<int> listeners = {};
 
   // Limits, priority, CPUs, user and directory of each worker; applied after its fork.
   WorkerSettings worker = {};

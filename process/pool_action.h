@@ -128,6 +128,7 @@ struct PoolNote {
     // Not PoolState's but the watchdog's: a warning, and its end.
     kWorkerSilent,
     kWorkerRecovered,
+    kAutoscale,  // The autoscaler's decision, with its inputs.
   };
   Severity severity = Severity::kInfo;
   Type type = Type::kPoolStarted;

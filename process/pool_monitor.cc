@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "squall/process/autoscaler_inputs.h"
 #include "squall/process/heartbeat.h"
+#include "squall/process/listen_backlog.h"
 
 namespace squall::internal {
 namespace {
@@ -23,10 +25,21 @@ PoolNote Note(const SlotView& view, PoolNote::Type type, PoolNote::Severity seve
           .text = absl::StrCat("worker ", view.slot, " (pid ", view.pid, ") ", what)};
 }
 
+// Decisions must not be made on numbers older than they are taken.
+absl::Duration SampleInterval(const PoolMonitorOptions& options) {
+  absl::Duration interval = kSampleInterval;
+  if (options.recycle.max_rss > 0) interval = std::min(interval, options.watchdog.interval);
+  if (options.autoscaler.mode == AutoscalerMode::kCpu) {
+    interval = std::min(interval, options.autoscaler.interval);
+  }
+  return interval;
+}
+
 }  // namespace
 
 absl::Status Validate(const PoolMonitorOptions& options, const PoolOptions& pool) {
-  for (const absl::Status& status : {Validate(options.watchdog), Validate(options.recycle)}) {
+  for (const absl::Status& status :
+       {Validate(options.watchdog), Validate(options.recycle), Validate(options.autoscaler)}) {
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -41,17 +54,23 @@ PoolMonitor::Watched::Watched(const PoolMonitorOptions& options, const SlotView&
 
 PoolMonitor::PoolMonitor(const PoolMonitorOptions& options, int rows, uint64_t seed)
     : options_(options),
-      sample_interval_(options.recycle.max_rss > 0 ? options.watchdog.interval : kSampleInterval),
+      sample_interval_(SampleInterval(options)),
       random_(static_cast<std::minstd_rand::result_type>(seed)),
+      autoscaler_(options.autoscaler),
       watched_(static_cast<size_t>(rows)) {}
 
 PoolMonitor::Findings PoolMonitor::Look(const PoolState& pool, Scoreboard& scoreboard,
                                         MonotonicTime now) {
-  next_look_ = now + options_.watchdog.interval;
+  const bool tick = autoscaler_.next_tick() <= now;
+  const bool samples = tick && options_.autoscaler.mode == AutoscalerMode::kCpu;
   Findings findings;
-  for (int row = 0; row < pool.rows(); ++row) {
-    LookAt(pool.row(row), scoreboard, now, findings);
+  if (next_watch_ <= now || samples) {
+    next_watch_ = now + options_.watchdog.interval;
+    for (int row = 0; row < pool.rows(); ++row) {
+      LookAt(pool.row(row), scoreboard, now, findings);
+    }
   }
+  if (tick) Autoscale(scoreboard, now, findings);
   return findings;
 }
 
@@ -135,6 +154,20 @@ void PoolMonitor::Recycle(const SlotView& view, const Scoreboard& scoreboard, Wa
   if (!reason.has_value()) return;
   watched.due = true;
   findings.events.push_back(ReplaceWorker{view.slot, view.incarnation, *std::move(reason)});
+}
+
+void PoolMonitor::Autoscale(const Scoreboard& scoreboard, MonotonicTime now, Findings& findings) {
+  AutoscalerInputs inputs = AutoscalerInputsOf(scoreboard.Read(now));
+  inputs.backlog = ReadListenBacklog(options_.listeners);
+  std::optional<ScaleDecision> decision = autoscaler_.Decide(inputs, now);
+  if (!decision.has_value()) return;
+  findings.notes.push_back(
+      {.severity = PoolNote::Severity::kInfo,
+       .type = PoolNote::Type::kAutoscale,
+       .text = absl::StrCat("autoscaler", decision->dry_run ? " (dry run)" : "", ": ",
+                            decision->reason)});
+  if (!decision->resizes()) return;
+  findings.events.push_back(ResizeRequest{.target = decision->target, .actor = "autoscaler"});
 }
 
 }  // namespace squall::internal

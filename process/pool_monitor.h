@@ -12,6 +12,7 @@
 #ifndef SQUALL_PROCESS_POOL_MONITOR_H_
 #define SQUALL_PROCESS_POOL_MONITOR_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <random>
@@ -20,6 +21,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
+#include "squall/process/autoscaler.h"
+#include "squall/process/autoscaler_options.h"
 #include "squall/process/pool_action.h"
 #include "squall/process/pool_event.h"
 #include "squall/process/pool_options.h"
@@ -34,6 +37,8 @@ namespace squall::internal {
 struct PoolMonitorOptions {
   WatchdogOptions watchdog;
   RecycleOptions recycle;
+  AutoscalerOptions autoscaler;
+  std::vector<int> listeners;  // Whose backlog the autoscaler looks at; not owned.
 };
 
 // OK, or INVALID_ARGUMENT naming the first option that makes no sense, for itself or for `pool`.
@@ -48,7 +53,7 @@ class PoolMonitor {
 
   PoolMonitor(const PoolMonitorOptions& options, int rows, uint64_t seed);
 
-  MonotonicTime next_look() const { return next_look_; }
+  MonotonicTime next_look() const { return std::min(next_watch_, autoscaler_.next_tick()); }
 
   Findings Look(const PoolState& pool, Scoreboard& scoreboard, MonotonicTime now);
 
@@ -73,12 +78,14 @@ class PoolMonitor {
              Findings& findings);
   void Recycle(const SlotView& view, const Scoreboard& scoreboard, Watched& watched,
                MonotonicTime now, Findings& findings);
+  void Autoscale(const Scoreboard& scoreboard, MonotonicTime now, Findings& findings);
 
   const PoolMonitorOptions options_;
   const absl::Duration sample_interval_;
   std::minstd_rand random_;
+  Autoscaler autoscaler_;
   std::vector<std::optional<Watched>> watched_;  // By row.
-  MonotonicTime next_look_;
+  MonotonicTime next_watch_;
 };
 
 }  // namespace squall::internal

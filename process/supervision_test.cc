@@ -16,15 +16,18 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "squall/base/clock.h"
 #include "squall/base/log_file.h"
 #include "squall/base/logging.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/process/broadcast.h"
 #include "squall/process/fork.h"
 #include "squall/process/testing/forked_program.h"
 
 namespace squall {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::Eventually;
 using testing::ForkedProgram;
 using ::testing::HasSubstr;
@@ -104,6 +107,42 @@ TEST(Recycle, ReplacesAWorkerThatHasServedItsRequests) {
   for (const std::string& line : lines) seen.push_back(line.substr(0, 3));
   EXPECT_THAT(seen, ::testing::UnorderedElementsAre("0 1", "1 1", "0 2", "1 2", "0 3", "1 3"));
   program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+TEST(Autoscaler, GrowsWhileAllAreBusyAndShrinksAgain) {
+  ForkedProgram program([](LineWriter out) {
+    ForkOptions options;
+    options.max_workers = 3;
+    options.autoscaler = {.mode = AutoscalerMode::kSpare,
+                          .min_spare = 1,
+                          .max_spare = 2,
+                          .interval = absl::Milliseconds(100),
+                          .scale_down_hold = absl::Milliseconds(300)};
+    options.hooks.on_reload = []() -> absl::Status {
+      Broadcast("answer").value();
+      return absl::CancelledError("only a message");
+    };
+    ForkProcesses(1, std::move(options)).value();
+    Worker& self = *Worker::Current();
+    IOLoop::Current().AddCallback([&self, out] {
+      // Workers 0 and 1 have a request each until they are told to answer it.
+      if (self.task_id() < 2) self.row().BeginRequest("GET", "/", Clock::Real().Now());
+      out.Write(absl::StrCat("up ", self.task_id()));
+    });
+    self.OnMessage([&self](std::string_view) { self.row().EndRequest(); });
+    auto drain = self.OnDrain([&self, out](const DrainRequest&, Worker::Done done) {
+      out.Write(absl::StrCat("drains ", self.task_id()));
+      done();
+    });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  EXPECT_THAT(program.ReadLines(3), ElementsAre("up 0", "up 1", "up 2"));
+  program.Signal(SIGHUP);
+  EXPECT_EQ(program.ReadLine(), "drains 2") << "three are idle, two may be";
+  program.Signal(SIGTERM);
+  EXPECT_THAT(program.ReadLines(2), ::testing::UnorderedElementsAre("drains 0", "drains 1"));
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }
 

@@ -12,6 +12,7 @@
 #include "squall/base/clock.h"
 #include "squall/base/log_file.h"
 #include "squall/base/logging.h"
+#include "squall/process/heartbeat.h"
 #include "squall/process/orphan_guard.h"
 #include "squall/process/worker_channel.h"
 #include "squall/process/worker_setup.h"
@@ -19,13 +20,6 @@
 
 namespace squall {
 namespace {
-
-// A heartbeat that is older than a few of these means that a handler blocks the loop.
-constexpr absl::Duration kHeartbeatInterval = absl::Milliseconds(500);
-
-// A worker whose heartbeat is older than this does not run its loop, so it takes no connection
-// whatever it holds.
-constexpr absl::Duration kStaleHeartbeat = absl::Milliseconds(1250);
 
 // When the master is gone nobody takes the port over, so silent connections need not be kept for
 // long: only for a request that was on its way when the drain began.
