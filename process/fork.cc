@@ -28,6 +28,7 @@
 #include "squall/process/pid_file.h"
 #include "squall/process/pool_monitor.h"
 #include "squall/process/reseed.h"
+#include "squall/process/stack_capture.h"
 #include "squall/process/threads.h"
 #include "squall/process/worker_setup.h"
 
@@ -153,6 +154,12 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
   }
   // A change of user clears it.
   die_with_master();
+  WorkerRow& row = setup.scoreboard->worker_row(role.row);
+  if (absl::Status status =
+          InstallStackCapture({.text = row.stack_area(), .size = row.stack_size()});
+      !status.ok()) {
+    LOG(WARNING) << "this worker will leave no stack: " << status.message();
+  }
   if (options.hooks.after_fork) {
     const WorkerIdentity self = {role.slot, role.incarnation, role.generation};
     if (absl::Status status = options.hooks.after_fork(self); !status.ok()) {
@@ -193,6 +200,7 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   SetLogRole("master");
   internal::BecomeMaster();
 
+  PrepareStackCapture();
   internal::Master::Outcome outcome = master->Run();
   if (auto* ended = std::get_if<internal::Master::Ended>(&outcome)) {
     if (pid_file.has_value()) pid_file->Remove();

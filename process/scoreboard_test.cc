@@ -293,7 +293,7 @@ TEST(ScoreboardTest, ASampleIsShownForTheProcessItIsOf) {
 void LeaveStack(WorkerRow& row, std::string_view text) {
   ASSERT_LE(text.size(), row.stack_area().size());
   std::memcpy(row.stack_area().data(), text.data(), text.size());
-  row.SetStackSize(text.size());
+  row.stack_size()->store(static_cast<uint32_t>(text.size()));
 }
 
 TEST(ScoreboardTest, TheStackOfADeadWorkerIsKeptUntilTheNextOne) {
@@ -334,7 +334,7 @@ TEST(ScoreboardTest, TheStackOfADeadWorkerIsKeptUntilTheNextOne) {
   EXPECT_EQ(reader->LastStack(0)->process.incarnation, 4u);
   const std::string whole(WorkerRow::kMaxStack, 's');
   LeaveStack(board->worker_row(0), whole);
-  board->worker_row(0).SetStackSize(1'000'000);
+  board->worker_row(0).stack_size()->store(1'000'000);
   EXPECT_EQ(board->TakeStack(0), whole);
   board->FoldWorker(0);
   EXPECT_EQ(board->TakeStack(0), "");

@@ -85,6 +85,40 @@ TEST(Watchdog, EndsAHungWorkerThatIgnoresItsSignalAndReplacesIt) {
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }
 
+// Found by name in the stack that its process leaves.
+__attribute__((noinline)) void BlockForAnHour() {
+  absl::SleepFor(absl::Hours(1));
+  asm volatile("");  // no tail call
+}
+
+TEST(Watchdog, TheLogTellsWhereAHungWorkerWas) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/hung.log");
+  ForkedProgram program([&](LineWriter out) {
+    EXPECT_TRUE(OpenLogFile(path).ok());
+    ForkOptions options;
+    options.watchdog = QuickWatchdog();
+    options.watchdog.stall_kill = absl::Seconds(3);
+    options.watchdog.abort_grace = absl::Seconds(20);
+    ForkProcesses(1, std::move(options)).value();
+    out.Write(Me());
+    Timeout hang;
+    if (Worker::Current()->incarnation() == 1) {
+      hang = IOLoop::Current().CallLater(absl::Milliseconds(10), [] { BlockForAnHour(); });
+    }
+    IOLoop::Current().Start();
+    return 0;
+  });
+  program.ReadLine();
+  EXPECT_THAT(program.ReadLine(), HasSubstr("0 2 "));
+  const std::string log = ReadFile(path);
+  EXPECT_THAT(log, HasSubstr("stalled for "));
+  EXPECT_THAT(log, HasSubstr("(SIGABRT) (hung)"));
+  EXPECT_THAT(log, HasSubstr("left this stack:"));
+  EXPECT_THAT(log, HasSubstr("BlockForAnHour"));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
 TEST(Recycle, ReplacesAWorkerThatHasServedItsRequests) {
   ForkedProgram program([](LineWriter out) {
     ForkOptions options;

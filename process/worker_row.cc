@@ -138,7 +138,7 @@ bool WorkerRow::LoadRequest(std::optional<RequestInFlight>* request) const {
 
 std::string_view WorkerRow::stack() const {
   // The size comes from another process, which was out of its mind.
-  return {stack_, std::min(stack_size_.load(std::memory_order_acquire), kMaxStack)};
+  return {stack_, std::min<size_t>(stack_size_.load(std::memory_order_acquire), kMaxStack)};
 }
 
 void WorkerRow::Fold() {
@@ -152,7 +152,7 @@ void WorkerRow::Fold() {
   longest_turn_before_ns_.store(0, std::memory_order_relaxed);
   in_flight_.store(0, std::memory_order_relaxed);
   request_sequence_.Repair();
-  SetStackSize(0);
+  stack_size_.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace squall

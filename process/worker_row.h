@@ -155,7 +155,7 @@ class alignas(64) WorkerRow {
   // -safe, both: a handler writes into the area, and then, or piece by piece, says how many octets
   // of it are good.
   std::span<char> stack_area() { return stack_; }
-  void SetStackSize(size_t octets) { stack_size_.store(octets, std::memory_order_release); }
+  std::atomic<uint32_t>* stack_size() { return &stack_size_; }
 
   // --- Any reader.
 
@@ -221,7 +221,7 @@ class alignas(64) WorkerRow {
   std::atomic<uint64_t> turn_window_began_ns_;
   std::atomic<uint64_t> longest_turn_before_ns_;
   internal::Seqlock<RowWriter> writer_;
-  std::atomic<uint64_t> stack_size_;
+  std::atomic<uint32_t> stack_size_;
   char stack_[kMaxStack];
 };
 
