@@ -11,8 +11,6 @@
 #ifndef SQUALL_PROCESS_SUBPROCESS_OPTIONS_H_
 #define SQUALL_PROCESS_SUBPROCESS_OPTIONS_H_
 
-#include <stdio.h>
-
 #include <optional>
 #include <string>
 #include <vector>
