@@ -55,6 +55,7 @@ Master::Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scor
       pool_(options_.pool, seed),
       monitor_(options_.monitor, pool_.rows(), seed),
       systemd_(SystemdNotifier::FromEnvironment(), options_.pool),
+      oom_watch_(OomWatch::OfProcess(pid_)),
       processes_(static_cast<size_t>(pool_.rows())) {
   if (options_.sidecar.has_value()) sidecar_.emplace(std::move(*options_.sidecar), seed);
   g_master = this;

@@ -28,6 +28,7 @@
 #include "squall/process/control_link.h"
 #include "squall/process/hooks.h"
 #include "squall/process/master_signals.h"
+#include "squall/process/oom_watch.h"
 #include "squall/process/pool_monitor.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/scoreboard.h"
@@ -145,6 +146,7 @@ class Master {
   PoolState pool_;
   PoolMonitor monitor_;
   SystemdReporter systemd_;
+  OomWatch oom_watch_;
   std::optional<SidecarKeeper> sidecar_;
   std::vector<Process> processes_;  // by row
   std::deque<PoolEvent> pending_;

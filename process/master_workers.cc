@@ -70,7 +70,10 @@ void Master::OnDeath(int row) {
   if (!Waits()) return;
   const std::optional<ExitStatus> status = Reap(process.child.pidfd);
   if (!status.has_value()) return;
-  const WorkerExited event = {process.slot, process.incarnation, *status};
+  // Memory that runs out is told by SIGKILL alone, and counted by the kernel.
+  const bool out_of_memory =
+      status->signal == SIGKILL && oom_watch_.SawOomKill(now_).value_or(false);
+  const WorkerExited event = {process.slot, process.incarnation, *status, out_of_memory};
   LogStack(process, scoreboard_.TakeStack(row));
   Unwatch(process.child.pidfd.get());
   if (process.channel.valid()) Unwatch(process.channel.get());
