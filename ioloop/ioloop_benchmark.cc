@@ -10,6 +10,7 @@
 #include "squall/base/logging.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/loop_meter.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/timeout.h"
 
@@ -64,9 +65,12 @@ void BM_Iteration(benchmark::State& state) {
 }
 BENCHMARK(BM_Iteration);
 
-// A turn that dispatches one event.
+// A turn that dispatches one event, with a timer pending, as in a server. 1: with a meter.
 void BM_Dispatch(benchmark::State& state) {
   IOLoop& loop = IOLoop::Current();
+  LoopMeter meter{};
+  if (state.range(0) == 1) loop.SetMeter(&meter);
+  const Timeout timer = loop.CallLater(absl::Hours(1), [] {});
   int fds[2];
   CHECK_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
   UniqueFd a(fds[0]);
@@ -82,8 +86,9 @@ void BM_Dispatch(benchmark::State& state) {
     loop.Start();
   }
   loop.RemoveHandler(a.get());
+  loop.SetMeter(nullptr);
 }
-BENCHMARK(BM_Dispatch);
+BENCHMARK(BM_Dispatch)->Arg(0)->Arg(1);
 
 Task<int> One() { co_return 1; }
 

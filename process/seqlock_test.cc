@@ -1,8 +1,8 @@
 #include "squall/process/seqlock.h"
 
-#include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <stop_token>
 #include <thread>
 
 #include "gtest/gtest.h"
@@ -19,22 +19,23 @@ struct Row {
 Row Whole(uint64_t n) { return {n, n, static_cast<uint32_t>(n)}; }
 bool IsWhole(const Row& row) { return row.a == row.b && row.c == static_cast<uint32_t>(row.b); }
 
-// What a writer leaves that dies after `stores` stores of a Store(): the words of a cell after that,
-// with the rest as it was.
+// Leaves what a writer leaves that dies after `stores` stores of Store(value): the sequence, each word
+// of a copy, the sequence.
 template <typename T>
-void StoreUntil(Seqlock<T>& cell, const T& value, size_t stores) {
+void DieInStore(Seqlock<T>& cell, const T& value, size_t stores) {
   constexpr size_t kCellWords = sizeof(Seqlock<T>) / 8;
   constexpr size_t kValueWords = (sizeof(T) + 7) / 8;
-  uint64_t before[kCellWords];
+  uint64_t words[kCellWords];
   uint64_t after[kCellWords];
-  std::memcpy(before, &cell, sizeof cell);
+  std::memcpy(words, &cell, sizeof cell);
   cell.Store(value);
   std::memcpy(after, &cell, sizeof cell);
-  const size_t copy = 1 + ((before[0] >> 1 & 1) ^ 1) * kValueWords;
-  if (stores > 0) before[0] |= 1;
-  for (size_t i = 0; i + 1 < stores && i < kValueWords; ++i) before[copy + i] = after[copy + i];
-  if (stores > kValueWords + 1) before[0] = after[0];
-  std::memcpy(static_cast<void*>(&cell), before, sizeof cell);
+  const bool second_copy = std::memcmp(words + 1, after + 1, kValueWords * 8) == 0;
+  const size_t copy = second_copy ? 1 + kValueWords : 1;
+  if (stores > 0) words[0] = after[0] - 1;
+  for (size_t i = 0; i + 1 < stores && i < kValueWords; ++i) words[copy + i] = after[copy + i];
+  if (stores > kValueWords + 1) words[0] = after[0];
+  std::memcpy(static_cast<void*>(&cell), words, sizeof cell);
 }
 
 TEST(SeqlockTest, IsZeroAtFirst) {
@@ -56,18 +57,17 @@ TEST(SeqlockTest, LoadsWhatWasStoredLast) {
 }
 
 TEST(SeqlockTest, AWriterThatDiesAnywhereLeavesTheValueBeforeOrTheNewOne) {
-  // The sequence, three words, the sequence.
   for (size_t stores = 0; stores <= 5; ++stores) {
     for (uint64_t first = 1; first <= 2; ++first) {  // either copy is the older one
       Seqlock<Row> cell{};
       for (uint64_t i = 1; i <= first; ++i) cell.Store(Whole(i));
-      StoreUntil(cell, Whole(100), stores);
+      DieInStore(cell, Whole(100), stores);
       Row row;
       EXPECT_EQ(cell.Load(&row), stores == 0 || stores == 5) << stores;
       EXPECT_EQ(row.a, stores == 5 ? 100 : first) << stores;
       EXPECT_TRUE(IsWhole(row)) << stores;
       // Another one may die in its place.
-      StoreUntil(cell, Whole(200), 3);
+      DieInStore(cell, Whole(200), 3);
       EXPECT_FALSE(cell.Load(&row));
       EXPECT_EQ(row.a, stores == 5 ? 100 : first);
       EXPECT_TRUE(IsWhole(row)) << stores;
@@ -82,9 +82,8 @@ TEST(SeqlockTest, AWriterThatDiesAnywhereLeavesTheValueBeforeOrTheNewOne) {
 
 TEST(SeqlockTest, AReaderBesideAWriterSeesWholeValuesInTheirOrder) {
   Seqlock<Row> cell{};
-  std::atomic<bool> stop = false;
-  std::thread writer([&] {
-    for (uint64_t i = 1; !stop.load(std::memory_order_relaxed); ++i) cell.Store(Whole(i));
+  const std::jthread writer([&](std::stop_token stop) {
+    for (uint64_t i = 1; !stop.stop_requested(); ++i) cell.Store(Whole(i));
   });
   Row row;
   uint64_t last = 0;
@@ -96,8 +95,6 @@ TEST(SeqlockTest, AReaderBesideAWriterSeesWholeValuesInTheirOrder) {
     changes += row.a > last;
     last = row.a;
   }
-  stop = true;
-  writer.join();
   EXPECT_GE(changes, 1000) << "the writer did not run beside the reader";
 }
 
