@@ -60,7 +60,6 @@ std::vector<Mount> Mounts(const std::string& root) {
 // Where below the mount point the group `path` is: containers see their own group at the top.
 std::string BelowMount(const Mount& mount, const std::string& path) {
   if (mount.root == "/") return path;
-  if (path == mount.root) return "/";
   if (absl::StartsWith(path, mount.root + "/")) return path.substr(mount.root.size());
   return "/";
 }
