@@ -18,6 +18,8 @@
 //     squall::IOLoop::Current().Start();
 //   }
 //
+// httpserver/serve.h does all of main() in one call.
+//
 // The control plane is not in it: it brings gRPC along. See control/control_process.h.
 #ifndef SQUALL_SQUALL_H_
 #define SQUALL_SQUALL_H_
@@ -30,6 +32,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "squall/httpserver/httpserver.h"
+#include "squall/httpserver/serve.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/netutil/accept.h"
 
@@ -29,7 +30,7 @@ struct HttpServerOptions {
   // or X-Forwarded-Proto. Anybody who can connect can send these, so only behind a proxy.
   bool xheaders = false;
   // Proxies to skip from the right of X-Forwarded-For: addresses or CIDR ("10.0.0.0/8"). An entry
-  // that is neither is a CHECK failure in the constructor.
+  // that is neither is a CHECK failure in the constructor: Validate() tells in good time.
   std::vector<std::string> trusted_downstream = {};
 
   // What protocol() says, for instance "https" behind a proxy that ends TLS. Unset: the
@@ -70,6 +71,10 @@ struct HttpServerOptions {
   AcceptPolicy accept_policy = AcceptPolicy::kBalanced;
   int accept_budget = 1;  // accepts per wake-up
 };
+
+// OK, or INVALID_ARGUMENT naming the first option that makes no sense, with its value and what
+// would be right.
+absl::Status Validate(const HttpServerOptions& options);
 
 }  // namespace squall
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -28,6 +29,8 @@
 #include "squall/process/pid_file.h"
 #include "squall/process/pool_monitor.h"
 #include "squall/process/reseed.h"
+#include "squall/process/restart_options.h"
+#include "squall/process/scoreboard.h"
 #include "squall/process/stack_capture.h"
 #include "squall/process/threads.h"
 #include "squall/process/worker_setup.h"
@@ -64,6 +67,42 @@ PoolOptions ToPoolOptions(int num_processes, const ForkOptions& options) {
   pool.breaker = options.breaker;
   pool.max_restarts = options.max_restarts;
   return pool;
+}
+
+internal::PoolMonitorOptions ToMonitorOptions(const ForkOptions& options) {
+  return {.watchdog = options.watchdog,
+          .recycle = options.recycle,
+          .autoscaler = options.autoscaler,
+          .listeners = options.listeners};
+}
+
+// All but the settings of a worker.
+absl::Status Check(int num_processes, const ForkOptions& options) {
+  const PoolOptions pool = ToPoolOptions(num_processes, options);
+  RETURN_IF_ERROR(Validate(pool));
+  if (int64_t{pool.max_workers} + pool.surge_slots > Scoreboard::kMaxRows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_workers is ", pool.max_workers, " and surge_slots is ", pool.surge_slots,
+                     "; together they are at most ", Scoreboard::kMaxRows));
+  }
+  if (pool.restart.max_surge > std::max(pool.surge_slots, RestartOptions().max_surge)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("restart.max_surge must not be above surge_slots (", pool.surge_slots,
+                     "), but is ", pool.restart.max_surge));
+  }
+  RETURN_IF_ERROR(Validate(ToMonitorOptions(options), pool));
+  const AutoscalerOptions& autoscaler = options.autoscaler;
+  if (autoscaler.min_workers > pool.max_workers) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("autoscaler.min_workers must not be above max_workers (", pool.max_workers,
+                     "), but is ", autoscaler.min_workers));
+  }
+  if (autoscaler.max_workers.value_or(0) > pool.max_workers) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("autoscaler.max_workers must not be above max_workers (", pool.max_workers,
+                     "), but is ", *autoscaler.max_workers));
+  }
+  return absl::OkStatus();
 }
 
 // Closes everything but stdio and `keep`: the sidecar must hold neither the service's listeners,
@@ -124,7 +163,7 @@ void CloseAllBut(std::vector<int> keep) {
 }
 
 int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::BecameWorker role,
-                 const ResolvedWorkerSettings& settings, ForkOptions& options) {
+                 ForkOptions& options) {
   WorkerSetup setup;
   setup.task_id = role.slot;
   setup.row = role.row;
@@ -136,6 +175,7 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
   setup.grace = options.drain.grace;
   setup.kill_after = options.drain.kill_after;
   SetLogTaskId(role.slot);
+  const ResolvedWorkerSettings settings = master->TakeWorkerSettings();
   const pid_t master_pid = master->pid();
   const auto die_with_master = [&] {
     if (options.on_supervisor_exit == OnSupervisorExit::kKeep) return;
@@ -173,26 +213,26 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
 
 }  // namespace
 
+absl::Status Validate(int num_processes, const ForkOptions& options) {
+  RETURN_IF_ERROR(Check(num_processes > 0 ? num_processes : CpuCount(), options));
+  return Validate(options.worker).status();
+}
+
 absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   internal::EnsureLogging();
   RETURN_IF_ERROR(CheckMayFork());
   if (num_processes <= 0) num_processes = CpuCount();
-  const PoolOptions pool = ToPoolOptions(num_processes, options);
-  RETURN_IF_ERROR(Validate(pool));
-  internal::PoolMonitorOptions monitor{.watchdog = options.watchdog,
-                                       .recycle = options.recycle,
-                                       .autoscaler = options.autoscaler,
-                                       .listeners = options.listeners};
-  RETURN_IF_ERROR(Validate(monitor, pool));
-  ASSIGN_OR_RETURN(const ResolvedWorkerSettings settings, Validate(options.worker));
+  RETURN_IF_ERROR(Check(num_processes, options));
+  ASSIGN_OR_RETURN(ResolvedWorkerSettings settings, Validate(options.worker));
   std::optional<PidFile> pid_file;
   if (!options.pid_file.empty()) {
     ASSIGN_OR_RETURN(pid_file, PidFile::Create(options.pid_file));
   }
   ASSIGN_OR_RETURN(auto master,
-                   internal::Master::Create({.pool = pool,
-                                             .monitor = std::move(monitor),
+                   internal::Master::Create({.pool = ToPoolOptions(num_processes, options),
+                                             .monitor = ToMonitorOptions(options),
                                              .hooks = &options.hooks,
+                                             .worker = std::move(settings),
                                              .sidecar = std::move(options.sidecar),
                                              .on_ready = std::move(options.on_ready),
                                              .on_serving = std::move(options.on_serving)}));
@@ -211,8 +251,7 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
     RunSidecar(std::move(master), std::move(*sidecar));
   }
   return BecomeWorker(std::move(master),
-                      std::move(std::get<internal::Master::BecameWorker>(outcome)), settings,
-                      options);
+                      std::move(std::get<internal::Master::BecameWorker>(outcome)), options);
 }
 
 std::optional<int> TaskId() {

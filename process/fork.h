@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -101,6 +102,11 @@ struct ForkOptions {
   // A process beside the workers, e.g. the control plane (control/control_process.h).
   std::optional<Sidecar> sidecar = {};
 };
+
+// OK, or INVALID_ARGUMENT with the first option that makes no sense for so many processes, its value
+// and what would be right; for WorkerSettings also NOT_FOUND and PERMISSION_DENIED. ForkProcesses
+// checks the same. Changes nothing; looks up the user and group of `options.worker`.
+absl::Status Validate(int num_processes, const ForkOptions& options);
 
 // Forks `num_processes` workers, or one per CPU (CpuCount()) if that is 0 or less. Call it in the
 // main thread, after the sockets are bound and before anything makes threads or an IOLoop.

@@ -35,6 +35,7 @@
 #include "squall/process/sidecar_keeper.h"
 #include "squall/process/systemd_reporter.h"
 #include "squall/process/worker_channel.h"
+#include "squall/process/worker_settings.h"
 
 namespace squall::internal {
 
@@ -42,6 +43,7 @@ struct MasterOptions {
   PoolOptions pool;
   PoolMonitorOptions monitor;
   Hooks* hooks;  // Not owned; outlives the master.
+  ResolvedWorkerSettings worker;
   std::optional<Sidecar> sidecar;
   // See ForkOptions.
   absl::AnyInvocable<void(const PoolSnapshot&)> on_ready;
@@ -77,12 +79,17 @@ class Master {
   // See broadcast.h.
   int Broadcast(std::string_view message);
 
+  // See next_worker.h.
+  void set_worker_settings(const ResolvedWorkerSettings& settings) { options_.worker = settings; }
+  uint64_t serving_generation() const { return pool_.pool().worker_generation; }
+
   // The master's pid, in its children too.
   pid_t pid() const { return pid_; }
 
   // In a child: dispositions and mask as before the master began; then what the child needs.
   void RestoreSignalsInChild() const { signals_.RestoreInChild(); }
   Scoreboard TakeScoreboard() { return std::move(scoreboard_); }
+  ResolvedWorkerSettings TakeWorkerSettings() { return std::move(options_.worker); }
   Sidecar& sidecar() { return sidecar_->sidecar(); }
 
  private:
