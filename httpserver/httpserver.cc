@@ -39,7 +39,9 @@ void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
   core_->Accept(std::move(connection), peer);
 }
 
-int64_t HttpServer::LeadOverIdleSibling() { return core_->stats().LeadOverIdleSibling(); }
+AcceptStanding HttpServer::StandingAmongSiblings() {
+  return core_->stats().StandingAmongSiblings();
+}
 
 void HttpServer::OnSocketsAdded() {
   using internal::WorkerStats;

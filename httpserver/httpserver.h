@@ -27,6 +27,7 @@
 #include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/http_server_options.h"
 #include "squall/httpserver/tcpserver.h"
+#include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
 
 namespace squall {
@@ -70,7 +71,7 @@ class HttpServer : public TcpServer {
  protected:
   void HandleConnection(UniqueFd connection, SocketAddress peer) override;
   void OnSocketsAdded() override;
-  int64_t LeadOverIdleSibling() override;
+  AcceptStanding StandingAmongSiblings() override;
 
  private:
   std::unique_ptr<internal::HttpServerCore> core_;

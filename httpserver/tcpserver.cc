@@ -35,7 +35,7 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
     accept.policy = options_.accept_policy;
     accept.budget = options_.accept_budget;
     accept.stats = &accept_stats_;
-    accept.lead_over_idle_sibling = [this] { return LeadOverIdleSibling(); };
+    accept.standing = [this] { return StandingAmongSiblings(); };
     Listener& listener = listeners_.emplace_back();
     listener.socket = std::move(socket);
     listener.handle = AddAcceptHandler(

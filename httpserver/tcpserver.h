@@ -27,6 +27,7 @@
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/task.h"
 #include "squall/netutil/accept.h"
+#include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
 
@@ -79,8 +80,8 @@ class TcpServer {
   // Of all listeners of this server together.
   const AcceptStats& accept_stats() const { return accept_stats_; }
 
-  // AcceptOptions::lead_over_idle_sibling, for accept_policy kBalanced. The default: no sibling.
-  virtual int64_t LeadOverIdleSibling() { return -1; }
+  // AcceptOptions::standing, for accept_policy kBalanced. The default: no sibling.
+  virtual AcceptStanding StandingAmongSiblings() { return {}; }
 
   // Called in AddSockets() after the sockets are registered.
   virtual void OnSocketsAdded() {}

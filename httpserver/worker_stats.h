@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
 #include "squall/netutil/accept.h"
+#include "squall/netutil/accept_standing.h"
 #include "squall/process/worker.h"
 #include "squall/process/worker_row.h"
 
@@ -64,9 +65,9 @@ class WorkerStats {
   void SetAccepting(bool accepting) {
     if (row_ != nullptr) row_->SetAccepting(accepting);
   }
-  int64_t LeadOverIdleSibling() const {
+  AcceptStanding StandingAmongSiblings() const {
     const Worker* const worker = Worker::Current();
-    return worker != nullptr ? worker->LeadOverIdleSibling() : -1;
+    return worker != nullptr ? worker->StandingAmongSiblings() : AcceptStanding();
   }
 
   void ConnectionOpened() {

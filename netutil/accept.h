@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
 
@@ -31,10 +32,11 @@ enum class AcceptPolicy {
   // Each connection wakes one process (EPOLLEXCLUSIVE, epoll_ctl(2)). If that one blocks before it
   // accepts, the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
   kExclusive,
-  // kExclusive, and a process stands back after an accept while an idle sibling holds as few
-  // connections, so that the next one goes to that sibling. Without it one process may take two
-  // connections that arrive together, and serve them one after the other. A busy sibling is never
-  // waited for. AcceptOptions::lead_over_idle_sibling says who holds what.
+  // kExclusive, and after each accept a process lets idle siblings that hold no more connections
+  // than itself have the next ones: it goes to the end of the kernel's queue of those to be woken,
+  // and while what waits is theirs it stands back. Without it one process takes nearly all
+  // connections, and may serve two that arrive together one after the other. A sibling that is at
+  // a request is never waited for. AcceptOptions::standing says who holds what.
   kBalanced,
 };
 
@@ -54,7 +56,8 @@ struct AcceptStats {
   uint64_t paused = 0;       // Times that accepting stopped for AcceptOptions::pause.
   uint64_t idle_tries = 0;   // Accepts by the idle timer; not part of would_block.
   uint64_t rescued = 0;      // Connections that the idle timer found; part of accepted.
-  uint64_t yielded = 0;      // kBalanced: times that it stood back.
+  uint64_t yielded = 0;      // kBalanced: times that what waited was left to siblings.
+  uint64_t epoll_ctls = 0;   // Calls of epoll_ctl for the listening socket.
 };
 
 // Gets each connection: non-blocking, close-on-exec, with no other option set. It may destroy the
@@ -71,11 +74,12 @@ struct AcceptOptions {
   // connection waits, so that none depends on a process that swallowed its wake-up. It costs one
   // accept4 (1.6 µs) and one turn of the loop each time. absl::InfiniteDuration() turns it off.
   absl::Duration idle_retry = absl::Milliseconds(100);
-  // kBalanced: by how many connections this process is ahead of the least loaded sibling that is
-  // idle and accepts; negative if there is none. Asked after each accept, so cheap. Null: none.
-  absl::AnyInvocable<int64_t()> lead_over_idle_sibling = nullptr;
-  // kBalanced: how long it stands back at least, and at most while it stays ahead: an idle sibling
-  // on a busy machine may take its time to be scheduled. The first time doubles up to the second.
+  // kBalanced: how this process stands among its siblings. Asked after each accept, so cheap. Null:
+  // there are none.
+  absl::AnyInvocable<AcceptStanding()> standing = nullptr;
+  // kBalanced: how long it stands back at least, and at most at a time while it stays ahead: an idle
+  // sibling on a busy machine may take its time to be scheduled. The first time doubles up to the
+  // second, or to an eighth of it while more connections wait than there are siblings.
   absl::Duration yield = absl::Milliseconds(1);
   absl::Duration max_yield = absl::Milliseconds(32);
   // How long to stop accepting when descriptors or memory have run out.

@@ -51,19 +51,22 @@ Worker::Worker(Options options, Callbacks callbacks, UniqueFd channel, Scoreboar
                .started_at = Clock::Real().Now()});
 }
 
-int64_t Worker::LeadOverIdleSibling() const {
-  const int64_t mine = row_->connections();
-  if (mine == 0) return -1;
+AcceptStanding Worker::StandingAmongSiblings() const {
+  AcceptStanding standing{.held = row_->connections()};
+  if (standing.held == 0) return standing;
   const MonotonicTime fresh = Clock::Real().Now() - kStaleHeartbeat;
-  int64_t lead = -1;
   for (int i = 0; i < scoreboard_.rows(); ++i) {
     const WorkerRow& row = scoreboard_.worker_row(i);
-    if (&row == row_ || !row.accepting() || !row.idle()) continue;
-    // A stopped worker looks idle until its heartbeat is old.
+    if (&row == row_ || !row.accepting()) continue;
+    // A loop that runs without a request is back soon; one that is at a request may stay there.
+    if (!row.idle() && row.in_flight() > 0) continue;
+    // A stopped worker looks free until its heartbeat is old.
     if (row.heartbeat().is_infinite() || row.heartbeat() < fresh) continue;
-    lead = std::max(lead, mine - row.connections());
+    const int64_t lead = standing.held - row.connections();
+    if (row.idle() && lead >= 0) ++standing.contenders;
+    standing.lead = std::max(standing.lead, lead);
   }
-  return lead;
+  return standing;
 }
 
 void Worker::NotifyReady() {

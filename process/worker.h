@@ -26,6 +26,7 @@
 #include "absl/time/time.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/netutil/accept_standing.h"
 #include "squall/process/drain.h"
 #include "squall/process/scoreboard.h"
 
@@ -87,11 +88,8 @@ class Worker {
   // Counters and the request in flight, read by `squallctl status`. Valid for ever.
   WorkerRow& row() { return *row_; }
 
-  // By how many connections this worker is ahead of the least loaded sibling that would take the
-  // next one at once: that accepts, and whose loop waits for something to do. Negative when it
-  // holds fewer than each of them, none itself, or there is none. For AcceptPolicy::kBalanced.
-  // Reads one cache line per row.
-  int64_t LeadOverIdleSibling() const;
+  // For AcceptPolicy::kBalanced. Reads one cache line per row of the scoreboard.
+  AcceptStanding StandingAmongSiblings() const;
 
   // Tells the master that this worker serves. Done by itself in the first iteration of an IOLoop
   // that was started by Start(); call it in a worker that runs no loop, or boot_timeout ends it.
