@@ -15,6 +15,7 @@
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
+#include "squall/process/foreign_children.h"
 #include "squall/process/worker_channel.h"
 
 namespace squall::internal {
@@ -70,6 +71,8 @@ Master* Master::Current() {
 Master::Outcome Master::Run() {
   PCHECK(Watch(signals_.fd(), Tag(Source::kSignals))) << "epoll_ctl in the master";
   now_ = Clock::Real().Now();
+  // Those whose SIGCHLD came before there was a signalfd.
+  if (IsReaper()) ReapForeign();
   // The sidecar first, so that the pool can be watched while it comes up.
   if (sidecar_.has_value()) StartSidecar();
   if (Waits()) Dispatch(PoolStart{});
@@ -171,6 +174,8 @@ void Master::OnSignal(int signo) {
       return Reload(actor);
     case SIGUSR1:
       return ReopenLogs();
+    case SIGCHLD:
+      return ReapForeign();
     case SIGTTIN:
       return Dispatch(ResizeBy{1, actor});
     case SIGTTOU:
@@ -197,6 +202,15 @@ void Master::ReopenLogs() {
   WorkerPacket packet;
   packet.type = WorkerPacketType::kReopenLog;
   SendToAll(packet);
+}
+
+// Orphans that the kernel gives to this process. Its own children are reaped by their pidfds.
+void Master::ReapForeign() {
+  ReapForeignChildren([this](pid_t pid) {
+    if (sidecar_.has_value() && sidecar_->pid() == pid) return true;
+    return std::any_of(processes_.begin(), processes_.end(),
+                       [pid](const Process& process) { return process.child.pid == pid; });
+  });
 }
 
 int Master::Broadcast(std::string_view message) {

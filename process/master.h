@@ -130,6 +130,7 @@ class Master {
   void OnSignal(int signo);
   void Reload(const std::string& actor);
   void ReopenLogs();
+  void ReapForeign();
 
   // master_workers.cc: what is said to the workers and what they say, their starts and deaths.
   void SendTo(int row, uint64_t incarnation, const WorkerPacket& packet);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "squall/base/status.h"
+#include "squall/process/foreign_children.h"
 
 namespace squall::internal {
 namespace {
@@ -19,6 +20,8 @@ absl::StatusOr<MasterSignals> MasterSignals::Create() {
   sigset_t set;
   sigemptyset(&set);
   for (int signo : kMasterSignals) sigaddset(&set, signo);
+  // The deaths of workers are seen by pidfd; those of orphans that are not the master's by this.
+  if (IsReaper()) sigaddset(&set, SIGCHLD);
   sigset_t before;
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, &before); error != 0) {
     return StatusFromErrno(error, "cannot block the master's signals");

@@ -1,6 +1,8 @@
 // What the master does about workers by itself, with real processes: hung ones, old ones, restarts,
 // logs, pid file.
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -200,6 +203,42 @@ TEST(Restart, KeepsTheOldWorkersWhenTheNewOnesDoNotComeUp) {
   kill(PidOf(lines[1]), SIGKILL);
   EXPECT_THAT(program.ReadLine(), ::testing::StartsWith("1 "));
   EXPECT_TRUE(IsAlive(PidOf(lines[0])));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+// As the first process of a container is.
+TEST(Reaper, AMasterThatGetsOrphansReapsThemAndNotItsWorkers) {
+  ForkedProgram program([](LineWriter out) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    ForkProcesses(2).value();
+    IOLoop::Current().AddCallback([out] {
+      // A child that leaves a child behind, which dies later.
+      if (Worker::Current()->task_id() == 0 && Worker::Current()->incarnation() == 1) {
+        for (int i = 0; i < 20; ++i) {
+          const pid_t middle = fork();
+          if (middle == 0) {
+            if (fork() == 0) out.Write(absl::StrCat("orphan 0 ", getpid()));
+            _exit(0);
+          }
+          waitpid(middle, nullptr, 0);
+        }
+      }
+      out.Write(Me());
+    });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  std::vector<pid_t> orphans, workers;
+  for (const std::string& line : program.ReadLines(22)) {
+    (absl::StartsWith(line, "orphan") ? orphans : workers).push_back(PidOf(line));
+  }
+  ASSERT_EQ(orphans.size(), 20u);
+  for (const pid_t orphan : orphans) {
+    EXPECT_TRUE(Eventually([orphan] { return kill(orphan, 0) != 0; })) << "a zombie has a pid";
+  }
+  kill(workers[0], SIGKILL);
+  EXPECT_NE(PidOf(program.ReadLine()), workers[0]) << "its death was seen, and was one";
   program.Signal(SIGTERM);
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }
