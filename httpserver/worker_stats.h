@@ -41,7 +41,10 @@ class WorkerStats {
   WorkerStats() = default;
   WorkerStats(const WorkerStats&) = delete;
   WorkerStats& operator=(const WorkerStats&) = delete;
-  ~WorkerStats() { *self_ = nullptr; }
+  ~WorkerStats() {
+    if (row_ != nullptr) CountAccepts();
+    *self_ = nullptr;
+  }
 
   // Joins this process's worker if there is one; later calls only say what it is. `accepts`, not
   // owned, are counted now and then.

@@ -54,6 +54,7 @@ class WorkerStatsTest : public testing::Test {
   }
 
   void TearDown() override {
+    if (pid_ == 0) return;
     kill(pid_, SIGKILL);
     ASSERT_EQ(waitpid(pid_, nullptr, 0), pid_);
   }
@@ -73,9 +74,11 @@ class WorkerStatsTest : public testing::Test {
     app.Route("/big", {.finish = [](TestApp::Exchange& e) {
                 e.Answer(std::string(kMore, 'x')).IgnoreError();
               }});
-    HttpServer server(app);
-    server.AddSockets(std::move(sockets));
-    IOLoop::Current().Start();
+    {
+      HttpServer server(app);
+      server.AddSockets(std::move(sockets));
+      IOLoop::Current().Start();
+    }
     _exit(0);
   }
 
@@ -180,6 +183,24 @@ TEST_F(WorkerStatsTest, WakeUpsOfTheListenerAreCountedWithoutAnotherConnection) 
            0;
   });
   EXPECT_GT(worker.counters[WorkerCounter::kLoopTurns], 0u);
+}
+
+TEST_F(WorkerStatsTest, TheLastWakeUpsAreCountedAtTheEnd) {
+  {
+    RawClient client(port_);
+    client.Send(kHello);
+    EXPECT_EQ(client.ReadResponse().status, 200);
+  }
+  // Its master is gone, so the worker ends, mostly before its next heartbeat.
+  lifeline_.reset();
+  int status = 0;
+  ASSERT_EQ(waitpid(pid_, &status, 0), pid_);
+  pid_ = 0;
+  EXPECT_EQ(status, 0);
+  const WorkerSnapshot worker = Read();
+  EXPECT_GT(worker.counters[WorkerCounter::kAcceptWakeups] +
+                worker.counters[WorkerCounter::kAcceptRescues],
+            0u);
 }
 
 }  // namespace

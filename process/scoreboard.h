@@ -59,9 +59,8 @@ class Scoreboard {
 
   // --- The master.
 
-  // Makes the pool's and the slot's present state visible; call it after each Step for what changed
-  // (PoolState::slot_revision). For a new worker after FoldWorker. A slot is published in the row
-  // that its process writes, SlotView::row.
+  // Makes the pool's and a row's present state visible; call it after each Step for what changed
+  // (PoolState::row_revision). For a new worker after FoldWorker.
   void PublishPool(const PoolView& view);
   void PublishSlot(const SlotView& view);
 

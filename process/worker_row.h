@@ -114,7 +114,7 @@ class alignas(64) WorkerRow {
   // First of all, so that what this process writes is taken for its own.
   void Enter(const RowWriter& writer) { writer_.Store(writer); }
 
-  // For all but the last two counters, which are the loop's.
+  // Without effect on the last two counters, which are the loop's.
   void Add(WorkerCounter counter, uint64_t n = 1) { Bump(counters_[Index(counter)], n); }
   // By the class of `status`; a status outside 100 … 599 is not counted.
   void CountResponse(int status) {
@@ -151,8 +151,8 @@ class alignas(64) WorkerRow {
     }
   }
 
-  // For the stack of this process in words, to be found by the master when it is dead. Async-signal
-  // -safe, both: a handler writes into the area, and then, or piece by piece, says how many octets
+  // For the stack of this process in words, to be found by the master when it is dead. A signal
+  // handler writes into the area, and then, or piece by piece, stores with release how many octets
   // of it are good.
   std::span<char> stack_area() { return stack_; }
   std::atomic<uint32_t>* stack_size() { return &stack_size_; }
@@ -203,8 +203,9 @@ class alignas(64) WorkerRow {
   std::atomic<uint64_t> heartbeat_ns_;
   std::atomic<uint64_t> accepting_;
   LoopMeter loop_;
+  static_assert(3 * sizeof(uint64_t) + sizeof(LoopMeter) == 64);
 
-  alignas(64) std::atomic<uint64_t> counters_[static_cast<size_t>(WorkerCounter::kLoopTurns)];
+  alignas(64) std::atomic<uint64_t> counters_[kNumWorkerCounters];
 
   alignas(64) internal::Sequence request_sequence_;
   std::atomic<uint64_t> in_flight_;
