@@ -9,7 +9,6 @@
 #ifndef SQUALL_HTTPSERVER_UNSENT_ANSWERS_H_
 #define SQUALL_HTTPSERVER_UNSENT_ANSWERS_H_
 
-#include <algorithm>
 #include <cstdint>
 
 #include "absl/container/inlined_vector.h"

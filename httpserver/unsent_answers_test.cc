@@ -1,5 +1,6 @@
 #include "squall/httpserver/unsent_answers.h"
 
+#include <cstdint>
 #include <vector>
 
 #include "gtest/gtest.h"

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <new>
 #include <random>
 #include <string>
 #include <vector>
@@ -20,6 +21,8 @@
 #include "squall/base/clock.h"
 #include "squall/base/status_matchers.h"
 #include "squall/process/scoreboard.h"
+#include "squall/process/worker_row.h"
+#include "squall/process/worker_sample.h"
 
 namespace squall {
 namespace {

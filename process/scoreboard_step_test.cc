@@ -23,9 +23,11 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/base/clock.h"
+#include "squall/ioloop/loop_meter.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/testing/stepped_process.h"
 #include "squall/process/worker_row.h"
+#include "squall/process/worker_sample.h"
 
 namespace squall {
 namespace {

@@ -18,6 +18,8 @@
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
+#include "squall/process/worker_row.h"
+#include "squall/process/worker_sample.h"
 
 namespace squall {
 namespace {

@@ -7,9 +7,11 @@
 #include "absl/time/time.h"
 #include "benchmark/benchmark.h"
 #include "squall/base/clock.h"
+#include "squall/ioloop/loop_meter.h"
 #include "squall/process/latency_histogram.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/worker_row.h"
+#include "squall/process/worker_sample.h"
 
 namespace squall {
 namespace {
