@@ -116,7 +116,9 @@ Sidecar MakeControlSidecar(ControlOptions options) {
   sidecar.main = &RunControlProcess;
   const std::string path(options.listener.address().unix_path());
   struct stat bound;
-  if (!path.empty() && path[0] == '/' && lstat(path.c_str(), &bound) == 0) {
+  // An inherited socket's file belongs to its service manager.
+  if (!options.listener.inherited() && !path.empty() && path[0] == '/' &&
+      lstat(path.c_str(), &bound) == 0) {
     sidecar.at_exit = [path, bound] { UnlinkIfSame(path, bound); };
   }
   sidecar.fds.push_back(options.listener.Release());

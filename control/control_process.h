@@ -21,7 +21,8 @@ namespace squall {
 
 struct ControlOptions {
   // A listening unix socket; other families are refused by CHECK, for they know no peer
-  // credentials. Its file is removed when the master ends, if it still is the same file.
+  // credentials. Its file is removed when the master ends, if it still is the same file and was
+  // not inherited.
   ListenSocket listener;
 };
 

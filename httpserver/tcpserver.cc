@@ -69,7 +69,8 @@ void TcpServer::Stop() {
 void TcpServer::AcceptWaiting() {
   for (Listener& listener : listeners_) {
     listener.handle.AcceptWaiting();
-    ::shutdown(listener.socket.fd(), SHUT_RD);
+    // The manager's next start answers those who come from now on.
+    if (!listener.socket.inherited()) ::shutdown(listener.socket.fd(), SHUT_RD);
   }
 }
 

@@ -61,7 +61,8 @@ class TcpServer {
 
   // Accepts what waits in the backlogs now, then makes the kernel refuse new connections in every
   // process that shares the sockets (shutdown(2)). For the last server on them, before Stop(), and
-  // not for sockets that somebody outside of this pool owns, too.
+  // not for sockets that somebody outside of this pool owns, too. Inherited sockets are not shut
+  // down: their manager keeps them for the next start, which answers what comes later.
   void AcceptWaiting();
 
   // Where this server listens, in the order of AddSockets(); empty after Stop(). Tests read the

@@ -14,6 +14,7 @@
 #include "squall/base/logging.h"
 #include "squall/base/standard_fds.h"
 #include "squall/base/status.h"
+#include "squall/netutil/inherited_sockets.h"
 
 namespace squall {
 namespace {
@@ -80,7 +81,9 @@ absl::StatusOr<std::vector<SocketAddress>> Resolve(uint16_t port, const BindOpti
 }
 
 absl::Status CannotListen(const SocketAddress& address, int error_number) {
-  return StatusFromErrno(error_number, absl::StrCat("cannot listen on ", address.ToString()));
+  const std::string hint =
+      error_number == EADDRINUSE ? internal::HintOfInheritedSockets(address) : "";
+  return StatusFromErrno(error_number, absl::StrCat("cannot listen on ", address.ToString(), hint));
 }
 
 bool SetOption(int fd, int level, int option) {
@@ -102,6 +105,16 @@ absl::StatusOr<ListenSocket> BindOne(const SocketAddress& address, const BindOpt
   return ListenSocket(std::move(fd), *bound);
 }
 
+// The inherited socket that stands for `wanted`, or else a new one on `address`.
+absl::StatusOr<ListenSocket> TakeOrBind(const SocketAddress& wanted, const SocketAddress& address,
+                                        const BindOptions& options) {
+  absl::StatusOr<std::optional<internal::InheritedSocket>> inherited =
+      internal::TakeInheritedSocket(wanted, options.backlog);
+  if (!inherited.ok()) return inherited.status();
+  if (!inherited->has_value()) return BindOne(address, options);
+  return ListenSocket(std::move((*inherited)->fd), (*inherited)->address, /*inherited=*/true);
+}
+
 // Docker's default: the kernel has IPv6 and "localhost" has ::1, but no interface carries it.
 bool IsHalfAnIpv6(const BindOptions& options, const SocketAddress& address, int error_number) {
   return error_number == EADDRNOTAVAIL && options.address == "localhost" && address.host() == "::1";
@@ -114,7 +127,13 @@ absl::Status BindAll(const std::vector<SocketAddress>& addresses, const BindOpti
   for (const SocketAddress& wanted : addresses) {
     const bool follow_first = wanted.port() == 0 && !sockets.empty();
     const SocketAddress address = follow_first ? wanted.WithPort(sockets[0].port()) : wanted;
-    absl::StatusOr<ListenSocket> socket = BindOne(address, options);
+    // An inherited [::] that stands for 0.0.0.0, too.
+    const bool is_there = std::any_of(sockets.begin(), sockets.end(), [&](const ListenSocket& s) {
+      return s.address() == address;
+    });
+    if (is_there) continue;
+    // By `wanted`: a port that the kernel has just chosen is not one that a manager meant.
+    absl::StatusOr<ListenSocket> socket = TakeOrBind(wanted, address, options);
     if (socket.ok()) {
       sockets.push_back(*std::move(socket));
       continue;
@@ -156,6 +175,9 @@ absl::StatusOr<std::vector<ListenSocket>> BindSockets(uint16_t port, const BindO
     std::vector<ListenSocket> sockets;
     const absl::Status status = BindAll(*addresses, options, sockets);
     if (status.ok()) return sockets;
+    for (ListenSocket& socket : sockets) {
+      if (socket.inherited()) internal::ReturnInheritedSocket({socket.Release(), socket.address()});
+    }
     const bool try_next_port =
         port == 0 && ErrnoFromStatus(status) == EADDRINUSE && clashed.size() < kMaxPortClashes;
     if (!try_next_port) return status;

@@ -5,6 +5,9 @@
 //   LOG(INFO) << "serving on " << local[0].address();   // 127.0.0.1:40213
 //   auto admin = squall::BindUnixSocket("/run/app/control.sock", {.mode = 0660}).value();
 //
+// A socket that a service manager made for the address (LISTEN_FDS; a systemd socket unit) is used
+// instead of a new one, see netutil/inherited_sockets.h.
+//
 // All sockets are non-blocking and close-on-exec; fork keeps them. These functions block (name
 // service, file system) and start no thread: call them at start, before an IOLoop runs. Any
 // process.
@@ -31,7 +34,8 @@ namespace squall {
 class ListenSocket {
  public:
   ListenSocket() = default;
-  ListenSocket(UniqueFd fd, SocketAddress address) : fd_(std::move(fd)), address_(address) {}
+  ListenSocket(UniqueFd fd, SocketAddress address, bool inherited = false)
+      : fd_(std::move(fd)), address_(address), inherited_(inherited) {}
 
   // -1 when moved from.
   int fd() const { return fd_.get(); }
@@ -41,12 +45,17 @@ class ListenSocket {
   // 0 for unix sockets.
   uint16_t port() const { return address_.port(); }
 
+  // True for a socket of a service manager, who keeps it and its backlog for the next start of this
+  // program: not to be shut down (shutdown(2)), and a unix socket's file not to be removed.
+  bool inherited() const { return inherited_; }
+
   // Gives the descriptor up; address() stays.
   [[nodiscard]] UniqueFd Release() { return std::move(fd_); }
 
  private:
   UniqueFd fd_;
   SocketAddress address_;
+  bool inherited_ = false;
 };
 
 struct BindOptions {
@@ -69,7 +78,9 @@ struct BindOptions {
 // - Families that the kernel does not have are skipped, and so is ::1 of "localhost" where it
 // cannot be
 //   bound (a container with half an IPv6). Unlike in Tornado it is an error if nothing is left.
-// - On failure every socket made so far is closed.
+// - An inherited socket is used instead of a new one, and what is not inherited is bound. It may be
+//   [::] for IPv4, too; then there is no socket for 0.0.0.0 beside it.
+// - On failure every socket made so far is closed; inherited ones are there for the next call.
 //
 // Errors name address, port and cause, e.g. "cannot listen on 127.0.0.1:80: Permission denied".
 // Their code is that of the errno (a port in use: FailedPrecondition by absl::ErrnoToStatusCode);
@@ -95,6 +106,9 @@ struct UnixSocketOptions {
 //
 // The socket accepts no connection before its file has the mode asked for, and the file never
 // grants more than that; the umask of the process is not touched.
+//
+// If a socket with this path was inherited, it is used instead, and its file stays as it is, with
+// its mode.
 absl::StatusOr<ListenSocket> BindUnixSocket(std::string_view path,
                                             const UnixSocketOptions& options = {});
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,7 @@
 #include "squall/base/standard_fds.h"
 #include "squall/base/status.h"
 #include "squall/base/string_view.h"
+#include "squall/netutil/inherited_sockets.h"
 #include "squall/netutil/sockets.h"
 
 namespace squall {
@@ -194,6 +196,12 @@ absl::StatusOr<ListenSocket> BindUnixSocket(std::string_view path,
   }
   const absl::StatusOr<SocketAddress> address = SocketAddress::FromUnixPath(path);
   if (!address.ok()) return address.status();
+  absl::StatusOr<std::optional<internal::InheritedSocket>> inherited =
+      internal::TakeInheritedSocket(*address, options.backlog);
+  if (!inherited.ok()) return inherited.status();
+  if (inherited->has_value()) {
+    return ListenSocket(std::move((*inherited)->fd), (*inherited)->address, /*inherited=*/true);
+  }
   if (address->unix_path().front() == '\0') return BindAndListen(*address, options);
   DirectoryLock lock;
   if (absl::Status status = lock.Take(*address); !status.ok()) return status;

@@ -22,6 +22,7 @@
 #include "squall/base/status_macros.h"
 #include "squall/base/string_view.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/netutil/inherited_sockets.h"
 #include "squall/process/cpu_count.h"
 #include "squall/process/master.h"
 #include "squall/process/master_role.h"
@@ -239,6 +240,7 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   options.sidecar.reset();
   SetLogRole("master");
   internal::BecomeMaster();
+  CloseUnusedInheritedSockets();
 
   PrepareStackCapture();
   internal::Master::Outcome outcome = master->Run();

@@ -133,18 +133,20 @@ class Server:
 
     On leaving, a sanitizer's report by any of its processes is a failure of the test. `stderr`, a
     descriptor that stays the caller's, takes the place of the log that is checked for it.
+    `launcher` is a command that becomes the server, given its command line and `pass_fds`.
     """
 
     def __init__(self, *flags, binary="SQUALL_SERVER", workers=2, own_group=False,
-                 stderr=None):
+                 stderr=None, launcher=(), pass_fds=()):
         self.directory = tempfile.mkdtemp(prefix="squall")
         self.control_path = os.path.join(self.directory, "control.sock")
         self.log = open(os.path.join(self.directory, "log"), "w+")
-        command = [program(binary), "--address=127.0.0.1", "--port=0", "--workers=%d" % workers,
+        command = [*launcher, program(binary), "--address=127.0.0.1", "--port=0", "--workers=%d" % workers,
                    "--control=unix:" + self.control_path, *flags]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.log if stderr is None else stderr,
-                                        text=True, start_new_session=own_group)
+                                        text=True, start_new_session=own_group,
+                                        pass_fds=pass_fds)
         self.pid = self.process.pid
         self.admin = Admin("unix:" + self.control_path)
         self.announcement = ""
@@ -154,7 +156,7 @@ class Server:
         self.reader.start()
         if not self.announced.wait(PATIENCE):
             raise AssertionError("the server did not start:\n" + self.close())
-        match = re.search(r"http://127\.0\.0\.1:(\d+)/", self.announcement)
+        match = re.search(r"http://\S+:(\d+)/", self.announcement)
         if not match:
             raise AssertionError("the server announced no URL:\n" + self.announcement +
                                  self.close())
