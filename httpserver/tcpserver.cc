@@ -11,6 +11,15 @@
 #include "squall/ioloop/ioloop.h"
 
 namespace squall {
+namespace {
+
+bool Listens(const ListenSocket& socket) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  return ::getsockopt(socket.fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+}
+
+}  // namespace
 
 TcpServer::TcpServer(Options options) : options_(std::move(options)) {}
 
@@ -26,6 +35,11 @@ absl::Status TcpServer::Listen(uint16_t port, const BindOptions& options) {
 void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
   IOLoop& loop = IOLoop::Current();
   for (ListenSocket& socket : sockets) {
+    // A worker that starts while its pool ends finds that a sibling has shut them down.
+    if (!Listens(socket)) {
+      LOG(WARNING) << "Nobody can connect to " << socket.address() << " any more: it was shut down";
+      continue;
+    }
     if (socket.address().family() == AF_INET || socket.address().family() == AF_INET6) {
       // Accepted sockets inherit it (tcp(7)), which saves a system call for each.
       const int on = 1;

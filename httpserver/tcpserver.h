@@ -51,7 +51,9 @@ class TcpServer {
   // BindSockets() and AddSockets(); may be called repeatedly. Errors as BindSockets().
   absl::Status Listen(uint16_t port, const BindOptions& options = {});
 
-  // Owns the sockets and accepts on them in this thread's loop. May be called repeatedly.
+  // Owns the sockets and accepts on them in this thread's loop. May be called repeatedly. A socket
+  // that AcceptWaiting() in another process has shut down meanwhile is closed, with a line in the
+  // log.
   void AddSockets(std::vector<ListenSocket> sockets);
   void AddSocket(ListenSocket socket);
 

@@ -132,6 +132,18 @@ TEST(TCPServerTest, listen_repeatedly_serves_all) {
   });
 }
 
+// A worker that is forked when its pool has begun to end.
+TEST(TCPServerTest, sockets_that_a_sibling_has_shut_down) {
+  std::vector<ListenSocket> sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
+  ListenSocket same(UniqueFd(::dup(sockets[0].fd())), sockets[0].address());
+  TestServer sibling(Greet);
+  sibling.AddSockets(std::move(sockets));
+  sibling.AcceptWaiting();
+  TestServer late(Greet);
+  late.AddSocket(std::move(same));
+  EXPECT_TRUE(late.addresses().empty());
+}
+
 TEST(TCPServerTest, listen_on_a_used_port_says_so) {
   TestServer one(Greet);
   TestServer two(Greet);
