@@ -2,6 +2,7 @@
 """A worker that dies at each start: back-off, no load, and the others serve."""
 
 import signal
+import tempfile
 import time
 import unittest
 
@@ -10,13 +11,21 @@ import harness
 
 class CrashLoopTest(unittest.TestCase):
     def test_backoff_is_visible_and_the_other_worker_serves(self):
-        with harness.Server(binary="SQUALL_FAULTY_SERVER", workers=2) as server:
+        with tempfile.NamedTemporaryFile("w") as fault:
+            fault.write("0:abort\n")
+            fault.flush()
+            self.crash_loop("--boot_fault=" + fault.name)
+
+    def crash_loop(self, flag):
+        with harness.Server(flag, "--announce_at_once", binary="SQUALL_FAULTY_SERVER",
+                            workers=2) as server:
             def backing_off():
                 try:
                     worker = server.admin.workers().get(0, {})
                 except AssertionError:
                     return None
-                return worker if worker.get("state") == "WORKER_STATE_BACKOFF" and int(worker["restarts"]) >= 4 else None
+                backs_off = worker.get("state") == "WORKER_STATE_BACKOFF"
+                return worker if backs_off and int(worker["restarts"]) >= 4 else None
             crashed = harness.wait_until(backing_off, "slot 0 backs off")
             self.assertEqual(crashed["lastExit"]["signal"], signal.SIGABRT)
             self.assertGreater(float(crashed["nextStartIn"].rstrip("s")), 0)

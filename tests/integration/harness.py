@@ -166,10 +166,11 @@ class Server:
                               re.search(r"workers ([\d ]+)", self.announcement)[1].split()]
 
     def _read(self):
-        for line in self.process.stdout:
-            self.announcement += line
-            if line.startswith("try"):
-                self.announced.set()
+        with self.process.stdout as output:
+            for line in output:
+                self.announcement += line
+                if line.startswith("try"):
+                    self.announced.set()
         self.announced.set()
 
     def log_text(self):
@@ -211,6 +212,7 @@ class Server:
         for pid in pids:
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        self.reader.join(1)  # Not for ever: a process of another session may hold the pipe.
         text = self.log_text()
         self.log.close()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -225,6 +227,59 @@ class Server:
             print(text)
         else:
             check_sanitizers(text)
+
+
+class Load:
+    """The project's own client (tests/load/load_client.cc) in the background.
+
+    It goes on until finish(), which returns what it counted: `requests`, `failures` and those by
+    kind (refused, reset, unanswered, short, timeout, malformed, status, body), latencies.
+    """
+
+    def __init__(self, server, *flags, connections=50, requests=1, reconnect=False):
+        command = [program("SQUALL_LOAD_CLIENT"), "--address=127.0.0.1:%d" % server.port,
+                   "--connections=%d" % connections, "--requests=%d" % requests,
+                   "--reconnect=%s" % str(reconnect).lower(), "--until_term", *flags]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        text=True)
+        self.enough = threading.Event()
+        self.counted = None
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                self.counted = json.loads(line)
+            self.enough.set()
+        self.enough.set()
+
+    def has_enough(self):
+        """Are as many requests made as were asked for?"""
+        return self.enough.is_set()
+
+    def wait_for_enough(self, timeout=PATIENCE):
+        if not self.enough.wait(timeout):
+            raise AssertionError("too few requests within %.0f s" % timeout)
+
+    def finish(self, timeout=PATIENCE):
+        self.wait_for_enough(timeout)
+        self.process.terminate()
+        self.process.wait(timeout)
+        self.reader.join(timeout)
+        if self.counted is None:
+            raise AssertionError("the client has failed")
+        return self.counted
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join(PATIENCE)
+        self.process.stdout.close()
 
 
 class Wrk:

@@ -2,6 +2,8 @@
 
 PROGRAMS = {
     "SQUALL_ADMIN": "//:admin",
+    "SQUALL_FAULTY_SERVER": "//tests/integration:faulty_server",
+    "SQUALL_LOAD_CLIENT": "//tests/load:load_client",
     "SQUALL_SERVER": "//:server",
 }
 
@@ -19,7 +21,10 @@ def integration_test(name, programs = {}, size = "medium", **kwargs):
         name = name,
         size = size,
         srcs = [name + ".py"],
-        data = ["harness.py"] + all_programs.values(),
+        data = [
+            "//tests/integration:harness.py",
+            "//tests/integration:pool_checks.py",
+        ] + all_programs.values(),
         env = dict(
             {
                 variable: "$(rootpath {})".format(label)
