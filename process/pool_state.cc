@@ -1,6 +1,7 @@
 #include "squall/process/pool_state.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -209,10 +210,20 @@ void PoolState::ReleaseAll(RowEvent event) {
 // ---------------------------------------------------------------------------------------------------
 // What follows from the present state.
 
+// As they came. Of those that came together the proofs first: a successor that takes over spares its
+// predecessor the next step.
 void PoolState::RunDeadlines() {
+  std::vector<Row*> due;
   for (Row& row : rows_) {
-    if (row.view.deadline > now_ || ExtendDeadline(row)) continue;
-    Transition(row, RowEvent::kDeadline);
+    if (row.view.deadline <= now_) due.push_back(&row);
+  }
+  const auto key = [](const Row& row) {
+    return std::tuple(row.view.deadline, row.view.state != WorkerState::kReady, row.view.slot);
+  };
+  std::sort(due.begin(), due.end(), [&](Row* a, Row* b) { return key(*a) < key(*b); });
+  for (Row* row : due) {
+    if (row->view.deadline > now_ || ExtendDeadline(*row)) continue;
+    Transition(*row, RowEvent::kDeadline);
   }
 }
 

@@ -45,6 +45,10 @@
 
 namespace squall {
 
+namespace testing {
+class PoolFingerprint;
+}
+
 class PoolState {
  public:
   // `options` must be valid (see Validate). `seed` feeds the jitter: a random number in production.
@@ -76,6 +80,8 @@ class PoolState {
   uint64_t row_revision(int row) const;
 
  private:
+  friend class testing::PoolFingerprint;
+
   // A deadline overdue by more than this was not missed by the worker but by the master itself
   // (SIGSTOP, a frozen cgroup, a starved machine), and the worker most likely stood still with it.
   static constexpr absl::Duration kMasterWasLate = absl::Seconds(5);
@@ -105,11 +111,11 @@ class PoolState {
     SlotView view{};
     Backoff backoff;
     Backoff spawn_backoff;
-    std::deque<MonotonicTime> deaths{};  // Inside the breaker's window, oldest first.
-    bool extended = false;               // The present deadline was moved once, see ExtendDeadline.
-    bool soaking = false;                // READY, and has to stay so for a while.
-    bool leader_revoked = false;         // It was told to give the leader role up.
-    std::string replace_reason{};        // Not empty: it is to be replaced.
+    std::vector<MonotonicTime> deaths{};  // Inside the breaker's window, oldest first.
+    bool extended = false;         // The present deadline was moved once, see ExtendDeadline.
+    bool soaking = false;          // READY, and has to stay so for a while.
+    bool leader_revoked = false;   // It was told to give the leader role up.
+    std::string replace_reason{};  // Not empty: it is to be replaced.
     uint64_t revision = 0;
   };
   // What outlives a slot's processes, whatever row they are in.

@@ -79,7 +79,7 @@ void PoolState::RestartAfterDeath(Row& row, const std::string& what) {
     }
   }
   row.deaths.push_back(now_);
-  while (now_ - row.deaths.front() > options_.breaker.window) row.deaths.pop_front();
+  while (now_ - row.deaths.front() > options_.breaker.window) row.deaths.erase(row.deaths.begin());
 
   const bool open =
       !options_.max_restarts.has_value() &&

@@ -43,6 +43,10 @@ const SlotView* PoolModel::RowOf(int slot, uint64_t incarnation) const {
   return nullptr;
 }
 
+bool PoolModel::HasFailed(uint64_t generation) const {
+  return std::count(failed_generations_.begin(), failed_generations_.end(), generation) != 0;
+}
+
 void PoolModel::Forget(int slot, uint64_t incarnation) {
   processes_.erase(std::remove_if(processes_.begin(), processes_.end(),
                                   [&](const ModelProcess& process) {
@@ -192,9 +196,7 @@ void PoolModel::Perform(const SpawnWorker& spawn) {
   if (alive >= options_.max_workers + options_.surge_slots) Fail("more processes than rows");
   if (row.slot != spawn.slot || row.generation != spawn.generation) Fail("another row's start");
   if (shutdown_ || gave_up_) Fail("a start during a shutdown");
-  if (std::count(failed_generations_.begin(), failed_generations_.end(), spawn.generation) != 0) {
-    Fail("a worker of a generation that failed was started");
-  }
+  if (HasFailed(spawn.generation)) Fail("a worker of a generation that failed was started");
   if (row.role == RowRole::kSuccessor && pool_.pool().restart.runs()) {
     int beyond = 0;
     for (int i = 0; i < pool_.rows(); ++i) {

@@ -73,7 +73,7 @@ struct ModelProcess {
 class PoolModel {
  public:
   // The grace of every AbortWorker that a test sends.
-  static constexpr absl::Duration kAbortGrace = absl::Seconds(3);
+  static constexpr absl::Duration kAbortGrace = absl::Seconds(1);
 
   PoolModel(const PoolOptions& options, uint64_t seed);
 
@@ -90,6 +90,7 @@ class PoolModel {
 
   // The processes that the core does not know to be gone. Send changes it.
   std::vector<ModelProcess>& processes() { return processes_; }
+  const std::vector<ModelProcess>& processes() const { return processes_; }
   // Null when it is known to be gone.
   ModelProcess* Find(int slot, uint64_t incarnation);
 
@@ -105,6 +106,11 @@ class PoolModel {
   // The faults stop. The pool must come to rest where its last accepted request wants it, within
   // the longest chain of deadlines.
   void Converge();
+  // Nothing goes on: it must be at rest where it is wanted.
+  void CheckRest();
+
+  // The restart to this generation has failed.
+  bool HasFailed(uint64_t generation) const;
 
   // The first thing that was wrong; empty as long as nothing is.
   const std::string& error() const { return error_; }
@@ -142,8 +148,6 @@ class PoolModel {
   void CheckTotals(const PoolView& before, const std::vector<SlotView>& rows);
   void CheckDeadlines();
   void CheckRoles();
-  // What must hold when nothing goes on any more.
-  void CheckRest();
 
   PoolOptions options_;
   PoolState pool_;
