@@ -1,0 +1,277 @@
+#include "squall/control/config/server_options.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "squall/base/string_view.h"
+#include "squall/control/config/option_text.h"
+#include "squall/process/scoreboard.h"
+
+namespace squall {
+namespace {
+
+// Reads options one after the other and keeps the error that stands first in the file.
+class Reader {
+ public:
+  explicit Reader(const ServerConfig& config) : config_(config) {}
+
+  template <typename T>
+  void Read(std::string_view path, T& value) {
+    Each(path, internal::Wanted(value),
+         [&](const std::string& text) { return internal::ReadText(text, value); });
+  }
+
+  template <typename T>
+  void Read(std::string_view path, std::optional<T>& value) {
+    T read = {};
+    Each(path, internal::Wanted(read), [&](const std::string& text) {
+      if (!internal::ReadText(text, read)) return false;
+      value = read;
+      return true;
+    });
+  }
+
+  // In [low, high].
+  template <typename T>
+  void ReadBetween(std::string_view path, T low, T high, const std::string& wanted, T& value) {
+    Each(path, wanted, [&](const std::string& text) {
+      return internal::ReadText(text, value) && low <= value && value <= high;
+    });
+  }
+
+  template <typename T>
+  void ReadChoice(std::string_view path,
+                  std::initializer_list<std::pair<absl::string_view, T>> choices, T& value) {
+    const auto append_name = [](std::string* out, const auto& choice) {
+      absl::StrAppend(out, "\"", choice.first, "\"");
+    };
+    const std::string wanted = absl::StrCat("one of ", absl::StrJoin(choices, ", ", append_name));
+    Each(path, wanted, [&](const std::string& text) {
+      for (const auto& [name, choice] : choices) {
+        if (name != text) continue;
+        value = choice;
+        return true;
+      }
+      return false;
+    });
+  }
+
+  // Octets.
+  template <typename T>
+  void ReadSize(std::string_view path, T& value) {
+    Each(path, internal::kWantedSize, [&](const std::string& text) {
+      const std::optional<int64_t> size = internal::ReadSize(text);
+      value = static_cast<T>(size.value_or(0));
+      return size.has_value();
+    });
+  }
+
+  template <typename T>
+  void ReadMode(std::string_view path, T& value) {
+    Each(path, internal::kWantedMode, [&](const std::string& text) {
+      const std::optional<mode_t> mode = internal::ReadMode(text);
+      value = mode.value_or(0);
+      return mode.has_value();
+    });
+  }
+
+  // `read` says whether a value is what is `wanted`.
+  void Each(std::string_view path, std::string_view wanted,
+            absl::FunctionRef<bool(const std::string&)> read) {
+    const std::vector<std::string> texts = config_.Texts(path);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      if (read(texts[i])) continue;
+      const ServerConfig::Place place = config_.PlaceOf(path, i);
+      if (!status_.ok() && !(place < error_at_)) continue;
+      status_ = config_.IsNot(path, i, wanted);
+      error_at_ = place;
+    }
+  }
+
+  void ReadAll(std::string_view path, std::vector<std::string>& values) {
+    if (std::vector<std::string> texts = config_.Texts(path); !texts.empty()) {
+      values = std::move(texts);
+    }
+  }
+
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const ServerConfig& config_;
+  absl::Status status_;
+  ServerConfig::Place error_at_;
+};
+
+void ReadDrain(Reader& reader, DrainOptions& drain) {
+  reader.ReadBetween("grace", absl::ZeroDuration(), absl::Hours(24), "a duration from 0 to 24h",
+                     drain.grace);
+  reader.Read("idle_close_after", drain.idle_close_after);
+  reader.Read("kill_after", drain.kill_after);
+}
+
+void ReadRestarts(Reader& reader, ForkOptions& fork) {
+  reader.Read("max_restarts", fork.max_restarts);
+  reader.Read("backoff.initial", fork.backoff.initial);
+  reader.Read("backoff.multiplier", fork.backoff.multiplier);
+  reader.Read("backoff.max", fork.backoff.max);
+  reader.Read("backoff.jitter", fork.backoff.jitter);
+  reader.Read("backoff.healthy_after", fork.backoff.healthy_after);
+  reader.Read("breaker.deaths", fork.breaker.deaths);
+  reader.Read("breaker.window", fork.breaker.window);
+  reader.Read("breaker.cool_down", fork.breaker.cool_down);
+  reader.Read("restart.max_surge", fork.restart.max_surge);
+  reader.Read("restart.max_unavailable", fork.restart.max_unavailable);
+  reader.Read("restart.ready_timeout", fork.restart.ready_timeout);
+  reader.Read("restart.min_healthy", fork.restart.min_healthy);
+  reader.Read("restart.soak", fork.restart.soak);
+  reader.Read("restart.max_failures", fork.restart.max_failures);
+  reader.ReadChoice<OnRestartFailure>(
+      "restart.on_failure",
+      {{"roll_back", OnRestartFailure::kRollBack}, {"pause", OnRestartFailure::kPause}},
+      fork.restart.on_failure);
+}
+
+void ReadWatch(Reader& reader, ForkOptions& fork) {
+  reader.Read("watchdog.interval", fork.watchdog.interval);
+  reader.Read("watchdog.stall_warn", fork.watchdog.stall_warn);
+  reader.Read("watchdog.stall_kill", fork.watchdog.stall_kill);
+  reader.Read("watchdog.request_timeout", fork.watchdog.request_timeout);
+  reader.Read("watchdog.stopped_kill", fork.watchdog.stopped_kill);
+  reader.Read("watchdog.abort_grace", fork.watchdog.abort_grace);
+  reader.Read("recycle.max_requests", fork.recycle.max_requests);
+  reader.Read("recycle.max_lifetime", fork.recycle.max_lifetime);
+  reader.ReadSize("recycle.max_rss", fork.recycle.max_rss);
+  reader.Read("recycle.min_lifetime", fork.recycle.min_lifetime);
+  reader.Read("recycle.jitter", fork.recycle.jitter);
+}
+
+void ReadAutoscaler(Reader& reader, AutoscalerOptions& autoscaler) {
+  reader.ReadChoice<AutoscalerMode>("autoscale.mode",
+                                    {{"static", AutoscalerMode::kStatic},
+                                     {"spare", AutoscalerMode::kSpare},
+                                     {"backlog", AutoscalerMode::kBacklog},
+                                     {"cpu", AutoscalerMode::kCpu}},
+                                    autoscaler.mode);
+  reader.Read("autoscale.min_workers", autoscaler.min_workers);
+  reader.Read("autoscale.max_workers", autoscaler.max_workers);
+  reader.Read("autoscale.min_spare", autoscaler.min_spare);
+  reader.Read("autoscale.max_spare", autoscaler.max_spare);
+  reader.Read("autoscale.backlog_target", autoscaler.backlog_target);
+  reader.Read("autoscale.cpu_low", autoscaler.cpu_low);
+  reader.Read("autoscale.cpu_high", autoscaler.cpu_high);
+  reader.Read("autoscale.interval", autoscaler.interval);
+  reader.Read("autoscale.scale_down_hold", autoscaler.scale_down_hold);
+  reader.Read("autoscale.max_spawn_rate", autoscaler.max_spawn_rate);
+  reader.Read("autoscale.dry_run", autoscaler.dry_run);
+}
+
+void ReadWorker(Reader& reader, WorkerSettings& worker) {
+  reader.Read("user", worker.user);
+  reader.Read("group", worker.group);
+  reader.Read("nice", worker.nice);
+  reader.Read("oom_score_adj", worker.oom_score_adj);
+  reader.Each("cpu_affinity",
+              "\"inherited\", \"one_per_worker\" or the CPUs of each worker such as \"0,1;2,3\"",
+              [&](const std::string& text) {
+                if (text == "inherited" || text == "one_per_worker") {
+                  worker.cpu_affinity =
+                      text == "inherited" ? CpuAffinity::kInherited : CpuAffinity::kOnePerWorker;
+                  return true;
+                }
+                worker.cpu_affinity = CpuAffinity::kListed;
+                const auto sets = internal::ReadCpuSets(text);
+                if (sets.has_value()) worker.cpu_sets = *sets;
+                return sets.has_value();
+              });
+  reader.Each("rlimit", internal::kWantedLimit, [&](const std::string& text) {
+    const std::optional<ResourceLimit> limit = internal::ReadLimit(text);
+    if (limit.has_value()) worker.limits.push_back(*limit);
+    return limit.has_value();
+  });
+  reader.ReadMode("umask", worker.umask);
+  reader.Read("chdir", worker.working_directory);
+  reader.Read("no_new_privs", worker.no_new_privs);
+}
+
+void ReadHttp(Reader& reader, HttpServerOptions& http) {
+  reader.ReadChoice<AcceptPolicy>("accept_policy",
+                                  {{"balanced", AcceptPolicy::kBalanced},
+                                   {"exclusive", AcceptPolicy::kExclusive},
+                                   {"shared", AcceptPolicy::kShared}},
+                                  http.accept_policy);
+  reader.Read("http.no_keep_alive", http.no_keep_alive);
+  reader.Read("http.xheaders", http.xheaders);
+  reader.ReadAll("http.trusted_downstream", http.trusted_downstream);
+  reader.Read("http.protocol", http.protocol);
+  reader.Read("http.decompress_request", http.decompress_request);
+  reader.ReadSize("http.max_header_size", http.max_header_size);
+  reader.ReadSize("http.max_body_size", http.max_body_size);
+  reader.Read("http.header_timeout", http.header_timeout);
+  reader.Read("http.body_timeout", http.body_timeout);
+  reader.Read("http.idle_connection_timeout", http.idle_connection_timeout);
+  reader.Read("http.write_timeout", http.write_timeout);
+  reader.Read("http.answer_half_closed", http.answer_half_closed);
+}
+
+}  // namespace
+
+absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
+  ServerOptions options;
+  ServeOptions& serve = options.serve;
+  Reader reader(config);
+  reader.ReadAll("listen", serve.listen);
+  reader.Read("backlog", serve.backlog);
+  reader.ReadMode("unix_mode", serve.unix_mode);
+  reader.Each("control", "\"unix:\" with an absolute path or \"none\"",
+              [&](const std::string& text) {
+                options.control = text;
+                return text == "none" || absl::StartsWith(text, "unix:/");
+              });
+  reader.Read("static", options.static_root);
+  reader.Read("log_file", options.log_file);
+  reader.Read("pid_file", serve.fork.pid_file);
+
+  ForkOptions& fork = serve.fork;
+  fork.max_workers = 64;
+  reader.Read("surge_slots", fork.surge_slots);
+  const int most = Scoreboard::kMaxRows - std::clamp(fork.surge_slots, 0, Scoreboard::kMaxRows - 1);
+  reader.ReadBetween("max_workers", 1, most,
+                     absl::StrCat("a number of worker processes from 1 to ", most),
+                     fork.max_workers);
+  reader.ReadBetween(
+      "workers", 0, fork.max_workers,
+      absl::StrCat("a number of worker processes (0: one per CPU) from 0 to ", fork.max_workers),
+      serve.workers);
+  reader.Read("boot_timeout", fork.boot_timeout);
+  reader.ReadChoice<OnSupervisorExit>("on_supervisor_exit",
+                                      {{"drain", OnSupervisorExit::kDrain},
+                                       {"keep", OnSupervisorExit::kKeep},
+                                       {"die", OnSupervisorExit::kDie}},
+                                      fork.on_supervisor_exit);
+  ReadDrain(reader, fork.drain);
+  ReadRestarts(reader, fork);
+  ReadWatch(reader, fork);
+  ReadAutoscaler(reader, fork.autoscaler);
+  ReadWorker(reader, fork.worker);
+  ReadHttp(reader, serve.http);
+  if (!reader.status().ok()) return reader.status();
+  return options;
+}
+
+bool ChangesAtReload(std::string_view path) {
+  for (const std::string_view of_workers :
+       {"user", "group", "nice", "oom_score_adj", "cpu_affinity", "rlimit", "umask", "chdir",
+        "no_new_privs", "accept_policy"}) {
+    if (path == of_workers) return true;
+  }
+  return path.starts_with("http.");
+}
+
+}  // namespace squall

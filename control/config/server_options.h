@@ -1,0 +1,40 @@
+// The options of //:server out of what its operator said.
+//
+//   ASSIGN_OR_RETURN(ServerOptions options, ToServerOptions(config));
+//   RETURN_IF_ERROR(config.Locate(Validate(options.serve)));
+//   return squall::Serve(app, std::move(options.serve));
+#ifndef SQUALL_CONTROL_CONFIG_SERVER_OPTIONS_H_
+#define SQUALL_CONTROL_CONFIG_SERVER_OPTIONS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "squall/control/config/server_config.h"
+#include "squall/httpserver/serve_options.h"
+
+namespace squall {
+
+struct ServerOptions {
+  ServeOptions serve = {};
+  // Where operators reach the server, "unix:/PATH"; "none"; nothing: DefaultControlAddress().
+  std::optional<std::string> control = {};
+  // The directory behind /static/; empty: none.
+  std::string static_root = {};
+  // Of master and workers; empty: standard error.
+  std::string log_file = {};
+};
+
+// Each value as the option needs it; what nothing was said about has its default. INVALID_ARGUMENT:
+// the first value that is not of the option's kind, with its place. Whether the options make sense,
+// alone and together, is Validate()'s to say: config.Locate(Validate(options.serve)).
+absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config);
+
+// Which options new workers take over at a reload; the others need a new start of the server.
+bool ChangesAtReload(std::string_view path);
+
+}  // namespace squall
+
+#endif  // SQUALL_CONTROL_CONFIG_SERVER_OPTIONS_H_
