@@ -121,7 +121,8 @@ TEST(LatencyHistogramTest, ADifferenceHasOnlyWhatCameSince) {
   LatencyHistogram sum;
   sum += since;
   EXPECT_EQ(sum.max(), since.max());
-  since -= since;
+  const LatencyHistogram all = since;
+  since -= all;
   EXPECT_EQ(since.max(), absl::ZeroDuration());
 }
 
