@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -51,6 +52,20 @@ std::string LastingPart(v1::Worker worker) {
   if (worker.has_last_exit()) worker.mutable_last_exit()->clear_time();
   if (worker.has_current_request()) worker.mutable_current_request()->clear_running_for();
   return worker.SerializeAsString();
+}
+
+// While a slot is handed over two processes share it; a watcher sees the one that holds it, and so a
+// row for each slot. ListWorkers has both.
+std::vector<const WorkerSnapshot*> OnePerSlot(const PoolSnapshot& snapshot) {
+  std::vector<const WorkerSnapshot*> rows;
+  for (const WorkerSnapshot& worker : snapshot.workers) {
+    if (rows.empty() || rows.back()->slot.slot != worker.slot.slot) {
+      rows.push_back(&worker);
+    } else if (worker.slot.role == RowRole::kHolder || worker.slot.role == RowRole::kRefill) {
+      rows.back() = &worker;
+    }
+  }
+  return rows;
 }
 
 }  // namespace
@@ -98,9 +113,9 @@ bool WatchStream::ComposeSnapshot(const PoolSnapshot& snapshot) {
   sent_pool_state_ = StateOf(whole->pool());
   sent_pool_ = LastingPart(whole->pool());
   sent_workers_.clear();
-  for (const WorkerSnapshot& worker : snapshot.workers) {
+  for (const WorkerSnapshot* worker : OnePerSlot(snapshot)) {
     v1::Worker* row = whole->add_workers();
-    *row = WorkerToProto(worker, now);
+    *row = WorkerToProto(*worker, now);
     sent_workers_[row->slot()] = {StateOf(*row), LastingPart(*row)};
   }
   sent_snapshot_ = true;
@@ -124,9 +139,9 @@ bool WatchStream::Compose(const PoolSnapshot& snapshot) {
   bool send = pool_state != sent_pool_state_ || (counters_due && pool_all != sent_pool_);
 
   std::set<int> present;
-  for (const WorkerSnapshot& worker : snapshot.workers) {
-    present.insert(worker.slot.slot);
-    v1::Worker row = WorkerToProto(worker, now);
+  for (const WorkerSnapshot* worker : OnePerSlot(snapshot)) {
+    present.insert(worker->slot.slot);
+    v1::Worker row = WorkerToProto(*worker, now);
     SentWorker& sent = sent_workers_[row.slot()];
     SentWorker fresh{StateOf(row), LastingPart(row)};
     if (fresh.state != sent.state || (counters_due && fresh.all != sent.all)) {

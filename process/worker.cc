@@ -260,8 +260,12 @@ void Worker::StopWhenDrained() {
   const bool all_done = std::all_of(handlers_.begin(), handlers_.end(),
                                     [](const Registered& one) { return one.done; });
   if (!all_done) return;
-  // A request of the master's that came meanwhile makes it an ordered end.
-  if (die_of_term_ && !internal::PacketWaits(channel_.get())) internal::DieOfTerm();
+  if (die_of_term_) {
+    // A drain of the master's that came meanwhile makes it an ordered end, and calls this again.
+    OnChannel();
+    if (die_of_term_) internal::DieOfTerm();
+    return;
+  }
   loop_->Stop();
 }
 

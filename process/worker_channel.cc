@@ -60,9 +60,4 @@ ChannelRead ReceivePacket(int fd, WorkerPacket& packet, std::string* text) {
   return ChannelRead::kNothing;
 }
 
-bool PacketWaits(int fd) {
-  char byte;
-  return recv(fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) >= 0;
-}
-
 }  // namespace squall::internal

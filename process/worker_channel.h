@@ -48,9 +48,6 @@ bool SendPacket(int fd, const WorkerPacket& packet, std::string_view text = {});
 // null for who gets no kMessage.
 ChannelRead ReceivePacket(int fd, WorkerPacket& packet, std::string* text = nullptr);
 
-// Is there a packet, or the end of file, to be received?
-bool PacketWaits(int fd);
-
 }  // namespace squall::internal
 
 #endif  // SQUALL_PROCESS_WORKER_CHANNEL_H_
