@@ -171,8 +171,8 @@ void ResizeCall::OnReply(const absl::StatusOr<LinkReply>& reply) {
     FinishWithOperation(snapshot, v1::OPERATION_STATE_VALIDATED);
   } else if (request_.wait_for() == v1::WAIT_FOR_UNSPECIFIED ||
              request_.wait_for() == v1::WAIT_FOR_ACCEPTED) {
-    const bool done =
-        JudgeWait(snapshot, v1::WAIT_FOR_DRAINED, generation_) == WaitVerdict::kReached;
+    const bool done = JudgeWait(snapshot, v1::WAIT_FOR_DRAINED, generation_,
+                                request_.desired_workers()) == WaitVerdict::kReached;
     FinishWithOperation(snapshot, done ? v1::OPERATION_STATE_DONE : v1::OPERATION_STATE_RUNNING);
   } else {
     Wait();
@@ -206,7 +206,7 @@ void ResizeCall::Wait() {
 
 void ResizeCall::OnSnapshot(const PoolSnapshot& snapshot) {
   const std::string etag = MakeEtag(snapshot.instance_id, snapshot.pool.generation);
-  switch (JudgeWait(snapshot, request_.wait_for(), generation_)) {
+  switch (JudgeWait(snapshot, request_.wait_for(), generation_, request_.desired_workers())) {
     case WaitVerdict::kPending:
       if (absl::Now() < wait_ends_) return;
       FinishOnce(ControlError{.code = absl::StatusCode::kDeadlineExceeded,

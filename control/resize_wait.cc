@@ -7,12 +7,12 @@
 namespace squall::internal {
 
 WaitVerdict JudgeWait(const PoolSnapshot& snapshot, control::v1::WaitFor wait_for,
-                      uint64_t generation) {
+                      uint64_t generation, int desired) {
   if (wait_for == control::v1::WAIT_FOR_UNSPECIFIED || wait_for == control::v1::WAIT_FOR_ACCEPTED) {
     return WaitVerdict::kReached;
   }
   if (snapshot.torn || snapshot.pool.generation < generation) return WaitVerdict::kPending;
-  if (snapshot.pool.generation > generation) return WaitVerdict::kSuperseded;
+  if (snapshot.pool.desired != desired) return WaitVerdict::kSuperseded;
   if (snapshot.pool.shutdown != ShutdownMode::kNone) return WaitVerdict::kShuttingDown;
 
   // A worker that ended with status 0 has done its part (Tornado's rule).

@@ -17,9 +17,10 @@ enum class WaitVerdict {
   kWorkersUnavailable,  // All that is missing are slots whose breaker is open.
 };
 
-// `generation` is the one that the resize made.
+// `generation` is the one that the resize to `desired` workers made. A later one supersedes it only
+// with another target: a restart is no other resize.
 WaitVerdict JudgeWait(const PoolSnapshot& snapshot, control::v1::WaitFor wait_for,
-                      uint64_t generation);
+                      uint64_t generation, int desired);
 
 }  // namespace squall::internal
 
