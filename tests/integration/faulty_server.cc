@@ -2,6 +2,7 @@
 // options as flags, handlers that misbehave (fault_handlers.h) and workers that do so at their start
 // (boot_fault.h).
 
+#include <grp.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -37,6 +38,7 @@ ABSL_FLAG(std::string, leak_at_reload, "",
           "file: SIGHUP restarts nothing, but forks a process that keeps the master's descriptors, "
           "and writes its pid there");
 ABSL_FLAG(std::string, log_file, "", "in the place of standard error");
+ABSL_FLAG(int, run_as, 0, "user id that the master takes at its start; 0: none");
 
 // ForkOptions.
 ABSL_FLAG(int, workers, 2, "worker processes");
@@ -52,6 +54,7 @@ ABSL_FLAG(absl::Duration, watchdog_interval, absl::Seconds(1), "");
 ABSL_FLAG(absl::Duration, stall_warn, absl::Seconds(10), "");
 ABSL_FLAG(absl::Duration, stall_kill, absl::InfiniteDuration(), "");
 ABSL_FLAG(absl::Duration, stopped_kill, absl::InfiniteDuration(), "");
+ABSL_FLAG(int, oom_score_adj, 0, "of the workers");
 ABSL_FLAG(int64_t, max_requests, 0, "of a worker, until it is recycled");
 ABSL_FLAG(absl::Duration, max_lifetime, absl::InfiniteDuration(), "likewise");
 ABSL_FLAG(absl::Duration, min_lifetime, absl::Seconds(10), "likewise");
@@ -82,6 +85,9 @@ squall::ForkOptions OptionsFromFlags() {
   options.recycle.max_requests = absl::GetFlag(FLAGS_max_requests);
   options.recycle.max_lifetime = absl::GetFlag(FLAGS_max_lifetime);
   options.recycle.min_lifetime = absl::GetFlag(FLAGS_min_lifetime);
+  if (const int adj = absl::GetFlag(FLAGS_oom_score_adj); adj != 0) {
+    options.worker.oom_score_adj = adj;
+  }
   options.sidecar = squall::MakeControlSidecar(
       {.listener = squall::BindUnixSocket(absl::GetFlag(FLAGS_control).substr(sizeof("unix:") - 1))
                        .value()});
@@ -112,6 +118,11 @@ int main(int argc, char** argv) {
   squall::ParseFlagsOrExit(argc, argv, "faulty_server: a pool that tests do harm to");
   if (const std::string path = absl::GetFlag(FLAGS_log_file); !path.empty()) {
     if (absl::Status opened = squall::OpenLogFile(path); !opened.ok()) LOG(FATAL) << opened;
+  }
+  if (const auto user = static_cast<uid_t>(absl::GetFlag(FLAGS_run_as)); user != 0) {
+    PCHECK(setgroups(0, nullptr) == 0 && setresgid(user, user, user) == 0 &&
+           setresuid(user, user, user) == 0)
+        << "cannot become user " << user;
   }
   auto sockets = squall::BindSockets(static_cast<uint16_t>(absl::GetFlag(FLAGS_port)),
                                      {.address = absl::GetFlag(FLAGS_address)})

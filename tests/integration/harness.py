@@ -133,12 +133,15 @@ class Server:
 
     On leaving, a sanitizer's report by any of its processes is a failure of the test. `stderr`, a
     descriptor that stays the caller's, takes the place of the log that is checked for it.
-    `launcher` is a command that becomes the server, given its command line and `pass_fds`.
+    `launcher` is a command that becomes the server, given its command line and `pass_fds`. `owner` is
+    the user that the server will become.
     """
 
     def __init__(self, *flags, binary="SQUALL_SERVER", workers=2, own_group=False,
-                 stderr=None, launcher=(), pass_fds=()):
+                 stderr=None, launcher=(), pass_fds=(), owner=None):
         self.directory = tempfile.mkdtemp(prefix="squall")
+        if owner is not None:
+            os.chown(self.directory, owner, -1)
         self.control_path = os.path.join(self.directory, "control.sock")
         self.log = open(os.path.join(self.directory, "log"), "w+")
         command = [*launcher, program(binary), "--address=127.0.0.1", "--port=0", "--workers=%d" % workers,

@@ -21,7 +21,7 @@ GENEROUS = 5
 def report(fault, outcome, seconds, mark, more=""):
     """Prints one line about a fault; fails when the time is far from its mark."""
     print("%s: %s after %.1f ms (mark %g ms)%s" %
-          (fault, outcome, seconds * 1000, mark * 1000, ", " + more if more else ""), flush=True)
+          (fault, outcome, max(seconds, 0) * 1000, mark * 1000, ", " + more if more else ""), flush=True)
     if seconds > mark * GENEROUS * harness.SLOWNESS:
         raise AssertionError("%s: %s only after %.3f s" % (fault, outcome, seconds))
 
@@ -154,6 +154,11 @@ class Baseline:
             assert result.returncode == 0, result.stderr
         assert self.at_rest(workers)
         assert server.get()[0] == 200
+
+
+def wait_for_rest(baseline):
+    """Until all workers that there were at first are READY, and nothing is under way."""
+    harness.wait_until(lambda: baseline.at_rest(baseline.workers), "the pool is whole")
 
 
 def check_gone(server):
