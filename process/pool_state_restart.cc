@@ -194,7 +194,10 @@ void PoolState::CheckRestart() {
     return;
   }
   const std::string why = RestartWaitsFor();
-  if (running) return FailRestart(why);
+  if (running) {
+    FailRestart(why);
+    return CheckRestart();  // There may be nothing to take back.
+  }
   NoteRestart(
       PoolNote::Type::kRestartFailed, PoolNote::Severity::kError,
       absl::StrCat("rolling back to generation ", pool_.worker_generation, " failed: ", why));
