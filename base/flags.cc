@@ -4,15 +4,18 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/flags/reflection.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "squall/base/standard_fds.h"
 #include "squall/base/string_view.h"
 
@@ -30,18 +33,36 @@ bool IsOurs(const absl::CommandLineFlag& flag) {
          !absl::StartsWith(flag.Filename(), "external/");
 }
 
+std::set<absl::string_view>& GivenFlags() {
+  static auto* const given = new std::set<absl::string_view>;
+  return *given;
+}
+
+// A dash is what people type, and no flag can have one in its name.
+absl::CommandLineFlag* FindFlag(absl::string_view name) {
+  return absl::FindCommandLineFlag(absl::StrReplaceAll(name, {{"-", "_"}}));
+}
+
 absl::Status SetFlag(absl::CommandLineFlag& flag, absl::string_view value) {
   std::string error;
-  if (flag.ParseFrom(value, &error)) return absl::OkStatus();
+  if (flag.ParseFrom(value, &error)) {
+    GivenFlags().insert(flag.Name());
+    return absl::OkStatus();
+  }
   // absl's text names flag and value again; what it adds (a range, a format) follows a semicolon.
   std::string detail;
   if (const size_t at = error.find("; "); at != std::string::npos) {
     detail = absl::StrCat(": ", absl::StripAsciiWhitespace(error.substr(at + 2)));
   }
   const char* wanted = "a valid value";
-  if (flag.IsOfType<int>() || flag.IsOfType<int64_t>()) wanted = "a whole number";
+  if (flag.IsOfType<int>() || flag.IsOfType<int64_t>() || flag.IsOfType<std::optional<int>>()) {
+    wanted = "a whole number";
+  }
   if (flag.IsOfType<uint16_t>() || flag.IsOfType<uint64_t>()) wanted = "a whole number from 0 on";
   if (flag.IsOfType<double>()) wanted = "a number";
+  if (flag.IsOfType<absl::Duration>() || flag.IsOfType<std::optional<absl::Duration>>()) {
+    wanted = "a duration such as 30s, 500ms or 1h30m";
+  }
   if (IsBool(flag)) wanted = "true or false";
   return absl::InvalidArgumentError(
       absl::StrCat("--", flag.Name(), "=", value, " is not ", wanted, detail));
@@ -80,9 +101,9 @@ absl::StatusOr<std::vector<std::string>> ParseFlags(const std::vector<std::strin
         absl::StrSplit(text, absl::MaxSplits('=', 1));
     const bool has_value = absl::StrContains(text, '=');
     absl::string_view name = parts.first;
-    absl::CommandLineFlag* flag = absl::FindCommandLineFlag(name);
+    absl::CommandLineFlag* flag = FindFlag(name);
     if (flag == nullptr && !has_value && absl::ConsumePrefix(&name, "no")) {
-      flag = absl::FindCommandLineFlag(name);
+      flag = FindFlag(name);
       if (flag != nullptr && IsBool(*flag)) {
         if (absl::Status set = SetFlag(*flag, "false"); !set.ok()) return set;
         continue;
@@ -106,6 +127,8 @@ absl::StatusOr<std::vector<std::string>> ParseFlags(const std::vector<std::strin
   }
   return positional;
 }
+
+bool WasGiven(const absl::CommandLineFlag& flag) { return GivenFlags().count(flag.Name()) != 0; }
 
 std::vector<std::string> ParseFlagsOrExit(int argc, char** argv, std::string_view usage,
                                           Positional positional) {

@@ -15,15 +15,19 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/flags/commandlineflag.h"
 #include "absl/status/statusor.h"
 
 namespace squall {
 
 // Sets the flags named in `arguments` (argv without the program): --name=value, --name value,
-// --name and --noname for a bool, "--" ends the flags. Returns what is no flag, in order.
-// INVALID_ARGUMENT with one sentence: an unknown flag, a value that the flag does not take, or a
+// --name and --noname for a bool, "--" ends the flags; "-" inside of a name is "_". Returns what is no
+// flag, in order. INVALID_ARGUMENT with one sentence: an unknown flag, a value that the flag does not take, or a
 // missing one.
 absl::StatusOr<std::vector<std::string>> ParseFlags(const std::vector<std::string>& arguments);
+
+// Has ParseFlags() set this flag, be it to its default?
+bool WasGiven(const absl::CommandLineFlag& flag);
 
 // As above for main. --help prints `usage` and the flags that the program's own sources define, and
 // exits 0; a mistake is one line on stderr and exit status 2. Programs without positional

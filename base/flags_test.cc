@@ -1,12 +1,14 @@
 #include "squall/base/flags.h"
 
 #include "absl/flags/flag.h"
+#include "absl/flags/reflection.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 
 ABSL_FLAG(int, test_number, 7, "a number");
+ABSL_FLAG(int, test_other, 3, "another number");
 ABSL_FLAG(bool, test_switch, false, "a switch");
 ABSL_FLAG(std::string, test_text, "", "a text");
 ABSL_FLAG(absl::Duration, test_time, absl::Seconds(1), "a time");
@@ -29,6 +31,20 @@ TEST(ParseFlags, TakesEveryForm) {
   EXPECT_FALSE(absl::GetFlag(FLAGS_test_switch));
 }
 
+TEST(ParseFlags, ADashInANameIsAnUnderscore) {
+  EXPECT_THAT(ParseFlags({"--test-number=8", "--notest-switch"}), IsOk());
+  EXPECT_EQ(absl::GetFlag(FLAGS_test_number), 8);
+}
+
+TEST(ParseFlags, KnowsWhatWasGiven) {
+  EXPECT_FALSE(WasGiven(absl::GetFlagReflectionHandle(FLAGS_test_other)));
+  EXPECT_THAT(ParseFlags({"--test_other=x"}), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_FALSE(WasGiven(absl::GetFlagReflectionHandle(FLAGS_test_other)));
+  EXPECT_THAT(ParseFlags({"--test_other=3"}), IsOk());
+  EXPECT_TRUE(WasGiven(absl::GetFlagReflectionHandle(FLAGS_test_other)))
+      << "though it is the default";
+}
+
 TEST(ParseFlags, SaysWhatIsWrong) {
   EXPECT_THAT(
       ParseFlags({"--test_number=abc"}),
@@ -38,7 +54,8 @@ TEST(ParseFlags, SaysWhatIsWrong) {
   EXPECT_THAT(ParseFlags({"--test_text"}),
               StatusIs(absl::StatusCode::kInvalidArgument, "--test_text needs a value"));
   EXPECT_THAT(ParseFlags({"--test_time=5"}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--test_time=5 is not")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "--test_time=5 is not a duration such as 30s, 500ms or 1h30m"));
   EXPECT_THAT(ParseFlags({"--notest_number"}), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 

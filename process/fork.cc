@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "squall/base/log_file.h"
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
@@ -225,6 +226,8 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   if (num_processes <= 0) num_processes = CpuCount();
   RETURN_IF_ERROR(Check(num_processes, options));
   ASSIGN_OR_RETURN(ResolvedWorkerSettings settings, Validate(options.worker));
+  LogFileOptions log_options;
+  if (settings.identity.has_value()) log_options.owner = settings.identity->uid;
   std::optional<PidFile> pid_file;
   if (!options.pid_file.empty()) {
     ASSIGN_OR_RETURN(pid_file, PidFile::Create(options.pid_file));
@@ -238,6 +241,7 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
                                              .on_ready = std::move(options.on_ready),
                                              .on_serving = std::move(options.on_serving)}));
   options.sidecar.reset();
+  if (!options.log_file.empty()) RETURN_IF_ERROR(OpenLogFile(options.log_file, log_options));
   SetLogRole("master");
   internal::BecomeMaster();
   CloseUnusedInheritedSockets();

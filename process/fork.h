@@ -92,6 +92,9 @@ struct ForkOptions {
   Hooks hooks = {};
   // Where the master's pid stands while it runs; empty: nowhere. See process/pid_file.h.
   std::string pid_file = {};
+  // Where the log of all processes of the pool goes, instead of to the standard error of the caller;
+  // reopened at SIGUSR1. Created for the user of the workers. See base/log_file.h.
+  std::string log_file = {};
 
   // Called once, in the master, when all workers are READY for the first time. It must not block.
   absl::AnyInvocable<void(const PoolSnapshot&)> on_ready = {};

@@ -235,10 +235,10 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
                 return text == "none" || absl::StartsWith(text, "unix:/");
               });
   reader.Read("static", options.static_root);
-  reader.Read("log_file", options.log_file);
-  reader.Read("pid_file", serve.fork.pid_file);
 
   ForkOptions& fork = serve.fork;
+  reader.Read("pid_file", fork.pid_file);
+  reader.Read("log_file", fork.log_file);
   fork.max_workers = 64;
   reader.Read("surge_slots", fork.surge_slots);
   const int most = Scoreboard::kMaxRows - std::clamp(fork.surge_slots, 0, Scoreboard::kMaxRows - 1);

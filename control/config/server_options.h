@@ -23,8 +23,6 @@ struct ServerOptions {
   std::optional<std::string> control = {};
   // The directory behind /static/; empty: none.
   std::string static_root = {};
-  // Of master and workers; empty: standard error.
-  std::string log_file = {};
 };
 
 // Each value as the option needs it; what nothing was said about has its default. INVALID_ARGUMENT:

@@ -65,7 +65,6 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   const ServerOptions options = ToServerOptions(EveryOption()).value();
   EXPECT_THAT(options.control, Optional(Eq("unix:/run/control.sock")));
   EXPECT_EQ(options.static_root, "/srv/static");
-  EXPECT_EQ(options.log_file, "/var/log/app.log");
   const ServeOptions& serve = options.serve;
   EXPECT_THAT(serve.listen, ElementsAre("127.0.0.1:8081", "unix:/run/app.sock", ":8082"));
   EXPECT_EQ(serve.backlog, 77);
@@ -99,6 +98,7 @@ TEST(ServerOptions, EveryOptionOfThePoolArrives) {
   EXPECT_THAT(fork.max_restarts, Optional(Eq(5)));
   EXPECT_EQ(fork.on_supervisor_exit, OnSupervisorExit::kDie);
   EXPECT_EQ(fork.pid_file, "/run/app.pid");
+  EXPECT_EQ(fork.log_file, "/var/log/app.log");
   EXPECT_EQ(fork.backoff.initial, absl::Milliseconds(200));
   EXPECT_EQ(fork.backoff.multiplier, 1.5);
   EXPECT_EQ(fork.backoff.max, absl::Seconds(14));

@@ -14,32 +14,19 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/time/time.h"
+#include "examples/server/announce.h"
 #include "examples/server/article_handler.h"
+#include "examples/server/configuration.h"
+#include "examples/server/server_flags.h"
+#include "examples/server/user_path.h"
 #include "squall/base/flags.h"
 #include "squall/base/status_macros.h"
 #include "squall/control/control_process.h"
 #include "squall/control/default_address.h"
-#include "squall/httpserver/httpserver.h"
-#include "squall/ioloop/ioloop.h"
+#include "squall/httpserver/serve.h"
 #include "squall/netutil/sockets.h"
-#include "squall/process/fork.h"
 #include "squall/web/application.h"
 #include "squall/web/static_file_handler.h"
-
-ABSL_FLAG(int, port, 8888, "TCP port to listen on, 0 for any that is free");
-ABSL_FLAG(std::string, address, "localhost",
-          "address or name to listen on; a name means all its addresses, nothing means every "
-          "interface of the machine");
-ABSL_FLAG(int, workers, 0, "worker processes at the start, 0 for one per CPU");
-ABSL_FLAG(int, max_workers, 64, "most worker processes that a resize may ask for");
-ABSL_FLAG(std::string, control, "",
-          "where operators reach the server: unix:PATH, or none; by default a socket in the user's "
-          "runtime directory, where squallctl looks, too");
-ABSL_FLAG(std::string, static, "", "directory to serve at /static/");
-ABSL_FLAG(absl::Duration, grace, absl::Seconds(30),
-          "how long a worker that has to stop may finish what is in flight");
 
 namespace {
 
@@ -48,152 +35,94 @@ constexpr char kUsage[] =
     "worker),\nand files of a directory at /static/, from a pool of processes that squallctl can "
     "query and resize.";
 
-struct Configuration {
-  int port;
-  std::string address;
-  int workers;
-  int max_workers;
-  std::string control;  // "" for none
-  bool default_control;
-  std::string static_root;
-  absl::Duration grace;
-};
+constexpr int kUsageError = 2;
 
-void CheckRange(const char* flag, int value, int low, int high, const char* meaning) {
-  if (value >= low && value <= high) return;
-  squall::ExitWithUsageError(
-      absl::StrCat("--", flag, "=", value, " is not ", meaning, " from ", low, " to ", high));
+// What is wrong with the file begins with its place, as a compiler says it.
+void PrintError(const Configuration& configuration, const absl::Status& status) {
+  const std::string message(status.message());
+  const bool located = absl::StartsWith(message, absl::StrCat(configuration.name(), ":"));
+  std::fprintf(stderr, "%s%s\n", located ? "" : "server: ", message.c_str());
 }
 
-Configuration ReadFlags() {
-  Configuration config;
-  config.port = absl::GetFlag(FLAGS_port);
-  CheckRange("port", config.port, 0, 65535, "a TCP port");
-  config.address = absl::GetFlag(FLAGS_address);
-  config.max_workers = absl::GetFlag(FLAGS_max_workers);
-  CheckRange("max_workers", config.max_workers, 1,
-             squall::Scoreboard::kMaxRows - squall::ForkOptions().surge_slots,
-             "a number of worker processes");
-  config.workers = absl::GetFlag(FLAGS_workers);
-  CheckRange("workers", config.workers, 0, config.max_workers,
-             "a number of worker processes (0: one per CPU)");
-  config.static_root = absl::GetFlag(FLAGS_static);
-  config.grace = absl::GetFlag(FLAGS_grace);
-  if (config.grace < absl::ZeroDuration() || config.grace > absl::Hours(24)) {
-    squall::ExitWithUsageError(absl::StrCat("--grace=", absl::FormatDuration(config.grace),
-                                            " is not a duration from 0 to 24h"));
+int CheckConfig(const Configuration& configuration) {
+  if (const absl::Status status = configuration.Load().status(); !status.ok()) {
+    PrintError(configuration, status);
+    return kUsageError;
   }
-  config.control = absl::GetFlag(FLAGS_control);
-  config.default_control = config.control.empty();
-  if (config.default_control) {
-    config.control = squall::DefaultControlAddress();
-  } else if (config.control == "none") {
-    config.control.clear();
-  } else if (!absl::StartsWith(config.control, "unix:/")) {
-    squall::ExitWithUsageError(absl::StrCat("--control=", config.control,
-                                            " is neither unix: with an absolute path nor none"));
-  }
-  return config;
+  std::printf("%s: OK\n", configuration.name().c_str());
+  return EXIT_SUCCESS;
 }
 
-absl::StatusOr<std::string> ResolveStaticRoot(const std::string& given) {
-  std::string directory = given;
-  // `bazel run` starts programs elsewhere and says here where the user stood.
-  if (const char* cwd = getenv("BUILD_WORKING_DIRECTORY"); cwd != nullptr && given[0] != '/') {
-    directory = absl::StrCat(cwd, "/", given);
-  }
-  char* resolved = realpath(directory.c_str(), nullptr);
-  if (resolved == nullptr || access(absl::StrCat(resolved, "/.").c_str(), R_OK | X_OK) != 0) {
-    free(resolved);
-    return absl::NotFoundError(
-        absl::StrCat("--static=", given, " is no directory that can be read"));
-  }
-  std::string root = resolved;
-  free(resolved);
-  return root;
-}
+std::string ControlPath(const std::string& address) { return address.substr(sizeof("unix:") - 1); }
 
-absl::StatusOr<squall::ListenSocket> BindControl(const Configuration& config) {
-  if (config.default_control) {
-    if (absl::Status made = squall::EnsurePrivateDirectory(config.control); !made.ok()) {
+absl::StatusOr<squall::ListenSocket> BindControl(const std::string& address, bool is_default) {
+  if (is_default) {
+    if (absl::Status made = squall::EnsurePrivateDirectory(address); !made.ok()) {
       return absl::Status(
-          made.code(), absl::StrCat("the control socket cannot be at its default place, ",
-                                    config.control, ": ", made.message(),
+          made.code(), absl::StrCat("the control socket cannot be at its default place, ", address,
+                                    ": ", made.message(),
                                     "; --control=unix:PATH or --control=none decides otherwise"));
     }
   }
-  return squall::BindUnixSocket(config.control.substr(sizeof("unix:") - 1));
+  return squall::BindUnixSocket(ControlPath(address));
 }
 
-std::string Url(const squall::ListenSocket& socket) {
-  return absl::StrCat("http://", socket.address().ToString(), "/");
-}
-
-// In the master, when all workers serve.
-void Announce(const Configuration& config, const std::vector<std::string>& urls,
-              const squall::PoolSnapshot& pool) {
-  std::vector<pid_t> workers;
-  for (const squall::WorkerSnapshot& worker : pool.workers) workers.push_back(worker.slot.pid);
-  std::string admin = "bazel run admin --";
-  if (!config.default_control) absl::StrAppend(&admin, " --address=", config.control);
-  std::string text = absl::StrCat(
-      "serving ", absl::StrJoin(urls, " "), "\n",
-      config.static_root.empty() ? "" : absl::StrCat("  /static/ is ", config.static_root, "\n"),
-      "  master ", pool.master_pid, ", workers ", absl::StrJoin(workers, " "), "\n", "  control ",
-      config.control.empty() ? "none" : config.control, "\n", "try\n  curl '", urls.front(),
-      "?sleep=3'\n");
-  if (!config.control.empty()) absl::StrAppend(&text, "  ", admin, " resize 4\n");
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
-}
-
-// Returns in the workers.
-absl::StatusOr<std::vector<squall::ListenSocket>> StartPool(const Configuration& config) {
-  ASSIGN_OR_RETURN(
-      std::vector<squall::ListenSocket> sockets,
-      squall::BindSockets(static_cast<uint16_t>(config.port), {.address = config.address}));
-  squall::ForkOptions options;
-  options.max_workers = config.max_workers;
-  options.drain.grace = config.grace;
-  if (!config.control.empty()) {
-    ASSIGN_OR_RETURN(squall::ListenSocket control, BindControl(config));
-    options.sidecar = squall::MakeControlSidecar({.listener = std::move(control)});
-  }
-  std::vector<std::string> urls;
-  for (const squall::ListenSocket& socket : sockets) urls.push_back(Url(socket));
-  options.on_ready = [config, urls](const squall::PoolSnapshot& pool) {
-    Announce(config, urls, pool);
-  };
-  RETURN_IF_ERROR(squall::ForkProcesses(config.workers, std::move(options)).status());
-  return sockets;
-}
-
-absl::Status Serve(Configuration config) {
-  if (!config.static_root.empty()) {
-    ASSIGN_OR_RETURN(config.static_root, ResolveStaticRoot(config.static_root));
-  }
-  ASSIGN_OR_RETURN(std::vector<squall::ListenSocket> sockets, StartPool(config));
-
+std::vector<squall::Rule> Rules(const std::string& static_root) {
   std::vector<squall::Rule> rules = {{"/", squall::Handler<ArticleHandler>()}};
-  if (!config.static_root.empty()) {
+  if (!static_root.empty()) {
     rules.push_back(
         {"/static/(.*)", squall::Handler<squall::StaticFileHandler>(squall::StaticFileOptions{
-                             .root = config.static_root, .default_filename = "index.html"})});
+                             .root = static_root, .default_filename = "index.html"})});
   }
-  squall::Application app(std::move(rules));
-  squall::HttpServer server(app);
-  server.AddSockets(std::move(sockets));
-  squall::IOLoop::Current().Start();
-  return absl::OkStatus();
+  return rules;
+}
+
+absl::StatusOr<int> Serve(const Configuration& configuration) {
+  ASSIGN_OR_RETURN(Configuration::Loaded loaded, configuration.Load());
+  squall::ServeOptions& serve = loaded.options.serve;
+  Announcement announcement{.static_root = loaded.options.static_root};
+  announcement.control_is_default = !loaded.options.control.has_value();
+  announcement.control = loaded.options.control.value_or(squall::DefaultControlAddress());
+  if (announcement.control == "none") announcement.control.clear();
+  if (!announcement.control.empty()) {
+    ASSIGN_OR_RETURN(squall::ListenSocket control,
+                     BindControl(announcement.control, announcement.control_is_default));
+    serve.fork.sidecar = squall::MakeControlSidecar({.listener = std::move(control)});
+  }
+  serve.on_listening = [&](const std::vector<squall::SocketAddress>& addresses) {
+    announcement.addresses = addresses;
+  };
+  serve.fork.on_ready = [&](const squall::PoolSnapshot& pool) {
+    std::fputs(Describe(announcement, pool).c_str(), stdout);
+    std::fflush(stdout);
+  };
+  if (!absl::GetFlag(FLAGS_config).empty()) {
+    serve.on_reload = [&](squall::HttpServerOptions& http, squall::WorkerSettings& worker) {
+      return configuration.Reload(loaded.config, http, worker);
+    };
+  }
+  squall::Application app(Rules(loaded.options.static_root));
+  absl::StatusOr<int> served = squall::Serve(app, std::move(serve));
+  // The master, which would remove it, did not come to be.
+  if (!served.ok() && !announcement.control.empty()) {
+    unlink(ControlPath(announcement.control).c_str());
+  }
+  return served;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   squall::ParseFlagsOrExit(argc, argv, kUsage);
-  if (absl::Status status = Serve(ReadFlags()); !status.ok()) {
-    std::fprintf(stderr, "server: %s\n", std::string(status.message()).c_str());
-    return 1;
+  const std::string file = absl::GetFlag(FLAGS_config);
+  const Configuration configuration(file.empty() ? "" : UserPath(file), file);
+  if (absl::GetFlag(FLAGS_check_config)) return CheckConfig(configuration);
+  const absl::StatusOr<int> served = Serve(configuration);
+  if (served.ok()) return *served;
+  if (absl::StartsWith(served.status().message(), "--") &&
+      absl::IsInvalidArgument(served.status())) {
+    squall::ExitWithUsageError(std::string(served.status().message()));
   }
-  return 0;
+  PrintError(configuration, served.status());
+  return absl::IsInvalidArgument(served.status()) ? kUsageError : EXIT_FAILURE;
 }

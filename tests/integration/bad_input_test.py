@@ -31,6 +31,14 @@ class ServerMistakes(unittest.TestCase):
             self.assertIn("127.0.0.1:%d" % port, line)
             self.assertIn("in use", line)
 
+    def test_a_failed_start_leaves_no_control_socket(self):
+        with socket.socket() as taken, tempfile.TemporaryDirectory() as directory:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            self.run_server("--address=127.0.0.1", "--port=%d" % taken.getsockname()[1],
+                            "--control=unix:%s/c" % directory)
+            self.assertEqual(os.listdir(directory), [])
+
     def test_bad_host(self):
         status, line = self.run_server("--address=no-such-host.invalid", "--port=0", "--control=none")
         self.assertEqual(status, 1)

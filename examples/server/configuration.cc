@@ -1,0 +1,63 @@
+#include "examples/server/configuration.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "examples/server/server_flags.h"
+#include "examples/server/user_path.h"
+#include "squall/base/logging.h"
+#include "squall/base/status_macros.h"
+#include "squall/control/config/config_file.h"
+#include "squall/httpserver/serve_options.h"
+
+namespace {
+
+absl::Status ResolveStaticRoot(const squall::ServerConfig& config, std::string& root) {
+  if (root.empty()) return absl::OkStatus();
+  char* const resolved = realpath(UserPath(root).c_str(), nullptr);
+  const std::string found = resolved == nullptr ? "" : resolved;
+  free(resolved);
+  if (found.empty() || access(absl::StrCat(found, "/.").c_str(), R_OK | X_OK) != 0) {
+    const absl::Status wrong = config.IsNot("static", 0, "a directory that can be read");
+    return absl::NotFoundError(wrong.message());
+  }
+  root = found;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Configuration::Loaded> Configuration::Load() const {
+  Loaded loaded;
+  if (!path_.empty()) {
+    ASSIGN_OR_RETURN(loaded.config, squall::ReadServerConfig(path_, name_));
+  }
+  RETURN_IF_ERROR(SetFromFlags(loaded.config));
+  ASSIGN_OR_RETURN(loaded.options, squall::ToServerOptions(loaded.config));
+  RETURN_IF_ERROR(loaded.config.Locate(Validate(loaded.options.serve)));
+  RETURN_IF_ERROR(ResolveStaticRoot(loaded.config, loaded.options.static_root));
+  return loaded;
+}
+
+absl::Status Configuration::Reload(const squall::ServerConfig& running,
+                                   squall::HttpServerOptions& http,
+                                   squall::WorkerSettings& worker) const {
+  ASSIGN_OR_RETURN(Loaded loaded, Load());
+  std::vector<std::string> fixed;
+  for (std::string& option : loaded.config.ChangedFrom(running)) {
+    if (!squall::ChangesAtReload(option)) fixed.push_back(std::move(option));
+  }
+  if (!fixed.empty()) {
+    LOG(WARNING) << name() << ": " << absl::StrJoin(fixed, ", ")
+                 << (fixed.size() == 1 ? " keeps its value" : " keep their values")
+                 << " until the server is started anew";
+  }
+  http = std::move(loaded.options.serve.http);
+  worker = std::move(loaded.options.serve.fork.worker);
+  return absl::OkStatus();
+}

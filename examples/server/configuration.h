@@ -1,0 +1,45 @@
+// What //:server is told by its file and its command line, at its start and when it is asked to read
+// the file again.
+//
+//   const Configuration configuration("/etc/squall/server.conf", "server.conf");
+//   ASSIGN_OR_RETURN(Configuration::Loaded loaded, configuration.Load());
+//   loaded.options.serve.on_reload = ...configuration.Reload(loaded.config, http, worker)...
+#ifndef SQUALL_EXAMPLES_SERVER_CONFIGURATION_H_
+#define SQUALL_EXAMPLES_SERVER_CONFIGURATION_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "squall/control/config/server_config.h"
+#include "squall/control/config/server_options.h"
+
+class Configuration {
+ public:
+  struct Loaded {
+    squall::ServerConfig config;
+    squall::ServerOptions options;  // Checked; the path of the static directory is absolute.
+  };
+
+  // The file, and its name in messages; both empty: the command line alone.
+  Configuration(std::string path, std::string name)
+      : path_(std::move(path)), name_(std::move(name)) {}
+
+  // Reads the file and the flags and checks everything; changes nothing. The error is one sentence
+  // with the place in the file, or the flag, that is wrong.
+  absl::StatusOr<Loaded> Load() const;
+
+  // Loads again, for the workers of a server that runs with `running`. What they cannot take over is
+  // named in one warning.
+  absl::Status Reload(const squall::ServerConfig& running, squall::HttpServerOptions& http,
+                      squall::WorkerSettings& worker) const;
+
+  // "server.conf", or "command line".
+  std::string name() const { return name_.empty() ? "command line" : name_; }
+
+ private:
+  std::string path_;
+  std::string name_;
+};
+
+#endif  // SQUALL_EXAMPLES_SERVER_CONFIGURATION_H_
