@@ -182,6 +182,15 @@ TEST(PoolStateReplaceTest, AShrinkEndsItForTheSlot) {
   EXPECT_EQ(pool.Show(), "0.1 READY g1");
 }
 
+TEST(PoolStateReplaceTest, AShutdownForgetsIt) {
+  PoolScript pool({.desired = 1, .max_workers = 1});
+  pool.Replace("0.1");
+  pool.Exits("0.2", kExit3);
+  EXPECT_THAT(pool.Shutdown(), ElementsAre("drain 0.1", "unlead 0.1"));
+  EXPECT_THAT(pool.AdvanceToDeadline(absl::Seconds(30)), ElementsAre("TERM 0.1"))
+      << "nothing else to wake up for";
+}
+
 TEST(PoolStateReplaceTest, OneOfAFailedGenerationGetsAProvenSuccessor) {
   PoolScript pool({.desired = 2,
                    .max_workers = 2,

@@ -7,10 +7,12 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "squall/base/clock.h"
 #include "squall/process/exit_status.h"
 #include "squall/process/pool_action.h"
 #include "squall/process/pool_event.h"
 #include "squall/process/pool_options.h"
+#include "squall/process/pool_state.h"
 #include "squall/process/pool_view.h"
 #include "squall/process/restart_options.h"
 #include "squall/process/testing/pool_script.h"
@@ -71,6 +73,12 @@ TEST(PoolStateRestartTest, WithSurgeTwoTwoSlotsAreHandedOverAtATime) {
   EXPECT_THAT(pool.Ready("2.2"), ElementsAre("drain 2.1"));
   EXPECT_THAT(pool.Ready("0.2"), ElementsAre("drain 0.1", "unlead 0.1"));
   EXPECT_EQ(pool.restart().phase, RestartPhase::kSucceeded);
+}
+
+TEST(PoolStateRestartTest, OneThatLeavesCountsAsSurge) {
+  PoolScript pool({.desired = 3, .max_workers = 3, .surge_slots = 3, .restart = {.max_surge = 1}});
+  pool.Restart();
+  EXPECT_THAT(pool.Ready("0.2"), ElementsAre("drain 0.1", "unlead 0.1")) << "and no spawn";
 }
 
 TEST(PoolStateRestartTest, NeverMoreThanTheSurgeSlots) {
@@ -184,6 +192,21 @@ TEST(PoolStateRestartTest, TheSuccessorTakesTheSlotOfOneThatDies) {
     EXPECT_THAT(pool.Ready("0.2"), ElementsAre("lead 0.2"));
     EXPECT_EQ(pool.restart().phase, RestartPhase::kSucceeded);
   }
+}
+
+TEST(PoolStateRestartTest, TheSuccessorTakesTheSlotOfOneWhoseForkFails) {
+  // The fork has not been tried yet when the restart begins.
+  PoolState pool({.desired = 1, .max_workers = 1}, 1);
+  const MonotonicTime now = MonotonicTime() + absl::Hours(1);
+  pool.Step(PoolStart{}, now);
+  pool.Step(RestartRequest{}, now);
+  pool.Step(WorkerSpawnFailed{0, 1, "fork: EAGAIN"}, now);
+  pool.Step(WorkerSpawned{0, 2, 4711}, now);
+  pool.Step(WorkerReady{0, 2}, now);
+  EXPECT_EQ(pool.slot(0).pid, 4711);
+  EXPECT_EQ(pool.slot(0).state, WorkerState::kReady);
+  EXPECT_EQ(pool.pool().restart.phase, RestartPhase::kSucceeded);
+  EXPECT_EQ(pool.pool().count(WorkerState::kEmpty), 1);
 }
 
 TEST(PoolStateRestartTest, SlotsWithoutAProcessAreStartedInTheirPlace) {

@@ -404,6 +404,7 @@ void PoolModel::CheckTotals(const PoolView& before, const std::vector<SlotView>&
 void PoolModel::CheckDeadlines() {
   const PoolView& view = pool_.pool();
   if (view.restart.runs() && pool_.next_deadline().is_infinite()) Fail("an endless restart");
+  if (pool_.next_deadline() < now_) Fail("a deadline that stays due");
   for (int i = 0; i < pool_.rows(); ++i) {
     const SlotView& row = pool_.row(i);
     const bool waits = row.state == WorkerState::kStarting || row.state == WorkerState::kDraining ||
