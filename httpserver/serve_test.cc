@@ -14,6 +14,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
@@ -178,6 +181,32 @@ TEST(Serve, AnErrorIsReturnedBeforeAnythingIsForked) {
   EXPECT_THAT(Serve(app, std::move(options)),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr(address), HasSubstr("in use"))));
+}
+
+// The autoscaler knows the sockets that Serve() has bound.
+TEST(Serve, TheBacklogOfItsSocketsIsLookedAt) {
+  ForkedProgram program([](LineWriter out) {
+    ServeOptions options = Options(out);
+    options.fork.max_workers = 2;
+    options.fork.autoscaler = {
+        .mode = AutoscalerMode::kBacklog, .backlog_target = 1, .interval = absl::Milliseconds(100)};
+    options.fork.on_serving = [out](absl::Span<const int> slots) {
+      if (slots.size() == 2) out.Write("two");
+    };
+    TestApp app;
+    app.Route("/block", {.finish = [](TestApp::Exchange& e) {
+                absl::SleepFor(absl::Milliseconds(500));
+                e.Answer("done").IgnoreError();
+              }});
+    return Serve(app, std::move(options)).value();
+  });
+  const uint16_t port = ReadPort(program);
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 6; ++i) {
+    clients.emplace_back(port).Send("GET /block HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  }
+  EXPECT_EQ(program.ReadLine(), "two");
+  for (RawClient& client : clients) EXPECT_EQ(client.ReadResponse().body, "done");
 }
 
 TEST(Serve, AReloadChangesWhatTheNewWorkersGet) {
