@@ -1,10 +1,12 @@
 #include "squall/control/config/server_config.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "squall/base/string_view.h"
@@ -22,7 +24,6 @@ constexpr Alias kAliases[] = {
     {"drain.grace", "grace"},
     {"drain.idle_close_after", "idle_close_after"},
     {"drain.kill_after", "kill_after"},
-    {"limit", "rlimit"},
     {"working_directory", "chdir"},
 };
 
@@ -106,11 +107,14 @@ absl::Status ServerConfig::IsNot(std::string_view path, size_t index,
 absl::Status ServerConfig::Locate(const absl::Status& status) const {
   if (status.ok()) return status;
   const Value* named = nullptr;
-  const std::string message = ReplaceNames(status.message(), [&](absl::string_view word) {
+  // Elsewhere it is a word like any other.
+  const bool of_limit = absl::StartsWith(status.message(), "limit ");
+  const std::string said = absl::StrCat(of_limit ? "r" : "", status.message());
+  const std::string message = ReplaceNames(said, [&](absl::string_view word) {
     const std::string path = PathOf(word);
     const auto found = values_.find(path);
     if (found == values_.end() || found->second.empty()) return path;
-    if (named == nullptr) named = &NamedValue(found->second, ToStd(status.message()));
+    if (named == nullptr) named = &NamedValue(found->second, said);
     return path;
   });
   if (named == nullptr) return absl::Status(status.code(), message);
@@ -123,12 +127,13 @@ const ServerConfig::Value& ServerConfig::NamedValue(const std::vector<Value>& va
   for (auto value = values.rbegin(); value != values.rend(); ++value) {
     if (message.find(value->text) != message.npos) return *value;
   }
-  // A resource limit is called by its name alone.
-  for (const Value& value : values) {
-    const std::string name = absl::StrCat(" ", value.text.substr(0, value.text.find(':')));
-    if (message.find(name) != message.npos) return value;
-  }
-  return values.front();
+  // A resource limit is called by its name alone, and that comes first.
+  const auto named_at = [&](const Value& value) {
+    return message.find(value.text.substr(0, value.text.find(':')));
+  };
+  return *std::min_element(values.begin(), values.end(), [&](const Value& a, const Value& b) {
+    return named_at(a) < named_at(b);
+  });
 }
 
 std::vector<std::string> ServerConfig::ChangedFrom(const ServerConfig& other) const {

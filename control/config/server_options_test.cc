@@ -252,6 +252,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"watchdog { interval: \"10ms\" }",
              "server.conf:1:12: watchdog.interval must be at least 100ms, for processor time is "
              "counted in ticks of 10ms, not 10ms"},
+        Case{"rlimit: \"core:0\" recycle { max_requests: -1 }",
+             "server.conf:1:28: recycle.max_requests must not be negative (0: no limit), not -1"},
+        Case{"rlimit: \"core:0\" rlimit: \"nofil:1\"",
+             "server.conf:1:18: rlimit \"nofil\" does not exist; there are as, core, cpu, data, "
+             "fsize, "
+             "locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, "
+             "stack"},
         Case{"recycle { jitter: 0.9 }",
              "server.conf:1:11: recycle.jitter is a fraction between 0 and 0.5, not 0.9"},
         Case{"autoscale { min_spare: 4 }",
