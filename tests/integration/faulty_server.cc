@@ -58,6 +58,11 @@ ABSL_FLAG(int, oom_score_adj, 0, "of the workers");
 ABSL_FLAG(int64_t, max_requests, 0, "of a worker, until it is recycled");
 ABSL_FLAG(absl::Duration, max_lifetime, absl::InfiniteDuration(), "likewise");
 ABSL_FLAG(absl::Duration, min_lifetime, absl::Seconds(10), "likewise");
+ABSL_FLAG(std::string, autoscaler, "static", "static or spare");
+ABSL_FLAG(absl::Duration, autoscaler_interval, absl::Seconds(1), "");
+ABSL_FLAG(absl::Duration, scale_down_hold, absl::Seconds(30), "");
+ABSL_FLAG(int, min_spare, 1, "idle workers at least");
+ABSL_FLAG(int, max_spare, 4, "and at most");
 
 namespace {
 
@@ -66,6 +71,12 @@ squall::AcceptPolicy PolicyByName(const std::string& name) {
   if (name == "exclusive") return squall::AcceptPolicy::kExclusive;
   if (name == "balanced") return squall::AcceptPolicy::kBalanced;
   squall::ExitWithUsageError(absl::StrCat("--accept_policy=", name, " is no policy"));
+}
+
+squall::AutoscalerMode AutoscalerByName(const std::string& name) {
+  if (name == "static") return squall::AutoscalerMode::kStatic;
+  if (name == "spare") return squall::AutoscalerMode::kSpare;
+  squall::ExitWithUsageError(absl::StrCat("--autoscaler=", name, " is no mode of these tests"));
 }
 
 squall::ForkOptions OptionsFromFlags() {
@@ -85,6 +96,11 @@ squall::ForkOptions OptionsFromFlags() {
   options.recycle.max_requests = absl::GetFlag(FLAGS_max_requests);
   options.recycle.max_lifetime = absl::GetFlag(FLAGS_max_lifetime);
   options.recycle.min_lifetime = absl::GetFlag(FLAGS_min_lifetime);
+  options.autoscaler.mode = AutoscalerByName(absl::GetFlag(FLAGS_autoscaler));
+  options.autoscaler.interval = absl::GetFlag(FLAGS_autoscaler_interval);
+  options.autoscaler.scale_down_hold = absl::GetFlag(FLAGS_scale_down_hold);
+  options.autoscaler.min_spare = absl::GetFlag(FLAGS_min_spare);
+  options.autoscaler.max_spare = absl::GetFlag(FLAGS_max_spare);
   if (const int adj = absl::GetFlag(FLAGS_oom_score_adj); adj != 0) {
     options.worker.oom_score_adj = adj;
   }

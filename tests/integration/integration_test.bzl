@@ -7,12 +7,13 @@ PROGRAMS = {
     "SQUALL_SERVER": "//:server",
 }
 
-def integration_test(name, programs = {}, size = "medium", **kwargs):
+def integration_test(name, programs = {}, data = [], size = "medium", **kwargs):
     """A test in Python (<name>.py) that starts programs of ours.
 
     Args:
       name: name of the test and, with .py, of its program.
       programs: environment variable -> label of a program, beside those of PROGRAMS.
+      data: files beside harness.py and pool_checks.py.
       size: as for sh_test.
       **kwargs: as for sh_test.
     """
@@ -24,7 +25,7 @@ def integration_test(name, programs = {}, size = "medium", **kwargs):
         data = [
             "//tests/integration:harness.py",
             "//tests/integration:pool_checks.py",
-        ] + all_programs.values(),
+        ] + data + all_programs.values(),
         env = dict(
             {
                 variable: "$(rootpath {})".format(label)
