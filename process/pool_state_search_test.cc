@@ -98,9 +98,21 @@ TEST(PoolStateSearchTest, AnyThreeDeviationsWithoutSurge) {
   Expect(options, EveryMove(), 3, 30'000);
 }
 
-TEST(PoolStateSearchTest, AnyFourDeviationsOfARestart) {
-  Expect(Small(), {PoolMove::kForkFails, PoolMove::kExit3, PoolMove::kResize, PoolMove::kRestart},
-         4, 200'000);
+TEST(PoolStateSearchTest, AnyFourDeviationsInTwoSlots) {
+  PoolOptions options = Small();
+  options.max_workers = 2;
+  Expect(options, {PoolMove::kExit3, PoolMove::kResize, PoolMove::kRestart}, 4, 40'000);
+}
+
+TEST(PoolStateSearchTest, AnyFourDeviationsOfOneTarget) {
+  Expect(Small(),
+         {PoolMove::kForkFails, PoolMove::kExit3, PoolMove::kAbort, PoolMove::kReplace,
+          PoolMove::kKill, PoolMove::kRestart},
+         4, 100'000);
+}
+
+TEST(PoolStateSearchTest, AnyFiveDeviationsOfARestart) {
+  Expect(Small(), {PoolMove::kForkFails, PoolMove::kExit3, PoolMove::kRestart}, 5, 70'000);
 }
 
 }  // namespace

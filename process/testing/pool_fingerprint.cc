@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/numeric/int128.h"
 #include "squall/base/logging.h"
 #include "squall/process/pool_options.h"
 #include "squall/process/pool_view.h"
@@ -18,12 +19,11 @@ uint64_t PoolFingerprint::Of(const PoolModel& model) {
   return PoolFingerprint(model).Pool();
 }
 
-// splitmix64's finalizer, once for each value.
+// A multiplication to 128 bits, folded, as in wyhash.
 void PoolFingerprint::Add(uint64_t value) {
-  hash_ += value + 0x9e3779b97f4a7c15;
-  hash_ = (hash_ ^ (hash_ >> 30)) * 0xbf58476d1ce4e5b9;
-  hash_ = (hash_ ^ (hash_ >> 27)) * 0x94d049bb133111eb;
-  hash_ ^= hash_ >> 31;
+  const absl::uint128 product =
+      absl::uint128(hash_ ^ 0x9e3779b97f4a7c15) * absl::uint128(value ^ 0xbf58476d1ce4e5b9);
+  hash_ = absl::Uint128Low64(product) ^ absl::Uint128High64(product);
 }
 
 void PoolFingerprint::AddFuture(MonotonicTime time) {

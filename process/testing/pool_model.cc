@@ -111,6 +111,7 @@ std::vector<PoolAction> PoolModel::Send(const PoolEvent& event) {
   const PoolView before = pool_.pool();
   const uint64_t revision = pool_.revision();
   std::vector<SlotView> rows;
+  rows.reserve(static_cast<size_t>(pool_.rows()));
   for (int i = 0; i < pool_.rows(); ++i) rows.push_back(pool_.row(i));
   if (!pool_.finished()) Expect(event);
   std::vector<PoolAction> actions = pool_.Step(event, now_);

@@ -14,7 +14,7 @@ namespace squall::testing {
 namespace {
 
 // Of the states that were reached by another way, too, and of those that were not expanded.
-constexpr size_t kSampleOneIn = 64;
+constexpr size_t kSampleOneIn = 128;
 
 }  // namespace
 

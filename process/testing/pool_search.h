@@ -18,9 +18,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "squall/process/pool_options.h"
 #include "squall/process/testing/pool_model.h"
 
@@ -108,7 +108,7 @@ class PoolSearch {
   PoolOptions options_;
   std::vector<PoolMove> deviations_;
   std::vector<Node> nodes_;
-  std::unordered_map<uint64_t, uint32_t> by_fingerprint_;
+  absl::flat_hash_map<uint64_t, uint32_t> by_fingerprint_;
   std::vector<std::vector<uint32_t>> by_distance_;
   std::vector<Sample> samples_;
   PoolModel scratch_;  // Its memory is used again.
