@@ -37,12 +37,19 @@ class GroupSignalsTest(unittest.TestCase):
             self.assertNotIn("restarting", server.log_text())
             curl.communicate()
 
-    def test_hangup_of_the_group_changes_nothing(self):
+    def test_hangup_of_the_group_is_a_restart_by_the_master_alone(self):
         with harness.Server(workers=2, own_group=True) as server:
+            curl = subprocess.Popen(["curl", "-sS", server.url + "?sleep=1"], text=True,
+                                    stdout=subprocess.PIPE)
+            harness.wait_until(lambda: server.admin.is_at("/?sleep=1"), "the request is in flight")
             self.signal_group(server, signal.SIGHUP)
-            server.admin.json("resize", "3", "--wait")
-            pids = {worker["pid"] for worker in server.admin.workers().values()}
-            self.assertLessEqual(set(server.first_workers), pids)
+            self.assertIn(int(curl.communicate()[0]), server.first_workers)
+            harness.wait_until(lambda: self.replaced(server), "both workers are replaced")
+            self.assertNotIn("restarting", server.log_text(), "no worker died of the signal")
+
+    def replaced(self, server):
+        pids = {worker["pid"] for worker in server.admin.workers().values()}
+        return len(pids) == 2 and not pids & set(server.first_workers)
 
 
 if __name__ == "__main__":
