@@ -140,6 +140,18 @@ TEST(PoolStateHangTest, ANewGenerationThatHangsFailsItsRestart) {
   EXPECT_EQ(pool.Show(), "0.1 READY g1");
 }
 
+TEST(PoolStateHangTest, AHungOneIsNotTakenOutButCounted) {
+  PoolScript pool({.desired = 2,
+                   .max_workers = 2,
+                   .surge_slots = 0,
+                   .restart = {.max_surge = 0, .max_unavailable = 1}});
+  pool.Abort("0.1");
+  EXPECT_THAT(pool.Restart(), IsEmpty());
+  EXPECT_THAT(pool.Exits("0.1", kAborted), ElementsAre("spawn 0.2", "lead 1.1"));
+  EXPECT_EQ(Hangs(pool.pool().slot(0)), 1u);
+  EXPECT_THAT(pool.Ready("0.2"), ElementsAre("drain 0.2"));
+}
+
 TEST(PoolStateHangTest, AHungPredecessorIsReplacedLikeAnyOther) {
   PoolScript pool({.desired = 1, .max_workers = 1});
   pool.Abort("0.1");

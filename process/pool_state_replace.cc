@@ -112,7 +112,9 @@ bool PoolState::ReplaceOne(Row& holder) {
     return true;
   }
   if (unavailable >= max_unavailable) return false;
-  if (restarting && Proven(holder) && ready - 1 < MinHealthy()) return false;
+  // One that starts or hangs is soon READY or gone, without our doing.
+  if (!Proven(holder)) return false;
+  if (restarting && ready - 1 < MinHealthy()) return false;
   SetRole(holder, RowRole::kRefill);
   Transition(holder, RowEvent::kRelease);
   return true;

@@ -138,7 +138,7 @@ void PoolState::EndRestart(RestartPhase phase) {
                            succeeded ? " is done after " : " ended without success after ",
                            In(now_ - pool_.restart.started_at), "; ", of_generation, " of ",
                            pool_.desired, " workers are of this generation"));
-  if (!queued_restart_.has_value() || pool_.shutdown != ShutdownMode::kNone) return;
+  if (!queued_restart_.has_value()) return;
   const RestartRequest next = *std::exchange(queued_restart_, std::nullopt);
   BeginRestart(next.options.value_or(options_.restart), next.actor);
 }

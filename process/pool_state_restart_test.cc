@@ -101,6 +101,29 @@ TEST(PoolStateRestartTest, WithoutSurgeOneIsTakenOutFirst) {
   EXPECT_EQ(pool.view().observed_generation, 2u);
 }
 
+TEST(PoolStateRestartTest, OneThatIsTakenOutIsUnavailableUntilItsSuccessorIsProven) {
+  PoolScript pool({.desired = 3,
+                   .max_workers = 3,
+                   .surge_slots = 0,
+                   .restart = {.max_surge = 0, .max_unavailable = 1, .min_healthy = 0}});
+  EXPECT_THAT(pool.Restart(), ElementsAre("drain 0.1", "unlead 0.1"));
+  EXPECT_THAT(pool.Exits("0.1"), ElementsAre("spawn 0.2", "lead 1.1"));
+  EXPECT_THAT(pool.Crashes("0.2"), ElementsAre("spawn 0.3"));
+  EXPECT_THAT(pool.Crashes("0.3"), IsEmpty());
+  EXPECT_THAT(pool.AdvanceToDeadline(absl::Milliseconds(100)), ElementsAre("spawn 0.4"));
+  EXPECT_THAT(pool.Ready("0.4"), ElementsAre("drain 1.1", "unlead 1.1"));
+}
+
+TEST(PoolStateRestartTest, OneThatStartsIsNotTakenOut) {
+  PoolScript pool({.desired = 2,
+                   .max_workers = 2,
+                   .surge_slots = 0,
+                   .restart = {.max_surge = 0, .max_unavailable = 1}});
+  pool.Crashes("0.1");
+  EXPECT_THAT(pool.Restart(), IsEmpty());
+  EXPECT_THAT(pool.Ready("0.2"), ElementsAre("drain 0.2"));
+}
+
 TEST(PoolStateRestartTest, SurgeAndUnavailabilityAddUp) {
   PoolScript pool({.desired = 4, .max_workers = 4, .restart = {.max_unavailable = 1}});
   EXPECT_THAT(pool.Restart(), ElementsAre("spawn 0.2", "drain 1.1"));

@@ -122,6 +122,7 @@ std::vector<PoolAction> PoolModel::Send(const PoolEvent& event) {
   CheckRevisions(revision, before, rows);
   CheckTotals(before, rows);
   CheckStops(event, before, rows);
+  CheckTakenOut(rows);
   if (!finished_ || !actions.empty()) CheckResults(event, before, actions);
   if (!finished_) {
     CheckRoles();
@@ -355,6 +356,29 @@ void PoolModel::CheckStops(const PoolEvent& event, const PoolView& before,
         row.role == RowRole::kLeaving && pool_.slot(row.slot).state == WorkerState::kReady;
     if (!wanted && !replaced) Fail("a worker was stopped without a request");
   }
+}
+
+// Of those that were taken out before their successor was there.
+void PoolModel::CheckTakenOut(const std::vector<SlotView>& rows) {
+  int refills = 0;
+  int ready = 0;
+  bool taken = false;
+  for (const SlotView& old : rows) {
+    const SlotView& row = pool_.row(old.row);
+    ready += row.state == WorkerState::kReady && row.role == RowRole::kHolder;
+    if (row.role != RowRole::kRefill) continue;
+    ++refills;
+    const ModelProcess* process = Find(row.slot, row.incarnation);
+    if (old.role == RowRole::kRefill || process == nullptr || process->kill_requested) continue;
+    taken = true;
+    if (!process->ready_told) Fail("a worker that starts is taken out");
+  }
+  if (!taken) return;
+  const bool restarts = pool_.pool().restart.runs();
+  if (refills > (restarts ? restart_.max_unavailable : 1)) Fail("too many are taken out");
+  const int min_healthy =
+      restart_.min_healthy.value_or(pool_.pool().desired - restart_.max_unavailable);
+  if (restarts && ready < min_healthy) Fail("fewer than min_healthy are left");
 }
 
 void PoolModel::CheckRevisions(uint64_t revision, const PoolView& before,

@@ -144,6 +144,7 @@ class PoolModel {
                     const std::vector<PoolAction>& actions);
   void CheckStops(const PoolEvent& event, const PoolView& before,
                   const std::vector<SlotView>& rows);
+  void CheckTakenOut(const std::vector<SlotView>& rows);
   void CheckRevisions(uint64_t revision, const PoolView& before, const std::vector<SlotView>& rows);
   void CheckTotals(const PoolView& before, const std::vector<SlotView>& rows);
   void CheckDeadlines();
