@@ -41,6 +41,7 @@ Worker* Worker::Current() { return g_worker; }
 
 Worker::Worker(Options options, Callbacks callbacks, UniqueFd channel, Scoreboard scoreboard)
     : options_(options),
+      master_(getppid()),
       callbacks_(std::move(callbacks)),
       channel_(std::move(channel)),
       scoreboard_(std::move(scoreboard)),
@@ -114,7 +115,7 @@ void Worker::BeginSupervisedLife() {
     case OnSupervisorExit::kDie:
       break;
   }
-  absl::StatusOr<UniqueFd> term = internal::CatchFirstTerm(getppid());
+  absl::StatusOr<UniqueFd> term = internal::CatchFirstTerm(master_);
   if (term.ok()) {
     term_ = *std::move(term);
   } else {
@@ -128,7 +129,13 @@ void Worker::OnHeartbeat(absl::AnyInvocable<bool()> handler) {
 
 void Worker::Beat() {
   row_->Heartbeat(Clock::Real().Now());
-  if (loop_ != nullptr) heartbeat_ = loop_->CallLater(kHeartbeatInterval, [this] { Beat(); });
+  if (loop_ != nullptr) {
+    heartbeat_ = loop_->CallLater(kHeartbeatInterval, [this] {
+      // The lifeline says so at once, unless somebody else holds the master's end of it, too.
+      if (getppid() != master_) OnSupervisorGone();
+      Beat();
+    });
+  }
   std::erase_if(heartbeat_handlers_, [](auto& handler) { return !handler(); });
 }
 
@@ -205,6 +212,7 @@ void Worker::StopAtTheLatestIn(absl::Duration grace) {
 }
 
 void Worker::OnSupervisorGone() {
+  if (std::exchange(supervisor_gone_, true)) return;
   die_of_term_ = false;
   switch (options_.on_supervisor_exit) {
     case OnSupervisorExit::kKeep:

@@ -15,6 +15,8 @@
 #ifndef SQUALL_PROCESS_WORKER_H_
 #define SQUALL_PROCESS_WORKER_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -143,6 +145,7 @@ class Worker {
   void Beat();
 
   const Options options_;
+  const pid_t master_;
   Callbacks callbacks_;
   UniqueFd channel_;
   UniqueFd term_;  // readable: SIGTERM came
@@ -159,6 +162,7 @@ class Worker {
   bool leader_ = false;
   bool ready_said_ = false;
   bool draining_ = false;
+  bool supervisor_gone_ = false;
   // The drain is for a SIGTERM of somebody else's, not for the master.
   bool die_of_term_ = false;
 };

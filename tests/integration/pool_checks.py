@@ -11,7 +11,9 @@ busy with other things.
 """
 
 import datetime
+import http.client
 import os
+import threading
 
 import harness
 
@@ -165,3 +167,22 @@ def check_gone(server):
     """Nobody of a server that has ended is left."""
     harness.wait_until(lambda: not session(server.pid), "no process of the session is left", 10)
     assert not server.accepts()
+
+
+class InBackground:
+    """One request in the background; result() is status and text, or the exception."""
+
+    def __init__(self, server, path):
+        self.outcome = None
+        self.thread = threading.Thread(target=self._run, args=(server, path))
+        self.thread.start()
+
+    def _run(self, server, path):
+        try:
+            self.outcome = server.get(path)
+        except (OSError, http.client.HTTPException) as error:
+            self.outcome = error
+
+    def result(self):
+        self.thread.join(harness.PATIENCE)
+        return self.outcome

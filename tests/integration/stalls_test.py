@@ -5,7 +5,6 @@ and a machine that slept."""
 import http.client
 import os
 import signal
-import threading
 import time
 import unittest
 
@@ -18,25 +17,6 @@ WORKERS = 4
 def pool(*flags, workers=WORKERS):
     return harness.Server("--watchdog_interval=200ms", *flags, binary="SQUALL_FAULTY_SERVER",
                           workers=workers, own_group=True)
-
-
-class InBackground:
-    """One request in the background; result() is status and text, or the exception."""
-
-    def __init__(self, server, path):
-        self.outcome = None
-        self.thread = threading.Thread(target=self._run, args=(server, path))
-        self.thread.start()
-
-    def _run(self, server, path):
-        try:
-            self.outcome = server.get(path)
-        except (OSError, http.client.HTTPException) as error:
-            self.outcome = error
-
-    def result(self):
-        self.thread.join(harness.PATIENCE)
-        return self.outcome
 
 
 class StoppedWorker(unittest.TestCase):
@@ -92,7 +72,7 @@ class HangInAHandler(unittest.TestCase):
             baseline = pool_checks.Baseline(server)
             before = baseline.worker_pids()
             began = time.monotonic()
-            answer = InBackground(server, "/block?seconds=3")
+            answer = pool_checks.InBackground(server, "/block?seconds=3")
             harness.wait_until(lambda: "in GET /block?seconds=3" in server.log_text(),
                                "the master warns of it")
             seconds = time.monotonic() - began
@@ -116,7 +96,7 @@ class HangInAHandler(unittest.TestCase):
                 new.wait_for_enough()
                 began = time.monotonic()
                 path = "/block?seconds=60&spin=%d" % spin
-                answer = InBackground(server, path)
+                answer = pool_checks.InBackground(server, path)
                 victim = harness.wait_until(
                     lambda: [slot for slot, worker in before.items()
                              if not harness.is_alive(worker["pid"])], "a worker is ended")[0]

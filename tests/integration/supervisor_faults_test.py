@@ -91,10 +91,9 @@ class Killed(unittest.TestCase):
                 pool_checks.Baseline(successor).check()
 
     def test_the_masters_ends_of_the_lifelines_are_kept_by_somebody(self):
-        grace, kill_after = 1.0, 0.5
         with tempfile.TemporaryDirectory() as directory:
             leak = os.path.join(directory, "pid")
-            with pool("--grace=1s", "--kill_after=500ms", "--leak_at_reload=" + leak) as server:
+            with pool("--leak_at_reload=" + leak) as server:
                 os.kill(server.pid, signal.SIGHUP)
                 harness.wait_until(lambda: "descriptors were leaked" in server.log_text(),
                                    "they are leaked")
@@ -102,6 +101,8 @@ class Killed(unittest.TestCase):
                     keeper = int(file.read())
                 pids = [worker["pid"] for worker in server.admin.workers().values()]
                 self.assertEqual(len(pids), WORKERS)
+                answer = pool_checks.InBackground(server, "/block?seconds=1")
+                harness.wait_until(lambda: server.admin.is_at("/block?seconds=1"), "a worker blocks")
                 began = time.monotonic()
                 os.kill(server.pid, signal.SIGKILL)
                 server.wait()
@@ -112,8 +113,10 @@ class Killed(unittest.TestCase):
                     self.assertTrue(harness.is_alive(keeper))
                 finally:
                     os.kill(keeper, signal.SIGKILL)
+                self.assertEqual(answer.result()[0], 200)
+                # Long before the kernel's timer would end them, after the grace period of 30 s.
                 pool_checks.report("kill -9 of the master, whose ends of the lifelines live on",
-                                   "no worker left", seconds, grace + kill_after)
+                                   "no worker left", seconds, 2.0, "what was in flight is answered")
                 pool_checks.check_gone(server)
 
 
