@@ -99,7 +99,7 @@ struct ForkOptions {
   // Called once, in the master, when all workers are READY for the first time. It must not block.
   absl::AnyInvocable<void(const PoolSnapshot&)> on_ready = {};
   // Called in the master whenever the set of slots changes in which a worker is READY, with all of
-  // them, ascending. It must not block. For ReusePortListeners::SetServing.
+  // them, ascending. It must not block.
   absl::AnyInvocable<void(absl::Span<const int>)> on_serving = {};
 
   // A process beside the workers, e.g. the control plane (control/control_process.h).
