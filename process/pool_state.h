@@ -158,6 +158,8 @@ class PoolState {
   void CountDeath(Row& row, DeathCause cause, const ExitStatus& status);
   bool GiveUpPool(Row& row, const std::string& what);
   void RestartAfterDeath(Row& row, const std::string& what);
+  // Was it READY, with no other worker that serves?
+  bool IsLastToServe(const Row& row) const;
   void RetrySpawn(Row& row, const std::string& error);
   void Retry(Row& row);
 

@@ -1,5 +1,6 @@
 // The part of PoolState that answers deaths which nobody asked for, and failed forks: what is
 // counted, and when the slot gets its next worker.
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -78,13 +79,19 @@ void PoolState::RestartAfterDeath(Row& row, const std::string& what) {
       row.deaths.clear();
     }
   }
-  row.deaths.push_back(now_);
-  while (now_ - row.deaths.front() > options_.breaker.window) row.deaths.erase(row.deaths.begin());
+  // A request that kills whoever gets it must not be able to end the service. Back-off and breaker
+  // of the others protect the machine; those of the last one would only complete the outage.
+  const bool last = IsLastToServe(row);
+  if (!last) row.deaths.push_back(now_);
+  std::erase_if(row.deaths,
+                [this](MonotonicTime death) { return now_ - death > options_.breaker.window; });
 
   const bool open =
-      !options_.max_restarts.has_value() &&
+      !last && !options_.max_restarts.has_value() &&
       (view.on_trial || row.deaths.size() > static_cast<size_t>(options_.breaker.deaths));
-  const absl::Duration delay = open ? options_.breaker.cool_down : row.backoff.Next(random_);
+  const absl::Duration delay = open                                 ? options_.breaker.cool_down
+                               : last && row.backoff.failures() > 0 ? options_.backoff.initial
+                                                                    : row.backoff.Next(random_);
   Note(PoolNote::Type::kWorkerDied, PoolNote::Severity::kWarning,
        open ? what
             : absl::StrCat(what, ", restarting",
@@ -105,6 +112,15 @@ void PoolState::RestartAfterDeath(Row& row, const std::string& what) {
   if (new_generation) CountRestartFailure(row, what);
   // Unless the roll-back has started it already.
   if (view.state == WorkerState::kBackoff && delay <= absl::ZeroDuration()) Retry(row);
+}
+
+bool PoolState::IsLastToServe(const Row& row) const {
+  const auto serves = [](const Row& one) {
+    return one.view.state == WorkerState::kReady && one.view.stop_step == StopStep::kNone;
+  };
+  return row.view.state == WorkerState::kReady &&
+         std::none_of(rows_.begin(), rows_.end(),
+                      [&](const Row& other) { return &other != &row && serves(other); });
 }
 
 void PoolState::RetrySpawn(Row& row, const std::string& error) {

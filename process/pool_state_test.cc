@@ -201,6 +201,33 @@ TEST(PoolStateTest, TheBreakerOpensAndTriesAgain) {
   EXPECT_THAT(pool.Exits("1.4", kExit1), ElementsAre("spawn 1.5")) << "all is forgotten";
 }
 
+TEST(PoolStateTest, TheLastThatServesComesBackSoonWhateverItsDeaths) {
+  PoolScript pool({.desired = 2, .max_workers = 2, .breaker = {.deaths = 1}});
+  pool.Crashes("1.1");
+  pool.Crashes("1.2");
+  ASSERT_EQ(State(pool, 1), WorkerState::kFailed);
+  EXPECT_THAT(pool.Crashes("0.1"), ElementsAre("spawn 0.2"));
+  for (int i = 2; i <= 20; ++i) {
+    pool.Ready(absl::StrCat("0.", i));
+    pool.Crashes(absl::StrCat("0.", i));
+    ASSERT_THAT(pool.AdvanceToDeadline(absl::Milliseconds(100)),
+                ElementsAre(absl::StrCat("spawn 0.", i + 1)));
+  }
+  // One that does not even come up serves nobody.
+  pool.Crashes("0.21");
+  pool.AdvanceToDeadline(absl::Milliseconds(100));
+  pool.Crashes("0.22");
+  EXPECT_EQ(State(pool, 0), WorkerState::kFailed);
+}
+
+TEST(PoolStateTest, TheLastThatServesIsNotOneOfTwo) {
+  PoolScript pool({.desired = 2, .max_workers = 2, .breaker = {.deaths = 1}});
+  pool.Crashes("1.1");
+  pool.Ready("1.2");
+  EXPECT_THAT(pool.Crashes("1.2"), IsEmpty());
+  EXPECT_EQ(State(pool, 1), WorkerState::kFailed);
+}
+
 TEST(PoolStateTest, DeathsOutsideTheWindowDoNotOpenTheBreaker) {
   PoolScript pool({.desired = 1, .max_workers = 1, .breaker = {.deaths = 2}});
   for (int i = 1; i <= 20; ++i) {
@@ -308,7 +335,8 @@ TEST(PoolStateTest, RepeatedShutdownsEscalate) {
 }
 
 TEST(PoolStateTest, FastShutdownWithoutProcessesEndsAtOnce) {
-  PoolScript pool({.desired = 1, .max_workers = 1, .breaker = {.deaths = 0}});
+  PoolScript pool({.desired = 1, .max_workers = 1, .breaker = {.deaths = 0}},
+                  PoolScript::Begin::kStarting);
   pool.Exits("0.1", kExit1);
   ASSERT_EQ(State(pool, 0), WorkerState::kFailed);
   EXPECT_THAT(pool.Shutdown(ShutdownMode::kFast), ElementsAre("finish 0"));
