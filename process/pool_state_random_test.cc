@@ -23,7 +23,7 @@
 namespace squall::testing {
 namespace {
 
-constexpr int kDefaultSequences = 100'000;
+constexpr int kDefaultSequences = 400'000;
 constexpr int kEventsPerSequence = 40;
 
 int64_t FromEnvironment(const char* name, int64_t otherwise) {

@@ -72,8 +72,7 @@ bool PoolState::MayReplace(const Row& holder) const {
   if (holder.replace_reason.empty()) return false;
   // Nothing else may be on its way: a recycle is never urgent. A FAILED slot may stay so for long.
   return std::none_of(rows_.begin(), rows_.end(), [](const Row& row) {
-    return row.view.role != RowRole::kHolder || row.view.state == WorkerState::kStarting ||
-           row.view.state == WorkerState::kBackoff;
+    return row.view.state == WorkerState::kStarting || row.view.state == WorkerState::kBackoff;
   });
 }
 

@@ -170,6 +170,18 @@ TEST(PoolStateRestartTest, ADeathInTheSoakIsAFailureAndTheOldOneStays) {
                   "it was to replace stays"));
 }
 
+TEST(PoolStateRestartTest, TheSoakEndsBeforeWhatIsDueInTheSameInstant) {
+  PoolScript pool({.desired = 1,
+                   .max_workers = 1,
+                   .boot_timeout = absl::Seconds(5),
+                   .restart = {.soak = absl::Seconds(5)}},
+                  PoolScript::Begin::kStarting);
+  pool.Restart();
+  pool.Ready("0.2");
+  EXPECT_THAT(pool.AdvanceToDeadline(absl::Seconds(5)), ElementsAre("drain 0.1", "lead 0.2"))
+      << "and no KILL for the boot timeout of the predecessor";
+}
+
 TEST(PoolStateRestartTest, ASoakWithoutSurgeHoldsTheNextOne) {
   PoolScript pool({.desired = 2,
                    .max_workers = 2,

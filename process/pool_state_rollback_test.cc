@@ -145,6 +145,7 @@ TEST(PoolStateRollbackTest, MinHealthyHoldsItAndItsDeadlineEndsIt) {
                    .surge_slots = 0,
                    .restart = {.max_surge = 0, .max_unavailable = 1, .min_healthy = 2}});
   EXPECT_THAT(pool.Restart(), IsEmpty());
+  EXPECT_EQ(pool.view().observed_generation, 1u) << "all are READY, but it is not done";
   EXPECT_THAT(pool.AdvanceToDeadline(kPatience), IsEmpty());
   EXPECT_THAT(
       pool.Notes(PoolNote::Type::kRestartFailed),

@@ -78,7 +78,7 @@ TEST(PoolStateTest, ABootTimeoutKillsAndCounts) {
 }
 
 TEST(PoolStateTest, AFailedForkIsTriedAgainAndIsNotADeath) {
-  PoolScript pool({.desired = 1, .max_workers = 1, .max_restarts = 0},
+  PoolScript pool({.desired = 1, .max_workers = 1, .max_restarts = 1},
                   PoolScript::Begin::kNotStarted);
   pool.ForksFail(true);
   pool.Send(PoolStart{});
@@ -96,8 +96,7 @@ TEST(PoolStateTest, AFailedForkIsTriedAgainAndIsNotADeath) {
   pool.Advance(absl::Seconds(10));
   pool.Ready("0.21");
   pool.ForksFail(true);
-  pool.Kill("0.21");
-  pool.Exits("0.21", kKilled);
+  EXPECT_THAT(pool.Crashes("0.21"), ElementsAre("spawn 0.22"));
   EXPECT_EQ(pool.pool().next_deadline() - pool.now(), absl::Milliseconds(100));
 }
 

@@ -396,6 +396,9 @@ void PoolModel::CheckTotals(const PoolView& before, const std::vector<SlotView>&
   if (view.worker_generation < before.worker_generation) Fail("the workers' generation went back");
   if (view.observed_generation < before.observed_generation) Fail("observed went back");
   if (view.observed_generation > view.generation) Fail("observed is ahead");
+  if (view.observed_generation != before.observed_generation && view.restart.runs()) {
+    Fail("observed while a restart runs");
+  }
   if (view.restarts != crashes_) {
     Fail(absl::StrCat("the count of crashes is ", view.restarts, ", should be ", crashes_));
   }
