@@ -10,12 +10,14 @@ import time
 import unittest
 
 import harness
+import pool_checks
 
 
 class WorkerFaults(unittest.TestCase):
     def test_a_killed_worker_costs_only_its_own_connections(self):
         connections = 32
-        with harness.Server(workers=3) as server:
+        with harness.Server(workers=3, own_group=True) as server:
+            baseline = pool_checks.Baseline(server)
             wrk = harness.Wrk(server.url, 5, connections=connections, keep_alive=True)
 
             def held():
@@ -50,9 +52,11 @@ class WorkerFaults(unittest.TestCase):
                 if int(before[other]["connections"]) > 0:
                     self.assertGreater(int(worker["counters"]["requests"]),
                                        int(before[other]["counters"]["requests"]))
+            baseline.check()
 
     def test_a_stopped_worker_costs_no_new_connection(self):
-        with harness.Server(workers=2) as server:
+        with harness.Server(workers=2, own_group=True) as server:
+            baseline = pool_checks.Baseline(server)
             stopped = server.first_workers[0]
             os.kill(stopped, signal.SIGSTOP)
             try:
@@ -62,6 +66,7 @@ class WorkerFaults(unittest.TestCase):
                     self.assertEqual(int(pid), server.first_workers[1])
             finally:
                 os.kill(stopped, signal.SIGCONT)
+            baseline.check()
 
 
 class ControlFaults(unittest.TestCase):
@@ -73,7 +78,8 @@ class ControlFaults(unittest.TestCase):
         return others.pop()
 
     def test_a_killed_control_process_is_not_missed(self):
-        with harness.Server(workers=2) as server:
+        with harness.Server(workers=2, own_group=True) as server:
+            baseline = pool_checks.Baseline(server)
             wrk = harness.Wrk(server.url, 6)
             for _ in range(3):
                 os.kill(self.control_pid(server), signal.SIGKILL)
@@ -83,9 +89,11 @@ class ControlFaults(unittest.TestCase):
             counted = wrk.result()
             self.assertGreater(counted["requests"], 500)
             self.assertEqual(counted["errors"], 0, counted["output"])
+            baseline.check()
 
     def test_supervision_needs_no_control_process(self):
-        with harness.Server(workers=2) as server:
+        with harness.Server(workers=2, own_group=True) as server:
+            baseline = pool_checks.Baseline(server)
             control = self.control_pid(server)
             os.kill(control, signal.SIGSTOP)
             try:
@@ -97,6 +105,7 @@ class ControlFaults(unittest.TestCase):
                 self.assertEqual(server.get()[0], 200)
             finally:
                 os.kill(control, signal.SIGCONT)
+            baseline.check()
 
 
 class MasterFaults(unittest.TestCase):
@@ -134,13 +143,15 @@ class MasterFaults(unittest.TestCase):
             self.assertEqual(int(curl.communicate()[0]), server.first_workers[0])
 
     def test_status_answers_while_the_master_is_stopped(self):
-        with harness.Server(workers=2) as server:
+        with harness.Server(workers=2, own_group=True) as server:
+            baseline = pool_checks.Baseline(server)
             os.kill(server.pid, signal.SIGSTOP)
             try:
                 self.assertEqual(server.admin.run("status").returncode, 0)
                 self.assertEqual(server.get()[0], 200)
             finally:
                 os.kill(server.pid, signal.SIGCONT)
+            baseline.check()
 
     def test_term_under_load_loses_no_accepted_connection(self):
         with harness.Server(workers=2) as server:

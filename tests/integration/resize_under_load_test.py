@@ -4,6 +4,7 @@
 import unittest
 
 import harness
+import pool_checks
 
 RESIZES = 20  # ten rounds of growing and shrinking,
 SECONDS = 20  # within this time
@@ -12,7 +13,8 @@ AT_LEAST = RESIZES if harness.SLOWNESS == 1 else 4  # Sanitizers make the pool's
 
 class ResizeUnderLoadTest(unittest.TestCase):
     def resize_while(self, keep_alive):
-        with harness.Server("--grace=5s", workers=2) as server:
+        with harness.Server("--grace=5s", workers=2, own_group=True) as server:
+            baseline = pool_checks.Baseline(server)
             wrk = harness.Wrk(server.url, SECONDS, keep_alive=keep_alive)
             resizes = 0
             while wrk.running() and resizes < RESIZES:
@@ -29,6 +31,8 @@ class ResizeUnderLoadTest(unittest.TestCase):
             self.assertGreater(counted["requests"], 1000)
             self.assertEqual(counted["errors"], 0, counted["output"])
             self.assertEqual(server.admin.pool()["drainingWorkers"], 0)
+            # An odd number of resizes leaves the pool grown.
+            baseline.check(workers=server.admin.pool()["desiredWorkers"])
 
     def test_no_request_fails_with_a_connection_per_request(self):
         self.resize_while(keep_alive=False)
