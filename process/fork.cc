@@ -87,10 +87,10 @@ absl::Status Check(int num_processes, const ForkOptions& options) {
         absl::StrCat("max_workers is ", pool.max_workers, " and surge_slots is ", pool.surge_slots,
                      "; together they are at most ", Scoreboard::kMaxRows));
   }
-  if (pool.restart.max_surge > std::max(pool.surge_slots, RestartOptions().max_surge)) {
+  if (pool.restart.max_surge.value_or(0) > pool.surge_slots) {
     return absl::InvalidArgumentError(
         absl::StrCat("restart.max_surge must not be above surge_slots (", pool.surge_slots,
-                     "), but is ", pool.restart.max_surge));
+                     "), but is ", *pool.restart.max_surge));
   }
   RETURN_IF_ERROR(Validate(ToMonitorOptions(options), pool));
   const AutoscalerOptions& autoscaler = options.autoscaler;

@@ -213,6 +213,7 @@ class PoolState {
   bool RestartLeft(const Row& row) const;
   std::string RestartWaitsFor() const;
   int MinHealthy() const;
+  int MaxSurge() const;
   void CountRestartFailure(const Row& row, const std::string& what);
 
   // pool_state_replace.cc: one worker in the place of another.

@@ -46,7 +46,7 @@ class Chance {
 
 RestartOptions RandomRestart(Chance& chance, int surge_slots) {
   RestartOptions restart;
-  restart.max_surge = chance.Below(3);
+  if (chance.OneIn(2)) restart.max_surge = chance.Below(3);
   restart.max_unavailable = chance.Below(2);
   if (restart.max_surge == 0 || surge_slots == 0) restart.max_unavailable = 1;
   if (chance.OneIn(2)) restart.soak = absl::Seconds(chance.Below(10));

@@ -79,8 +79,7 @@ bool PoolState::MayReplace(const Row& holder) const {
 // False when it has to wait.
 bool PoolState::ReplaceOne(Row& holder) {
   const bool restarting = pool_.restart.runs();
-  const int max_surge =
-      std::min(restarting ? restart_.max_surge : kRecycleSurge, options_.surge_slots);
+  const int max_surge = std::min(restarting ? MaxSurge() : kRecycleSurge, options_.surge_slots);
   // Without surge rows a recycle takes the worker out first.
   const int max_unavailable =
       restarting ? restart_.max_unavailable : (options_.surge_slots == 0 ? 1 : 0);

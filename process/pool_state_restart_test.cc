@@ -81,6 +81,25 @@ TEST(PoolStateRestartTest, OneThatLeavesCountsAsSurge) {
   EXPECT_THAT(pool.Ready("0.2"), ElementsAre("drain 0.1", "unlead 0.1")) << "and no spawn";
 }
 
+TEST(PoolStateRestartTest, BesidesTheTargetAQuarterOfItUnlessToldOtherwise) {
+  const struct {
+    int target;
+    int surge_slots;
+    size_t successors;
+  } kCases[] = {{1, 16, 1}, {4, 16, 1},  {5, 16, 2}, {8, 16, 2},
+                {9, 16, 3}, {20, 16, 5}, {20, 3, 3}};
+  for (const auto& c : kCases) {
+    PoolScript pool({.desired = c.target, .max_workers = 20, .surge_slots = c.surge_slots});
+    EXPECT_EQ(pool.Restart().size(), c.successors) << c.target << " workers";
+  }
+}
+
+TEST(PoolStateRestartTest, TheQuarterFollowsTheTarget) {
+  PoolScript pool({.desired = 2, .max_workers = 5, .surge_slots = 4});
+  EXPECT_THAT(pool.Restart(), ElementsAre("spawn 0.2"));
+  EXPECT_THAT(pool.Resize(5), ElementsAre("spawn 2.1", "spawn 3.1", "spawn 4.1", "spawn 1.2"));
+}
+
 TEST(PoolStateRestartTest, NeverMoreThanTheSurgeSlots) {
   PoolScript pool({.desired = 3, .max_workers = 3, .surge_slots = 1, .restart = {.max_surge = 9}});
   EXPECT_THAT(pool.Restart(), ElementsAre("spawn 0.2"));

@@ -5,9 +5,9 @@
 namespace squall {
 
 absl::Status Validate(const RestartOptions& options) {
-  if (options.max_surge < 0) {
+  if (options.max_surge.has_value() && *options.max_surge < 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("restart.max_surge must not be negative: ", options.max_surge));
+        absl::StrCat("restart.max_surge must not be negative: ", *options.max_surge));
   }
   if (options.max_unavailable < 0) {
     return absl::InvalidArgumentError(

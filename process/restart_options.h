@@ -25,9 +25,9 @@ enum class OnRestartFailure : uint8_t {
 
 struct RestartOptions {
   // Processes beyond the target that may live at a time: successors, and predecessors that still
-  // drain. With at least 1 the pool keeps its whole capacity. Never more than PoolOptions::
-  // surge_slots.
-  int max_surge = 1;
+  // drain. With at least 1 the pool keeps its whole capacity. Unset: a quarter of the target,
+  // rounded up, at least 1. Never more than PoolOptions::surge_slots.
+  std::optional<int> max_surge{};
   // Workers that may be taken out before their successor is there.
   int max_unavailable = 0;
   // For READY of a new worker; unset: PoolOptions::boot_timeout.

@@ -81,8 +81,8 @@ ABSL_FLAG(absl::Duration, breaker_cool_down, squall::BreakerOptions().cool_down,
           "when a slot that was given up is tried again");
 
 // Rolling restarts.
-ABSL_FLAG(int, restart_max_surge, squall::RestartOptions().max_surge,
-          "processes beyond the target during a restart");
+ABSL_FLAG(OptionalInt, restart_max_surge, std::nullopt,
+          "processes beyond the target during a restart; by default a quarter of it");
 ABSL_FLAG(int, restart_max_unavailable, squall::RestartOptions().max_unavailable,
           "workers that may be missing during a restart");
 ABSL_FLAG(OptionalDuration, restart_ready_timeout, std::nullopt,

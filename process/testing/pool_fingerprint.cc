@@ -136,7 +136,7 @@ void PoolFingerprint::AddProcess(int slot, uint64_t incarnation) {
 }
 
 void PoolFingerprint::AddRestartOptions(const RestartOptions& options) {
-  Add(static_cast<uint64_t>(options.max_surge));
+  Add(static_cast<uint64_t>(options.max_surge.value_or(-1)));
   Add(static_cast<uint64_t>(options.max_unavailable));
   Add(static_cast<uint64_t>(options.max_failures));
   Add(static_cast<uint64_t>(options.on_failure));

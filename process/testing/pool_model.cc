@@ -205,7 +205,10 @@ void PoolModel::Perform(const SpawnWorker& spawn) {
       const RowRole role = pool_.row(i).role;
       beyond += role == RowRole::kSuccessor || role == RowRole::kLeaving;
     }
-    if (beyond > restart_.max_surge) Fail("a successor beyond max_surge");
+    // Every fourth worker that is wanted, begun with the first one.
+    int allowed = 0;
+    for (int i = 0; i < std::max(1, pool_.pool().desired); i += 4) ++allowed;
+    if (beyond > restart_.max_surge.value_or(allowed)) Fail("a successor beyond max_surge");
   }
   uint64_t& last = incarnations_[static_cast<size_t>(spawn.slot)];
   if (spawn.incarnation <= last) Fail("an incarnation that does not grow");
