@@ -26,7 +26,11 @@ HttpServer::~HttpServer() { Stop(); }
 void HttpServer::Drain(const HttpDrainOptions& options, absl::AnyInvocable<void()> done) {
   // First, so that what is accepted now is told with its first answer that the connection ends.
   core_->Drain(options.idle_close_after, std::move(done));
-  if (options.last_server) AcceptWaiting();
+  if (options.last_server) {
+    AcceptLast();
+  } else {
+    AcceptOwnWaiting();
+  }
   Stop();
   core_->stats().SetAccepting(false);
 }

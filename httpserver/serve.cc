@@ -1,17 +1,20 @@
 #include "squall/httpserver/serve.h"
 
 #include <cstdlib>
-#include <iterator>
-#include <string>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "squall/base/logging.h"
 #include "squall/base/status_macros.h"
 #include "squall/httpserver/generation_table.h"
 #include "squall/httpserver/httpserver.h"
+#include "squall/httpserver/pool_listeners.h"
 #include "squall/ioloop/ioloop.h"
-#include "squall/netutil/listen_address.h"
+#include "squall/netutil/accept.h"
 #include "squall/netutil/sockets.h"
 #include "squall/process/hooks.h"
 #include "squall/process/next_worker.h"
@@ -47,9 +50,19 @@ class Reloading {
     WorkerConfiguration next = table_.Next();
     RETURN_IF_ERROR(on_reload_(next.http, next.worker));
     RETURN_IF_ERROR(Validate(next.http));
+    RETURN_IF_ERROR(CheckSocketsFit(next.http.accept_policy));
     ASSIGN_OR_RETURN(next.resolved, Validate(next.worker));
     table_.SetNext(std::move(next));
     return absl::OkStatus();
+  }
+
+  // Nothing is bound any more once the pool runs.
+  absl::Status CheckSocketsFit(AcceptPolicy next) const {
+    const bool has = table_.Next().http.accept_policy == AcceptPolicy::kReusePort;
+    if (has == (next == AcceptPolicy::kReusePort)) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the accept policy cannot change ", has ? "from" : "to",
+        " reuse_port, which has a socket for each worker, while the server runs: start it anew"));
   }
 
   void BeforeFork(const WorkerIdentity& next, HttpServerOptions& http) {
@@ -66,22 +79,6 @@ class Reloading {
   absl::AnyInvocable<void(const WorkerIdentity&)> hook_before_fork_;
 };
 
-absl::StatusOr<std::vector<ListenSocket>> BindAll(ServeOptions& options) {
-  std::vector<ListenSocket> sockets;
-  for (const std::string& text : options.listen) {
-    ASSIGN_OR_RETURN(const ListenAddress address, ListenAddress::Parse(text));
-    ASSIGN_OR_RETURN(std::vector<ListenSocket> bound,
-                     Bind(address, {.backlog = options.backlog, .unix_mode = options.unix_mode}));
-    std::move(bound.begin(), bound.end(), std::back_inserter(sockets));
-  }
-  if (options.on_listening) {
-    std::vector<SocketAddress> addresses;
-    for (const ListenSocket& socket : sockets) addresses.push_back(socket.address());
-    options.on_listening(addresses);
-  }
-  return sockets;
-}
-
 // Returns in the workers; `options.http` is what the worker gets then.
 absl::StatusOr<std::vector<ListenSocket>> Start(ServeOptions& options) {
   RETURN_IF_ERROR(Validate(options));
@@ -90,13 +87,18 @@ absl::StatusOr<std::vector<ListenSocket>> Start(ServeOptions& options) {
     ASSIGN_OR_RETURN(ResolvedWorkerSettings resolved, Validate(options.fork.worker));
     reloading = std::make_unique<Reloading>(options, std::move(resolved));
   }
-  ASSIGN_OR_RETURN(std::vector<ListenSocket> sockets, BindAll(options));
-  options.fork.listeners.clear();
-  for (const ListenSocket& socket : sockets) {
-    if (!socket.address().is_unix()) options.fork.listeners.push_back(socket.fd());
+  ASSIGN_OR_RETURN(internal::PoolListeners listeners, internal::PoolListeners::Bind(options));
+  if (options.on_listening) options.on_listening(listeners.addresses());
+  options.fork.listeners = listeners.tcp_fds();
+  if (listeners.has_slots()) {
+    options.fork.on_serving = [&listeners, then = std::move(options.fork.on_serving)](
+                                  absl::Span<const int> slots) mutable {
+      listeners.SetServing(slots);
+      if (then) then(slots);
+    };
   }
-  RETURN_IF_ERROR(ForkProcesses(WorkerCount(options), std::move(options.fork)).status());
-  return sockets;
+  ASSIGN_OR_RETURN(const int task_id, ForkProcesses(WorkerCount(options), std::move(options.fork)));
+  return std::move(listeners).TakeSlot(task_id);
 }
 
 int Run(HttpServerConnectionDelegate& app, const HttpServerOptions& options,

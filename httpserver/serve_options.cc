@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "squall/base/status_macros.h"
 #include "squall/netutil/listen_address.h"
+#include "squall/netutil/reuse_port_listeners.h"
 #include "squall/process/cpu_count.h"
 
 namespace squall {
@@ -56,6 +57,13 @@ absl::Status Validate(const ServeOptions& options) {
                                                    options.workers));
   }
   RETURN_IF_ERROR(Validate(WorkerCount(options), options.fork));
+  const int max_workers = MaxWorkers(WorkerCount(options), options.fork);
+  if (options.http.accept_policy == AcceptPolicy::kReusePort &&
+      max_workers > ReusePortListeners::kMaxSlots) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "max_workers is at most ", ReusePortListeners::kMaxSlots,
+        " with the accept policy reuse_port, which has a socket for each, but is ", max_workers));
+  }
   const auto is_unix = [](const std::string& text) {
     return ListenAddress::Parse(text)->is_unix();
   };

@@ -34,7 +34,8 @@ struct ServeOptions {
   // Processes to begin with. 0: one per CPU, but no more than fork.max_workers. One worker has a
   // master, too, which replaces it when it dies.
   int workers = 0;
-  // How the pool is kept, resized, restarted and stopped. Serve() itself sets fork.listeners.
+  // How the pool is kept, resized, restarted and stopped. Serve() itself sets fork.listeners. With
+  // http.accept_policy kReusePort there are fork.max_workers sockets for each TCP address.
   ForkOptions fork = {};
   // Of the HttpServer in each worker.
   HttpServerOptions http = {};

@@ -116,6 +116,13 @@ INSTANTIATE_TEST_SUITE_P(
              "http.linger_timeout must not be negative: -2s"},
         Case{[](O& o) { o.http.pipeline_burst = 0; },
              "http.pipeline_burst must be at least 1, not 0"},
+        Case{
+            [](O& o) {
+              o.http.accept_policy = AcceptPolicy::kReusePort;
+              o.fork.max_workers = 1025;
+            },
+            "max_workers is at most 1024 with the accept policy reuse_port, which has a socket for "
+            "each, but is 1025"},
         Case{[](O& o) { o.http.accept_budget = -1; },
              "http.accept_budget must be at least 1, not -1"},
         Case{[](O& o) { o.http.write_low_mark = 1 << 20; },

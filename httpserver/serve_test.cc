@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -181,6 +182,55 @@ TEST(Serve, AnErrorIsReturnedBeforeAnythingIsForked) {
   EXPECT_THAT(Serve(app, std::move(options)),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr(address), HasSubstr("in use"))));
+}
+
+// A slot's worker alone gets its connections, and siblings what it leaves behind.
+TEST(Serve, WithASocketForEachWorker) {
+  char directory[] = "/tmp/squallXXXXXX";
+  ASSERT_NE(mkdtemp(directory), nullptr);
+  const std::string path = absl::StrCat(directory, "/s");
+  ForkedProgram program([&](LineWriter out) {
+    ServeOptions options = Options(out);
+    options.listen.push_back(absl::StrCat("unix:", path));
+    options.workers = 2;
+    options.http.accept_policy = AcceptPolicy::kReusePort;
+    options.fork.on_serving = [out](absl::Span<const int> slots) {
+      out.Write(absl::StrCat(slots.size(), " serve"));
+    };
+    return ServeTestApp(out, std::move(options));
+  });
+  const auto port = static_cast<uint16_t>(std::stoi(program.ReadLine()));
+  while (program.ReadLine() != "2 serve") continue;
+  std::set<std::string> workers;
+  EXPECT_TRUE(Eventually([&] { return workers.insert(Get(port, "/pid")), workers.size() == 2; }));
+  EXPECT_EQ(Ask(RawClient(SocketAddress::FromUnixPath(path).value()), "/hello").body,
+            "Hello world");
+  program.Signal(SIGTTOU);
+  while (program.ReadLine() != "1 serve") continue;
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(workers.count(Get(port, "/pid")), 1u);
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+  unlink(path.c_str());
+  rmdir(directory);
+}
+
+TEST(Serve, AReloadCannotGiveEachWorkerASocket) {
+  ForkedProgram program([](LineWriter out) {
+    ServeOptions options = Options(out);
+    options.on_reload = [out](HttpServerOptions& http, WorkerSettings&) {
+      http.accept_policy = AcceptPolicy::kReusePort;
+      out.Write("asked");
+      return absl::OkStatus();
+    };
+    return ServeTestApp(out, std::move(options));
+  });
+  const uint16_t port = ReadPort(program);
+  const std::string first = Get(port, "/pid");
+  for (int i = 0; i < 2; ++i) {
+    program.Signal(SIGHUP);
+    EXPECT_EQ(program.ReadLine(), "asked");
+  }
+  EXPECT_EQ(Get(port, "/pid"), first);
 }
 
 // The autoscaler knows the sockets that Serve() has bound.

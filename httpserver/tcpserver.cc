@@ -19,6 +19,11 @@ bool Listens(const ListenSocket& socket) {
   return ::getsockopt(socket.fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
 }
 
+void SetNoDelay(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 }  // namespace
 
 TcpServer::TcpServer(Options options) : options_(std::move(options)) {}
@@ -40,10 +45,10 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
       LOG(WARNING) << "Nobody can connect to " << socket.address() << " any more: it was shut down";
       continue;
     }
-    if (socket.address().family() == AF_INET || socket.address().family() == AF_INET6) {
+    if (!socket.address().is_unix()) {
       // Accepted sockets inherit it (tcp(7)), which saves a system call for each.
-      const int on = 1;
-      ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      SetNoDelay(socket.fd());
+      for (const UniqueFd& sibling : socket.siblings()) SetNoDelay(sibling.get());
     }
     AcceptOptions accept;
     accept.policy = options_.accept_policy;
@@ -80,11 +85,13 @@ void TcpServer::Stop() {
   listeners_.clear();
 }
 
-void TcpServer::AcceptWaiting() {
+void TcpServer::AcceptLast() {
+  for (Listener& listener : listeners_) listener.handle.AcceptLast();
+}
+
+void TcpServer::AcceptOwnWaiting() {
   for (Listener& listener : listeners_) {
-    listener.handle.AcceptWaiting();
-    // The manager's next start answers those who come from now on.
-    if (!listener.socket.inherited()) ::shutdown(listener.socket.fd(), SHUT_RD);
+    if (!listener.socket.siblings().empty()) listener.handle.AcceptWaiting();
   }
 }
 

@@ -65,7 +65,11 @@ class TcpServer {
   // process that shares the sockets (shutdown(2)). For the last server on them, before Stop(), and
   // not for sockets that somebody outside of this pool owns, too. Inherited sockets are not shut
   // down: their manager keeps them for the next start, which answers what comes later.
-  void AcceptWaiting();
+  void AcceptLast();
+
+  // Accepts what waits on sockets of ReusePortListeners. Before Stop(), for a server whose siblings
+  // go on: they would take it only after a while.
+  void AcceptOwnWaiting();
 
   // Where this server listens, in the order of AddSockets(); empty after Stop(). Tests read the
   // port of `Listen(0)` here.

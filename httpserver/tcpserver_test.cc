@@ -138,7 +138,7 @@ TEST(TCPServerTest, sockets_that_a_sibling_has_shut_down) {
   ListenSocket same(UniqueFd(::dup(sockets[0].fd())), sockets[0].address());
   TestServer sibling(Greet);
   sibling.AddSockets(std::move(sockets));
-  sibling.AcceptWaiting();
+  sibling.AcceptLast();
   TestServer late(Greet);
   late.AddSocket(std::move(same));
   EXPECT_TRUE(late.addresses().empty());

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "squall/base/clock.h"
@@ -72,10 +73,16 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   Acceptor(IOLoop& loop, const ListenSocket& socket, AcceptCallback callback, AcceptOptions options)
       : loop_(loop),
         fd_(socket.fd()),
+        inherited_(socket.inherited()),
         address_(socket.address()),
         callback_(std::move(callback)),
         options_(std::move(options)),
-        stats_(options_.stats != nullptr ? *options_.stats : own_stats_) {}
+        policy_(socket.siblings().empty() ? options_.policy : AcceptPolicy::kReusePort),
+        stats_(options_.stats != nullptr ? *options_.stats : own_stats_) {
+    for (const UniqueFd& sibling : socket.siblings()) {
+      siblings_.push_back({.fd = sibling.get(), .events = POLLIN, .revents = 0});
+    }
+  }
 
   void Start() {
     if (Register() && exclusive() && options_.idle_retry < absl::InfiniteDuration()) {
@@ -93,9 +100,34 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   void AcceptWaiting() {
     const std::shared_ptr<Acceptor> keep = shared_from_this();
+    AcceptAll(fd_);
+  }
+
+  void AcceptLast() {
+    const std::shared_ptr<Acceptor> keep = shared_from_this();
+    // One after the other: what comes to one that was shut down goes to one that was not yet.
+    for (const pollfd& sibling : siblings_) {
+      if (sibling.fd >= 0) AcceptAllAndRefuse(sibling.fd);
+    }
+    AcceptAllAndRefuse(fd_);
+  }
+
+ private:
+  enum class State { kAccepting, kStandingBack, kPaused, kStopped };
+  enum class Source { kWakeup, kIdleTimer };
+
+  bool exclusive() const { return policy_ != AcceptPolicy::kShared; }
+
+  void AcceptAllAndRefuse(int fd) {
+    AcceptAll(fd);
+    // The manager's next start answers those who come from now on.
+    if (!inherited_) ::shutdown(fd, SHUT_RD);
+  }
+
+  void AcceptAll(int fd) {
     // As many as a backlog may hold by /proc/sys/net/core/somaxconn: new ones come while this runs.
     for (int i = 0; i < kMaxBacklog && state_ != State::kStopped; ++i) {
-      switch (AcceptOne(Source::kWakeup)) {
+      switch (AcceptOne(fd, Source::kWakeup)) {
         case Outcome::kAccepted:
         case Outcome::kAborted:
           break;
@@ -106,12 +138,6 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
       }
     }
   }
-
- private:
-  enum class State { kAccepting, kStandingBack, kPaused, kStopped };
-  enum class Source { kWakeup, kIdleTimer };
-
-  bool exclusive() const { return options_.policy != AcceptPolicy::kShared; }
 
   // Has the loop watch the socket. False when it could not, and accepting pauses.
   bool Register() {
@@ -148,7 +174,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   // Whoever is woken accepts at least once, however much it holds: its wake-up was the only one.
   void LetSiblingsGoFirst() {
-    if (state_ != State::kAccepting || options_.policy != AcceptPolicy::kBalanced) return;
+    if (state_ != State::kAccepting || policy_ != AcceptPolicy::kBalanced) return;
     if (!options_.standing) return;
     const AcceptStanding standing = options_.standing();
     const bool even = IsEven(standing);
@@ -208,14 +234,38 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   void OnIdleTimer() {
     const std::shared_ptr<Acceptor> keep = shared_from_this();
     ArmIdleTimer(options_.idle_retry);
+    int rescued = AcceptFromSiblings();
     // Whoever is woken goes on until nothing waits, for epoll reports a waiting connection each
     // time.
-    if (std::exchange(woken_, false) || state_ != State::kAccepting) return;
-    ++stats_.idle_tries;
-    // Where one connection was stranded there may be more.
-    if (AcceptSome(Source::kIdleTimer) > 0 && state_ == State::kAccepting) {
-      ArmIdleTimer(absl::ZeroDuration());
+    if (!std::exchange(woken_, false) && state_ == State::kAccepting) {
+      ++stats_.idle_tries;
+      rescued += AcceptSome(Source::kIdleTimer);
     }
+    // Where one connection was stranded there may be more.
+    if (rescued > 0 && state_ == State::kAccepting) ArmIdleTimer(absl::ZeroDuration());
+  }
+
+  // At most one from each: where a connection waits the process is dead, blocked, or about to
+  // accept it. Returns how many.
+  int AcceptFromSiblings() {
+    if (siblings_.empty() || ::poll(siblings_.data(), siblings_.size(), 0) <= 0) return 0;
+    int accepted = 0;
+    for (pollfd& sibling : siblings_) {
+      if (sibling.revents == 0 || state_ != State::kAccepting) continue;
+      switch (AcceptOne(sibling.fd, Source::kIdleTimer)) {
+        case Outcome::kAccepted:
+          ++accepted;
+          break;
+        case Outcome::kEnded:
+          sibling.fd = -1;  // poll(2) passes over it
+          break;
+        case Outcome::kWouldBlock:
+        case Outcome::kAborted:
+        case Outcome::kFailed:
+          break;
+      }
+    }
+    return accepted;
   }
 
   // Returns how many connections it accepted.
@@ -225,7 +275,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     int aborted = 0;
     while (state_ == State::kAccepting && accepted < options_.budget &&
            aborted < kMaxAbortedPerWakeup) {
-      switch (AcceptOne(source)) {
+      switch (AcceptOne(fd_, source)) {
         case Outcome::kAccepted:
           ++accepted;
           break;
@@ -241,11 +291,11 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     return accepted;
   }
 
-  Outcome AcceptOne(Source source) {
+  Outcome AcceptOne(int fd, Source source) {
     sockaddr_storage peer;
     socklen_t size = sizeof peer;
     auto* const peer_address = reinterpret_cast<sockaddr*>(&peer);
-    UniqueFd connection(::accept4(fd_, peer_address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    UniqueFd connection(::accept4(fd, peer_address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (connection.valid()) {
       GoesWell();
       ++stats_.accepted;
@@ -261,7 +311,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     }
     if (outcome == Outcome::kAborted && error_number != EINTR) ++stats_.aborted;
     if (outcome == Outcome::kFailed) Pause(error_number);
-    if (outcome == Outcome::kEnded) {
+    if (outcome == Outcome::kEnded && fd == fd_) {
       VLOG(1) << address_ << " was shut down; nobody accepts there any more";
       Stop();
     }
@@ -295,9 +345,12 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   IOLoop& loop_;
   const int fd_;
+  const bool inherited_;
   const SocketAddress address_;
   AcceptCallback callback_;
   AcceptOptions options_;
+  const AcceptPolicy policy_;
+  std::vector<pollfd> siblings_;
   AcceptStats own_stats_;
   AcceptStats& stats_;
   State state_ = State::kPaused;
@@ -336,6 +389,10 @@ void AcceptHandle::Stop() {
 
 void AcceptHandle::AcceptWaiting() {
   if (const std::shared_ptr<internal::Acceptor> acceptor = acceptor_) acceptor->AcceptWaiting();
+}
+
+void AcceptHandle::AcceptLast() {
+  if (const std::shared_ptr<internal::Acceptor> acceptor = acceptor_) acceptor->AcceptLast();
 }
 
 AcceptHandle AddAcceptHandler(IOLoop& loop, const ListenSocket& socket, AcceptCallback callback,

@@ -38,6 +38,11 @@ enum class AcceptPolicy {
   // connections, and may serve two that arrive together one after the other. A sibling that is at
   // a request is never waited for. AcceptOptions::standing says who holds what.
   kBalanced,
+  // Each process has a socket of its own, and the kernel chooses one of them at random for each
+  // connection. What waits on a sibling's because that is blocked or dead is taken by the one that
+  // looks next, see AcceptOptions::idle_retry. The sockets of ReusePortListeners are always
+  // accepted from like this, whatever policy is asked for; for others it is kExclusive.
+  kReusePort,
 };
 
 // Accepting stopped for `pause` because accept failed in a way that would fail again at once.
@@ -72,7 +77,8 @@ struct AcceptOptions {
   int budget = 1;
   // Not with kShared: a process that was not woken for this long looks for itself whether a
   // connection waits, so that none depends on a process that swallowed its wake-up. It costs one
-  // accept4 (1.6 µs) and one turn of the loop each time. absl::InfiniteDuration() turns it off.
+  // accept4 (1.6 µs) and one turn of the loop each time. With kReusePort it looks at the siblings'
+  // sockets too, woken or not. absl::InfiniteDuration() turns it off.
   absl::Duration idle_retry = absl::Milliseconds(100);
   // kBalanced: how this process stands among its siblings. Asked after each accept, so cheap. Null:
   // there are none.
@@ -108,9 +114,12 @@ class AcceptHandle {
   // Stops accepting, at once and for good. The socket stays open. Idempotent; safe inside the
   // callback.
   void Stop();
-  // Accepts what waits now, whatever the budget, policy or pause. Before a Stop() after which
-  // nobody else accepts.
+  // Accepts what waits on the socket now, whatever the budget, policy or pause.
   void AcceptWaiting();
+  // For the last process that accepts, before Stop(): AcceptWaiting() on the socket and on its
+  // siblings(), each of which refuses new connections in every process from then on (shutdown(2)).
+  // Closing alone would reset what comes while somebody still holds a copy.
+  void AcceptLast();
   // False when empty, moved from or stopped.
   bool active() const { return acceptor_ != nullptr; }
 

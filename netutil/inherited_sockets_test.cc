@@ -25,6 +25,7 @@
 #include "squall/base/unique_fd.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/isolated_process.h"
+#include "squall/netutil/reuse_port_listeners.h"
 #include "squall/netutil/sockets.h"
 
 namespace squall {
@@ -174,6 +175,18 @@ TEST_F(InheritedSocketsTest, EachIsUsedOnce) {
     EXPECT_EQ(a->front().fd(), kFirstFd);
     EXPECT_EQ(b->front().fd(), kFirstFd + 1);
     EXPECT_FALSE(c->front().inherited());
+  });
+}
+
+TEST_F(InheritedSocketsTest, ThereIsNoneForEachWorker) {
+  InProgram([] {
+    UniqueFd fd = MakeSocket("127.0.0.1:0");
+    const uint16_t port = PortOf(fd);
+    Pass(ListOf(std::move(fd)));
+    EXPECT_THAT(
+        ReusePortListeners::Bind(port, 2, {.address = "127.0.0.1"}),
+        StatusIs(absl::StatusCode::kFailedPrecondition,
+                 AllOf(HasSubstr(absl::StrCat("127.0.0.1:", port)), HasSubstr("inherited"))));
   });
 }
 

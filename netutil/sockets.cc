@@ -91,27 +91,13 @@ bool SetOption(int fd, int level, int option) {
   return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
-absl::StatusOr<ListenSocket> BindOne(const SocketAddress& address, const BindOptions& options) {
-  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid() || !SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR) ||
-      (options.reuse_port && !SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT)) ||
-      (address.family() == AF_INET6 && !SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
-      ::bind(fd.get(), address.data(), address.size()) != 0 ||
-      ::listen(fd.get(), options.backlog) != 0) {
-    return CannotListen(address, errno);
-  }
-  absl::StatusOr<SocketAddress> bound = SocketAddress::Local(fd.get());
-  if (!bound.ok()) return bound.status();
-  return ListenSocket(std::move(fd), *bound);
-}
-
 // The inherited socket that stands for `wanted`, or else a new one on `address`.
 absl::StatusOr<ListenSocket> TakeOrBind(const SocketAddress& wanted, const SocketAddress& address,
                                         const BindOptions& options) {
   absl::StatusOr<std::optional<internal::InheritedSocket>> inherited =
       internal::TakeInheritedSocket(wanted, options.backlog);
   if (!inherited.ok()) return inherited.status();
-  if (!inherited->has_value()) return BindOne(address, options);
+  if (!inherited->has_value()) return internal::ListenOn(address, options);
   return ListenSocket(std::move((*inherited)->fd), (*inherited)->address, /*inherited=*/true);
 }
 
@@ -185,4 +171,21 @@ absl::StatusOr<std::vector<ListenSocket>> BindSockets(uint16_t port, const BindO
   }
 }
 
+namespace internal {
+
+absl::StatusOr<ListenSocket> ListenOn(const SocketAddress& address, const BindOptions& options) {
+  UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid() || !SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR) ||
+      (options.reuse_port && !SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT)) ||
+      (address.family() == AF_INET6 && !SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
+      ::bind(fd.get(), address.data(), address.size()) != 0 ||
+      ::listen(fd.get(), options.backlog) != 0) {
+    return CannotListen(address, errno);
+  }
+  absl::StatusOr<SocketAddress> bound = SocketAddress::Local(fd.get());
+  if (!bound.ok()) return bound.status();
+  return ListenSocket(std::move(fd), *bound);
+}
+
+}  // namespace internal
 }  // namespace squall

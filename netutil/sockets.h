@@ -36,6 +36,8 @@ class ListenSocket {
   ListenSocket() = default;
   ListenSocket(UniqueFd fd, SocketAddress address, bool inherited = false)
       : fd_(std::move(fd)), address_(address), inherited_(inherited) {}
+  ListenSocket(UniqueFd fd, SocketAddress address, std::vector<UniqueFd> siblings)
+      : fd_(std::move(fd)), address_(address), siblings_(std::move(siblings)) {}
 
   // -1 when moved from.
   int fd() const { return fd_.get(); }
@@ -49,6 +51,10 @@ class ListenSocket {
   // program: not to be shut down (shutdown(2)), and a unix socket's file not to be removed.
   bool inherited() const { return inherited_; }
 
+  // With ReusePortListeners: the sockets of the same address from which sibling processes accept.
+  // AddAcceptHandler() takes what is stranded there. Empty for all other sockets.
+  const std::vector<UniqueFd>& siblings() const { return siblings_; }
+
   // Gives the descriptor up; address() stays.
   [[nodiscard]] UniqueFd Release() { return std::move(fd_); }
 
@@ -56,6 +62,7 @@ class ListenSocket {
   UniqueFd fd_;
   SocketAddress address_;
   bool inherited_ = false;
+  std::vector<UniqueFd> siblings_;
 };
 
 struct BindOptions {
@@ -112,6 +119,12 @@ struct UnixSocketOptions {
 absl::StatusOr<ListenSocket> BindUnixSocket(std::string_view path,
                                             const UnixSocketOptions& options = {});
 
+namespace internal {
+
+// One socket of BindSockets(), at an address that is known already.
+absl::StatusOr<ListenSocket> ListenOn(const SocketAddress& address, const BindOptions& options);
+
+}  // namespace internal
 }  // namespace squall
 
 #endif  // SQUALL_NETUTIL_SOCKETS_H_

@@ -59,8 +59,7 @@ absl::Status CheckMayFork() {
 PoolOptions ToPoolOptions(int num_processes, const ForkOptions& options) {
   PoolOptions pool;
   pool.desired = num_processes;
-  pool.max_workers =
-      options.max_workers != 0 ? options.max_workers : std::max(kDefaultMaxWorkers, num_processes);
+  pool.max_workers = MaxWorkers(num_processes, options);
   pool.boot_timeout = options.boot_timeout;
   pool.drain = options.drain;
   pool.backoff = options.backoff;
@@ -214,6 +213,11 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
 }
 
 }  // namespace
+
+int MaxWorkers(int num_processes, const ForkOptions& options) {
+  if (options.max_workers != 0) return options.max_workers;
+  return std::max(kDefaultMaxWorkers, num_processes);
+}
 
 absl::Status Validate(int num_processes, const ForkOptions& options) {
   RETURN_IF_ERROR(Check(num_processes > 0 ? num_processes : CpuCount(), options));

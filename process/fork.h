@@ -99,12 +99,15 @@ struct ForkOptions {
   // Called once, in the master, when all workers are READY for the first time. It must not block.
   absl::AnyInvocable<void(const PoolSnapshot&)> on_ready = {};
   // Called in the master whenever the set of slots changes in which a worker is READY, with all of
-  // them, ascending. It must not block.
+  // them, ascending. It must not block. ReusePortListeners::SetServing() is for it.
   absl::AnyInvocable<void(absl::Span<const int>)> on_serving = {};
 
   // A process beside the workers, e.g. the control plane (control/control_process.h).
   std::optional<Sidecar> sidecar = {};
 };
+
+// The number that ForkOptions::max_workers stands for: slots are 0 to that less one.
+int MaxWorkers(int num_processes, const ForkOptions& options);
 
 // OK, or INVALID_ARGUMENT with the first option that makes no sense for so many processes, its value
 // and what would be right; for WorkerSettings also NOT_FOUND and PERMISSION_DENIED. ForkProcesses

@@ -204,6 +204,7 @@ void ReadHttp(Reader& reader, HttpServerOptions& http) {
   reader.ReadChoice<AcceptPolicy>("accept_policy",
                                   {{"balanced", AcceptPolicy::kBalanced},
                                    {"exclusive", AcceptPolicy::kExclusive},
+                                   {"reuse_port", AcceptPolicy::kReusePort},
                                    {"shared", AcceptPolicy::kShared}},
                                   http.accept_policy);
   reader.Read("http.no_keep_alive", http.no_keep_alive);

@@ -199,7 +199,7 @@ INSTANTIATE_TEST_SUITE_P(
              "\"1h30m\""},
         Case{"accept_policy: \"fair\"",
              "server.conf:1:1: accept_policy: \"fair\" is not one of \"balanced\", \"exclusive\", "
-             "\"shared\""},
+             "\"reuse_port\", \"shared\""},
         Case{"autoscale { mode: \"auto\" }",
              "server.conf:1:13: autoscale.mode: \"auto\" is not one of \"static\", \"spare\", "
              "\"backlog\", \"cpu\""},

@@ -39,7 +39,7 @@ ABSL_FLAG(int, backlog, squall::ServeOptions().backlog,
           "connections that may wait to be accepted, for each address");
 ABSL_FLAG(std::string, unix_mode, "0600", "permissions of unix sockets, octal");
 ABSL_FLAG(std::string, accept_policy, "balanced",
-          "which worker gets a connection: balanced, exclusive or shared");
+          "which worker gets a connection: balanced, exclusive, reuse_port or shared");
 ABSL_FLAG(std::string, control, "",
           "where operators reach the server: unix:PATH, or none; by default a socket in the user's "
           "runtime directory, where squallctl looks, too");

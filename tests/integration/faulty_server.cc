@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "squall/base/flags.h"
 #include "squall/base/log_file.h"
 #include "squall/base/logging.h"
@@ -21,6 +23,7 @@
 #include "squall/httpserver/httpserver.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/accept.h"
+#include "squall/netutil/reuse_port_listeners.h"
 #include "squall/netutil/sockets.h"
 #include "squall/process/fork.h"
 #include "squall/tests/integration/boot_fault.h"
@@ -31,7 +34,7 @@
 ABSL_FLAG(int, port, 0, "TCP port, 0 for any that is free");
 ABSL_FLAG(std::string, address, "127.0.0.1", "address to listen on");
 ABSL_FLAG(std::string, control, "", "unix:PATH");
-ABSL_FLAG(std::string, accept_policy, "balanced", "shared, exclusive or balanced");
+ABSL_FLAG(std::string, accept_policy, "balanced", "shared, exclusive, balanced or reuse_port");
 ABSL_FLAG(std::string, boot_fault, "", "file with what goes wrong at a worker's start");
 ABSL_FLAG(bool, announce_at_once, false, "before the workers are there, for they may never be");
 ABSL_FLAG(std::string, leak_at_reload, "",
@@ -70,6 +73,7 @@ squall::AcceptPolicy PolicyByName(const std::string& name) {
   if (name == "shared") return squall::AcceptPolicy::kShared;
   if (name == "exclusive") return squall::AcceptPolicy::kExclusive;
   if (name == "balanced") return squall::AcceptPolicy::kBalanced;
+  if (name == "reuse_port") return squall::AcceptPolicy::kReusePort;
   squall::ExitWithUsageError(absl::StrCat("--accept_policy=", name, " is no policy"));
 }
 
@@ -140,13 +144,22 @@ int main(int argc, char** argv) {
            setresuid(user, user, user) == 0)
         << "cannot become user " << user;
   }
-  auto sockets = squall::BindSockets(static_cast<uint16_t>(absl::GetFlag(FLAGS_port)),
-                                     {.address = absl::GetFlag(FLAGS_address)})
-                     .value();
   squall::HttpServerOptions http;
   http.accept_policy = PolicyByName(absl::GetFlag(FLAGS_accept_policy));
   squall::ForkOptions options = OptionsFromFlags();
-  const int port = sockets[0].port();
+  const auto wanted_port = static_cast<uint16_t>(absl::GetFlag(FLAGS_port));
+  const squall::BindOptions bind{.address = absl::GetFlag(FLAGS_address)};
+  std::vector<squall::ListenSocket> sockets;
+  std::optional<squall::ReusePortListeners> by_slot;
+  if (http.accept_policy == squall::AcceptPolicy::kReusePort) {
+    by_slot = squall::ReusePortListeners::Bind(wanted_port, options.max_workers, bind).value();
+    options.on_serving = [&by_slot](absl::Span<const int> slots) {
+      if (absl::Status set = by_slot->SetServing(slots); !set.ok()) LOG(FATAL) << set;
+    };
+  } else {
+    sockets = squall::BindSockets(wanted_port, bind).value();
+  }
+  const int port = by_slot.has_value() ? by_slot->addresses()[0].port() : sockets[0].port();
   if (absl::GetFlag(FLAGS_announce_at_once)) {
     Announce(port, {});
   } else {
@@ -162,7 +175,7 @@ int main(int argc, char** argv) {
   squall::testing::ActOutBootFault(absl::GetFlag(FLAGS_boot_fault), *id);
   squall::Application app(squall::testing::FaultRules(), {.log_function = nullptr});
   squall::HttpServer server(app, http);
-  server.AddSockets(std::move(sockets));
+  server.AddSockets(by_slot.has_value() ? (*std::move(by_slot)).TakeSlot(*id) : std::move(sockets));
   squall::IOLoop::Current().Start();
   return 0;
 }

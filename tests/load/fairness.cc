@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,7 @@
 ABSL_FLAG(int, connections, 400, "connections per round");
 ABSL_FLAG(absl::Duration, pause, absl::Microseconds(500),
           "from an accept to the next sequential connection");
+ABSL_FLAG(std::string, policy, "", "only this one");
 ABSL_FLAG(int, rounds, 5, "pools per row; the round with the median coefficient is printed");
 
 namespace {
@@ -96,13 +98,15 @@ void Print(const char* policy, int workers, Arrival arrival, std::vector<Round> 
 int main(int argc, char** argv) {
   squall::ParseFlagsOrExit(argc, argv, "fairness: connections by worker, for each accept policy");
   squall::InitLogging({.min_level = squall::LogLevel::kWarning});
+  const std::vector<NamedPolicy> policies =
+      squall::testing::PoliciesOrExit(absl::GetFlag(FLAGS_policy));
   std::printf(
       "%d connections; the median of %d rounds, and the worst max - min of them\n"
       "%-10s %7s %-10s %4s %4s %5s %5s %7s %6s %9s %6s %6s %7s\n",
       absl::GetFlag(FLAGS_connections), absl::GetFlag(FLAGS_rounds), "policy", "workers", "arrival",
       "max", "min", "CV", "worst", "wakeups", "EAGAIN", "epoll_ctl", "sleeps", "CPU us", "all ms");
   std::fflush(stdout);
-  for (const NamedPolicy& named : squall::testing::kAcceptPolicies) {
+  for (const NamedPolicy& named : policies) {
     for (const int workers : {2, 4, 8, 16}) {
       for (const Arrival arrival : {Arrival::kSequential, Arrival::kConcurrent}) {
         std::vector<Round> rounds;

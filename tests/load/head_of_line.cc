@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -20,6 +21,7 @@
 #include "squall/tests/load/accept_policies.h"
 #include "squall/tests/load/measured_pool.h"
 
+ABSL_FLAG(std::string, policy, "", "only this one");
 ABSL_FLAG(int, rounds, 100, "rounds of 4 requests");
 ABSL_FLAG(int, blocks, 50, "times that a worker blocks beside fast requests");
 
@@ -74,17 +76,19 @@ void FastBesideBlocked(const NamedPolicy& named) {
 int main(int argc, char** argv) {
   squall::ParseFlagsOrExit(argc, argv, "head_of_line: waiting behind blocking handlers");
   squall::InitLogging({.min_level = squall::LogLevel::kWarning});
+  const std::vector<NamedPolicy> policies =
+      squall::testing::PoliciesOrExit(absl::GetFlag(FLAGS_policy));
   std::printf(
       "2 workers, 4 requests at once that block for 0.5 s; seconds until all are answered\n"
       "%-12s %8s %8s %8s %8s\n",
       "policy", "min", "median", "max", "<= 1.1 s");
   std::fflush(stdout);
-  for (const NamedPolicy& named : squall::testing::kAcceptPolicies) FourRequestsAtOnce(named);
+  for (const NamedPolicy& named : policies) FourRequestsAtOnce(named);
   std::printf(
       "\n2 workers, one of them blocked; milliseconds of fast requests beside it\n"
       "%-12s %8s %8s %8s %8s %8s\n",
       "policy", "requests", "median", "p99", "p99.9", "max");
   std::fflush(stdout);
-  for (const NamedPolicy& named : squall::testing::kAcceptPolicies) FastBesideBlocked(named);
+  for (const NamedPolicy& named : policies) FastBesideBlocked(named);
   return 0;
 }

@@ -1,6 +1,5 @@
 #include "squall/tests/load/measured_pool.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -16,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -34,6 +34,7 @@ namespace squall::testing {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Minutes(1);
+constexpr int kMaxWorkers = 64;
 
 template <typename Condition>
 void WaitUntil(Condition condition, std::string_view what) {
@@ -65,10 +66,15 @@ struct Block : RequestHandler {
 
 // One writing process each: the worker.
 struct MeasuredPool::Row {
-  std::atomic<bool> ready;
+  std::atomic<pid_t> pid;
   std::atomic<int64_t> accepted;
   std::atomic<bool> final;  // `tally` is complete
   WorkerTally tally;
+};
+
+struct MeasuredPool::Shared {
+  std::atomic<int> serving;  // the master's
+  Row rows[kMaxWorkers];
 };
 
 namespace {
@@ -111,39 +117,66 @@ Spread SpreadOf(const std::vector<int64_t>& counts) {
 }
 
 MeasuredPool::MeasuredPool(Options options) : workers_(options.workers) {
-  void* const shared = ::mmap(nullptr, sizeof(Row) * static_cast<size_t>(workers_),
-                              PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  CHECK_LE(workers_, kMaxWorkers);
+  void* const shared =
+      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   PCHECK(shared != MAP_FAILED);
-  rows_ = new (shared) Row[static_cast<size_t>(workers_)]();
-  std::vector<ListenSocket> sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
-  address_ = sockets.front().address();
-  master_ = ::fork();
-  PCHECK(master_ >= 0);
-  if (master_ == 0) RunPool(options, std::move(sockets));
-  WaitUntil(
-      [this] {
-        return std::all_of(rows_, rows_ + workers_, [](const Row& row) {
-          return row.ready.load(std::memory_order_acquire);
-        });
-      },
-      "all workers accept");
+  shared_ = new (shared) Shared();
+  if (options.policy == AcceptPolicy::kReusePort) {
+    ReusePortListeners listeners =
+        ReusePortListeners::Bind(0, workers_, {.address = "127.0.0.1"}).value();
+    address_ = listeners.addresses().front();
+    master_ = ::fork();
+    if (master_ == 0) RunPool(options, std::move(listeners));
+  } else {
+    std::vector<ListenSocket> sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
+    address_ = sockets.front().address();
+    master_ = ::fork();
+    if (master_ == 0) RunPool(options, std::move(sockets));
+  }
+  PCHECK(master_ > 0);
+  WaitUntilServing(workers_);
 }
 
-void MeasuredPool::RunPool(Options options, std::vector<ListenSocket> sockets) {
-  const int task_id = ForkProcesses(options.workers).value();
-  Row& row = rows_[task_id];
+void MeasuredPool::RunPool(const Options& options, std::vector<ListenSocket> sockets) {
+  const int task_id = Fork(options, nullptr);
+  RunWorker(options, task_id, std::move(sockets));
+}
+
+void MeasuredPool::RunPool(const Options& options, ReusePortListeners listeners) {
+  const int task_id = Fork(options, [&](absl::Span<const int> serving) {
+    const absl::Status status = listeners.SetServing(serving);
+    CHECK(status.ok()) << status;
+  });
+  RunWorker(options, task_id, std::move(listeners).TakeSlot(task_id));
+}
+
+int MeasuredPool::Fork(const Options& options,
+                       absl::AnyInvocable<void(absl::Span<const int>)> on_serving) {
+  ForkOptions fork;
+  fork.max_workers = options.workers;
+  fork.backoff = options.backoff;
+  fork.on_serving = [this, &on_serving](absl::Span<const int> serving) {
+    if (on_serving) on_serving(serving);
+    shared_->serving.store(static_cast<int>(serving.size()), std::memory_order_relaxed);
+  };
+  return ForkProcesses(options.workers, std::move(fork)).value();
+}
+
+void MeasuredPool::RunWorker(const Options& options, int task_id,
+                             std::vector<ListenSocket> sockets) {
+  Row& row = shared_->rows[task_id];
+  row.final.store(false, std::memory_order_relaxed);
+  row.pid.store(::getpid(), std::memory_order_relaxed);
   IOLoop& loop = IOLoop::Current();
-  rusage before = {};
   {
     Settings settings;
     settings.log_function = nullptr;
     Application app({{"/", Handler<Answer>()}, {"/block", Handler<Block>()}}, settings);
     TallyingServer server(app, {.accept_policy = options.policy}, row.accepted);
     server.AddSockets(std::move(sockets));
-    loop.AddCallback([&] {
-      PCHECK(::getrusage(RUSAGE_SELF, &before) == 0);
-      row.ready.store(true, std::memory_order_release);
-    });
+    rusage before = {};
+    loop.AddCallback([&] { PCHECK(::getrusage(RUSAGE_SELF, &before) == 0); });
     loop.Start();
     rusage after = {};
     PCHECK(::getrusage(RUSAGE_SELF, &after) == 0);
@@ -157,7 +190,7 @@ void MeasuredPool::RunPool(Options options, std::vector<ListenSocket> sockets) {
 
 MeasuredPool::~MeasuredPool() {
   if (master_ != 0) Stop();
-  ::munmap(rows_, sizeof(Row) * static_cast<size_t>(workers_));
+  ::munmap(shared_, sizeof(Shared));
 }
 
 UniqueFd MeasuredPool::Connect() const {
@@ -174,15 +207,31 @@ void MeasuredPool::SendRequest(const UniqueFd& connection, std::string_view targ
          static_cast<ssize_t>(request.size()));
 }
 
-void MeasuredPool::ReadAnswer(const UniqueFd& connection) {
+int MeasuredPool::ReadStatus(const UniqueFd& connection) {
   std::string answer;
   char bytes[4096];
   ssize_t got;
   while ((got = ::recv(connection.get(), bytes, sizeof bytes, 0)) > 0) {
     answer.append(bytes, static_cast<size_t>(got));
   }
-  PCHECK(got == 0);
-  CHECK(std::string_view(answer).substr(0, 12) == "HTTP/1.1 200") << answer;
+  int status = 0;
+  // "HTTP/1.1 200 ...", and the body at the end of it.
+  const bool whole = got == 0 && answer.size() > 12 && absl::EndsWith(answer, "\r\n\r\nok");
+  return whole && absl::SimpleAtoi(answer.substr(9, 3), &status) ? status : 0;
+}
+
+void MeasuredPool::ReadAnswer(const UniqueFd& connection) { CHECK_EQ(ReadStatus(connection), 200); }
+
+void MeasuredPool::SignalMaster(int signo) const { PCHECK(::kill(master_, signo) == 0); }
+
+pid_t MeasuredPool::worker_pid(int worker) const {
+  return shared_->rows[worker].pid.load(std::memory_order_relaxed);
+}
+
+int MeasuredPool::serving() const { return shared_->serving.load(std::memory_order_relaxed); }
+
+void MeasuredPool::WaitUntilServing(int workers) const {
+  WaitUntil([&] { return serving() == workers; }, absl::StrCat(workers, " workers are READY"));
 }
 
 int64_t MeasuredPool::accepted() const {
@@ -194,7 +243,7 @@ int64_t MeasuredPool::accepted() const {
 std::vector<int64_t> MeasuredPool::AcceptedByWorker() const {
   std::vector<int64_t> counts;
   for (int i = 0; i < workers_; ++i) {
-    counts.push_back(rows_[i].accepted.load(std::memory_order_relaxed));
+    counts.push_back(shared_->rows[i].accepted.load(std::memory_order_relaxed));
   }
   return counts;
 }
@@ -218,8 +267,9 @@ std::vector<WorkerTally> MeasuredPool::Stop() {
   master_ = 0;
   std::vector<WorkerTally> tallies;
   for (int i = 0; i < workers_; ++i) {
-    CHECK(rows_[i].final.load(std::memory_order_acquire)) << "worker " << i << " was killed";
-    tallies.push_back(rows_[i].tally);
+    CHECK(shared_->rows[i].final.load(std::memory_order_acquire))
+        << "worker " << i << " was killed";
+    tallies.push_back(shared_->rows[i].tally);
   }
   return tallies;
 }

@@ -19,11 +19,15 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "squall/base/unique_fd.h"
 #include "squall/netutil/accept.h"
 #include "squall/netutil/address.h"
+#include "squall/netutil/reuse_port_listeners.h"
 #include "squall/netutil/sockets.h"
+#include "squall/process/backoff.h"
 
 namespace squall::testing {
 
@@ -49,6 +53,7 @@ class MeasuredPool {
   struct Options {
     int workers = 2;
     AcceptPolicy policy = AcceptPolicy::kBalanced;
+    BackoffOptions backoff = {};
   };
 
   // Returns when all workers accept.
@@ -64,8 +69,18 @@ class MeasuredPool {
   UniqueFd Connect() const;
   // Sends one request with `Connection: close`.
   static void SendRequest(const UniqueFd& connection, std::string_view target);
-  // Reads to the end; CHECK-fails unless the answer is a 200.
+  // Reads to the end. The status of the answer; 0 when there was none, or only a part.
+  static int ReadStatus(const UniqueFd& connection);
+  // CHECK-fails unless the status is 200.
   static void ReadAnswer(const UniqueFd& connection);
+
+  // Sends a signal to the master: SIGTTOU and SIGTTIN take a worker away and add it again.
+  void SignalMaster(int signo) const;
+  // The process of a worker, the last one that accepted.
+  pid_t worker_pid(int worker) const;
+  // How many workers are READY.
+  int serving() const;
+  void WaitUntilServing(int workers) const;
 
   // Of all workers together, so far.
   int64_t accepted() const;
@@ -78,11 +93,16 @@ class MeasuredPool {
 
  private:
   struct Row;
+  struct Shared;
 
-  [[noreturn]] void RunPool(Options options, std::vector<ListenSocket> sockets);
+  [[noreturn]] void RunPool(const Options& options, std::vector<ListenSocket> sockets);
+  [[noreturn]] void RunPool(const Options& options, ReusePortListeners listeners);
+  int Fork(const Options& options, absl::AnyInvocable<void(absl::Span<const int>)> on_serving);
+  [[noreturn]] void RunWorker(const Options& options, int task_id,
+                              std::vector<ListenSocket> sockets);
 
   const int workers_;
-  Row* rows_;  // shared with the workers
+  Shared* shared_;  // with the master and the workers
   SocketAddress address_;
   pid_t master_ = 0;
 };

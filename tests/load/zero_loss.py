@@ -20,7 +20,7 @@ import time
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "../integration"))
 import harness  # pylint: disable=wrong-import-position
 
-POLICIES = ("shared", "exclusive", "balanced")
+POLICIES = ("shared", "exclusive", "balanced", "reuse_port")
 LOADS = {  # name -> connections, and whether each has only one request
     "new": (50, True),
     "kept": (200, False),
