@@ -189,7 +189,7 @@ void MeasuredPool::RunWorker(const Options& options, int task_id,
 }
 
 MeasuredPool::~MeasuredPool() {
-  if (master_ != 0) Stop();
+  if (master_ != 0) End();
   ::munmap(shared_, sizeof(Shared));
 }
 
@@ -221,8 +221,6 @@ int MeasuredPool::ReadStatus(const UniqueFd& connection) {
 }
 
 void MeasuredPool::ReadAnswer(const UniqueFd& connection) { CHECK_EQ(ReadStatus(connection), 200); }
-
-void MeasuredPool::SignalMaster(int signo) const { PCHECK(::kill(master_, signo) == 0); }
 
 pid_t MeasuredPool::worker_pid(int worker) const {
   return shared_->rows[worker].pid.load(std::memory_order_relaxed);
@@ -261,10 +259,14 @@ absl::Duration AnswerAtOnce(const MeasuredPool& pool, int count, std::string_vie
   return absl::Now() - start;
 }
 
-std::vector<WorkerTally> MeasuredPool::Stop() {
+void MeasuredPool::End() {
   PCHECK(::kill(master_, SIGTERM) == 0);
   PCHECK(::waitpid(master_, nullptr, 0) == master_);
   master_ = 0;
+}
+
+std::vector<WorkerTally> MeasuredPool::Stop() {
+  End();
   std::vector<WorkerTally> tallies;
   for (int i = 0; i < workers_; ++i) {
     CHECK(shared_->rows[i].final.load(std::memory_order_acquire))

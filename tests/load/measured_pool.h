@@ -74,8 +74,6 @@ class MeasuredPool {
   // CHECK-fails unless the status is 200.
   static void ReadAnswer(const UniqueFd& connection);
 
-  // Sends a signal to the master: SIGTTOU and SIGTTIN take a worker away and add it again.
-  void SignalMaster(int signo) const;
   // The process of a worker, the last one that accepted.
   pid_t worker_pid(int worker) const;
   // How many workers are READY.
@@ -88,10 +86,13 @@ class MeasuredPool {
   std::vector<int64_t> AcceptedByWorker() const;
   void WaitUntilAccepted(int64_t count) const;
 
-  // Ends all workers and says what each did. Once, when all connections are closed.
+  // Ends all workers and says what each did. Once, when all connections are closed. CHECK-fails
+  // when a worker was killed.
   std::vector<WorkerTally> Stop();
 
  private:
+  void End();
+
   struct Row;
   struct Shared;
 
