@@ -7,6 +7,7 @@
 
 #include "squall/base/status.h"
 #include "squall/process/foreign_children.h"
+#include "squall/process/worker_signals.h"
 
 namespace squall::internal {
 namespace {
@@ -58,6 +59,8 @@ void MasterSignals::RestoreInChild() const {
   for (int signo : kMasterSignals) {
     if (signo != SIGHUP) signal(signo, SIG_DFL);
   }
+  // While they are blocked: one to the whole group would end a child that has only begun.
+  IgnoreMastersSignals();
   // A parent may have left these blocked; then TERM, the second step of every stop, would do
   // nothing.
   sigset_t mask = mask_before_;

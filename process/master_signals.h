@@ -25,9 +25,10 @@ class MasterSignals {
   // The next signal that came in, or nothing. Never blocks.
   std::optional<int> Next();
 
-  // In a forked child, before it runs anything of the user's: default dispositions for what the
-  // master blocks (SIGPIPE stays ignored: a closed client or log pipe must not kill a worker), then
-  // the mask that the process had before the master began, less the master's signals.
+  // In a forked child, before it runs anything of the user's: for what the master blocks, default
+  // dispositions or handlers that do nothing (IgnoreMastersSignals); SIGPIPE stays ignored, for a
+  // closed client or log pipe must not kill a worker. Then the mask that the process had before the
+  // master began, less the master's signals.
   void RestoreInChild() const;
 
  private:

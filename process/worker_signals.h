@@ -1,5 +1,5 @@
-// Internal: what signals mean in a worker, beside the master's own signals, which reach workers too
-// when they are sent to the whole process group or control group (^C, a closed terminal, systemd's
+// Internal: what signals mean in a worker, beside the master's own signals, which reach its children
+// too when they are sent to the whole process group or control group (^C, a closed terminal, systemd's
 // default KillMode, timeout(1)).
 //
 //   HUP USR1 USR2 TTIN TTOU QUIT  nothing: they are the master's
@@ -16,7 +16,8 @@
 
 namespace squall::internal {
 
-// In a fresh worker. Handlers and not SIG_IGN, which programs started by the worker would inherit.
+// In a fresh child of the master. Handlers and not SIG_IGN, which programs that it starts would
+// inherit.
 void IgnoreMastersSignals();
 
 // When the worker's loop is about to run. The returned descriptor becomes readable with the first
