@@ -13,6 +13,9 @@ namespace squall {
 
 inline constexpr absl::Duration kHeartbeatInterval = absl::Milliseconds(500);
 
+// A worker that was silent for longer has missed a heartbeat, as one that is stopped does at once.
+inline constexpr absl::Duration kLateHeartbeat = absl::Milliseconds(750);
+
 // A worker that was silent for longer does not run its loop at present: two heartbeats are missing.
 inline constexpr absl::Duration kStaleHeartbeat = absl::Milliseconds(1250);
 

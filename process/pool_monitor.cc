@@ -113,7 +113,7 @@ void PoolMonitor::Sample(const SlotView& view, Watched& watched, MonotonicTime n
 void PoolMonitor::Judge(const SlotView& view, const WorkerRow& row, Watched& watched,
                         MonotonicTime now, Findings& findings) {
   WatchdogSample sample{.now = now, .heartbeat = row.heartbeat(), .in_flight = row.in_flight()};
-  if (IsStale(sample.heartbeat, now)) {
+  if (now - sample.heartbeat > kLateHeartbeat) {
     if (!row.LoadRequest(&sample.request)) sample.request.reset();
     if (const auto stat = ReadMainThreadStat(view.pid); stat.ok()) sample.stat = *stat;
   }

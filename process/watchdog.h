@@ -54,8 +54,8 @@ struct WatchdogSample {
   MonotonicTime heartbeat = MonotonicTime::Infinite();
   std::optional<RequestInFlight> request{};
   uint64_t in_flight = 0;
-  // ReadMainThreadStat. Not needed while the heartbeat is fresh; without it a silent worker counts as
-  // stalled.
+  // ReadMainThreadStat. Not needed while the heartbeat is not late (kLateHeartbeat); without it a
+  // silent worker counts as stalled.
   std::optional<ProcessStat> stat{};
 };
 
