@@ -1,6 +1,7 @@
 #include "squall/process/fork.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -154,6 +155,20 @@ TEST(ForkProcesses, KeepsTheLogOptionsOfTheProgram) {
     return 0;
   });
   EXPECT_EQ(program.ReadLine(), "only line");
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+  EXPECT_TRUE(program.WaitForEndOfOutput());
+  EXPECT_EQ(program.rest(), "");
+}
+
+TEST(ForkProcesses, WhatStandsInTheBufferOfStdoutIsWrittenOnce) {
+  ForkedProgram program([](LineWriter out) {
+    dup2(out.fd(), STDOUT_FILENO);
+    setvbuf(stdout, nullptr, _IOFBF, BUFSIZ);
+    printf("before the fork\n");
+    ForkProcesses(3).value();
+    return 0;
+  });
+  EXPECT_EQ(program.ReadLine(), "before the fork");
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
   EXPECT_TRUE(program.WaitForEndOfOutput());
   EXPECT_EQ(program.rest(), "");

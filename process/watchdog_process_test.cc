@@ -1,6 +1,7 @@
 // The watchdog's judgement of real processes.
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -90,6 +91,14 @@ TEST(WatchdogProcessTest, SleepingStoppedAndContinued) {
   EXPECT_TRUE(process.Becomes(WorkerHealth::kStopped));
   process.Signal(SIGCONT);
   EXPECT_TRUE(process.Becomes(WorkerHealth::kStalled));
+}
+
+TEST(WatchdogProcessTest, StoppedByADebugger) {
+  SilentProcess process([] {
+    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    raise(SIGTRAP);
+  });
+  EXPECT_TRUE(process.Becomes(WorkerHealth::kStopped));
 }
 
 TEST(WatchdogProcessTest, ComputingAndStarved) {

@@ -49,7 +49,7 @@ class DeathsUnderLoad(unittest.TestCase):
         """
         with pool("--backoff_initial=1ms", "--backoff_max=1ms", *flags) as server:
             baseline = pool_checks.Baseline(server)
-            times, lost, bound = [], 0, 0
+            times, lost, bound, total = [], 0, 0, 0
             with harness.Load(server, "--think=10ms", connections=KEPT) as kept, \
                     harness.Load(server, "--think=10ms", connections=NEW, reconnect=True) as new:
                 kept.wait_for_enough()
@@ -68,6 +68,8 @@ class DeathsUnderLoad(unittest.TestCase):
                                  if not harness.is_alive(worker["pid"])],
                         "a worker is gone")[0]
                     now = replacement(server, slot, before[slot]["pid"])
+                    total, last_total = server.admin.requests(), total
+                    self.assertGreater(total, last_total, "what a dead worker served stays counted")
                     times.append(pool_checks.seconds_of(now["readyTime"]) - killed)
                     bound += int(before[slot]["connections"]) + NEW
                     for key, value in last_exit.items():
@@ -114,13 +116,16 @@ class DeathsUnderLoad(unittest.TestCase):
 
 class PoisonPill(unittest.TestCase):
     def test_a_request_that_kills_its_worker_each_second_ends_no_service(self):
-        seconds = 20
+        seconds, healthy = 20, 5
         # Breakers that open soon, as they would after a minute by default.
         with pool("--breaker_deaths=2") as server:
             with harness.Load(server, "--think=5ms", "--timeout=10s", connections=16,
                               reconnect=True) as load:
                 load.wait_for_enough()
-                began = time.monotonic()
+                first, began = server.admin.requests(), time.monotonic()
+                harness.wait_until(lambda: time.monotonic() > began + healthy, "nothing is wrong")
+                usual = (server.admin.requests() - first) / (time.monotonic() - began)
+                first, began = server.admin.requests(), time.monotonic()
                 without = 0.0
                 before = began
                 for turn in range(seconds):
@@ -130,13 +135,15 @@ class PoisonPill(unittest.TestCase):
                         now = time.monotonic()
                         without += now - before if ready == 0 else 0
                         before = now
+                rate = (server.admin.requests() - first) / (time.monotonic() - began)
                 counted = load.finish()
             failed = server.admin.pool()["failedWorkers"]
-            print("a poisonous request each second: no worker for %.1f of %d s, %d slots failed, "
-                  "%d of %d good requests lost, slowest %.0f ms" %
-                  (without, seconds, failed, counted["failures"], counted["requests"],
-                   counted["max_ms"]), flush=True)
+            print("a poisonous request each second: %.0f %% of the usual throughput (mark 90 %%), no "
+                  "worker for %.1f of %d s, %d slots failed, %d of %d good requests lost, slowest "
+                  "%.0f ms" % (100 * rate / usual, without, seconds, failed, counted["failures"],
+                               counted["requests"], counted["max_ms"]), flush=True)
             self.assertTrue(0 < failed < WORKERS, failed)
+            self.assertGreater(rate, (1 - 0.1 * pool_checks.GENEROUS) * usual)
             self.assertEqual(counted["refused"] + counted["timeout"], 0, counted)
             # Whoever is at the worker that dies is lost, and nobody else.
             self.assertLessEqual(counted["failures"], 16 * seconds)

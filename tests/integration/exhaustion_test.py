@@ -116,6 +116,7 @@ class WorkersWithoutDescriptors(unittest.TestCase):
                 workers = server.admin.workers()
                 self.assertLessEqual(int(workers[0]["connections"]), 5)
                 used = (harness.cpu_seconds(full) - used) / (time.monotonic() - began)
+                self.assertLess(used, 0.05 * pool_checks.GENEROUS)
             pool_checks.report("EMFILE in one of two workers", "slowest of %d answered" % self.KEPT,
                                slowest, 0.15, "%.1f %% of a CPU in it" % (used * 100))
             stack.close()

@@ -235,8 +235,8 @@ class Signals(unittest.TestCase):
 
     def test_a_storm_of_signals(self):
         count, seconds = 10000, 10.0
-        kinds = [signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD,
-                 signal.SIGWINCH]
+        kinds = [signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2,
+                 signal.SIGCHLD, signal.SIGWINCH]
         dice = random.Random(20261124)
         with pool("--max_workers=8") as server:
             baseline = pool_checks.Baseline(server)
