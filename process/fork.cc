@@ -77,6 +77,13 @@ internal::PoolMonitorOptions ToMonitorOptions(const ForkOptions& options) {
           .listeners = options.listeners};
 }
 
+// What a thread-local object with a destructor needs, such as each worker's loop, the dynamic linker
+// looks up at the first one; here for all workers, not in each.
+void BindThreadLocals() {
+  thread_local const UniqueFd bound;
+  static_cast<void>(bound.valid());
+}
+
 // All but the settings of a worker.
 absl::Status Check(int num_processes, const ForkOptions& options) {
   const PoolOptions pool = ToPoolOptions(num_processes, options);
@@ -251,6 +258,7 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   CloseUnusedInheritedSockets();
 
   PrepareStackCapture();
+  BindThreadLocals();
   internal::Master::Outcome outcome = master->Run();
   if (auto* ended = std::get_if<internal::Master::Ended>(&outcome)) {
     if (pid_file.has_value()) pid_file->Remove();

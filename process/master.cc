@@ -76,14 +76,18 @@ Master::Outcome Master::Run() {
   // The sidecar first, so that the pool can be watched while it comes up.
   if (sidecar_.has_value()) StartSidecar();
   if (Waits()) Dispatch(PoolStart{});
-  while (Waits()) Poll();
+  LogNotes();
+  while (Waits()) {
+    Poll();
+    LogNotes();
+  }
   if (std::holds_alternative<Ended>(*outcome_) && sidecar_.has_value()) sidecar_->Finish();
   return std::move(*outcome_);
 }
 
 void Master::Poll() {
   MonotonicTime deadline =
-      std::min({pool_.next_deadline(), monitor_.next_look(), systemd_.next_deadline()});
+      std::min({pool_.next_deadline(), monitor_.next_look(), systemd_.next_deadline(), hear_at_});
   if (sidecar_.has_value()) deadline = std::min(deadline, sidecar_->next_start());
   std::array<epoll_event, 64> events;
   const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
@@ -100,6 +104,7 @@ void Master::Poll() {
     const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
     if (SourceOf(tag) == Source::kChannel) OnChannel(RowOf(tag));
   }
+  if (Waits() && hear_at_ <= now_) HearWorkers();
   for (int i = 0; i < ready && Waits(); ++i) {
     const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
     switch (SourceOf(tag)) {
@@ -258,8 +263,8 @@ void Master::Dispatch(PoolEvent event) {
   Publish();
 }
 
-bool Master::Watch(int fd, uint64_t tag) {
-  epoll_event event = {.events = EPOLLIN, .data = {.u64 = tag}};
+bool Master::Watch(int fd, uint64_t tag, uint32_t events) {
+  epoll_event event = {.events = events, .data = {.u64 = tag}};
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 

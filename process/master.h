@@ -9,6 +9,7 @@
 #ifndef SQUALL_PROCESS_MASTER_H_
 #define SQUALL_PROCESS_MASTER_H_
 
+#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include <deque>
@@ -98,6 +99,7 @@ class Master {
     uint64_t incarnation = 0;
     ChildProcess child;
     UniqueFd channel;
+    bool heard = false;  // Does what comes through the channel wake the master?
   };
 
   // epoll_event.data: what kind of descriptor in the upper half, which row in the lower.
@@ -137,11 +139,13 @@ class Master {
   int SendToAll(const WorkerPacket& packet, std::string_view text = {});
   void OnChannel(int row);
   void OnDeath(int row);
+  void HearWorkers();
+  void LogNotes();
   static void LogStack(const Process& process, const std::string& stack);
 
   std::optional<LinkReply> OnRequest(const LinkRequest& request);
   // False when the kernel refuses (ENOSPC, ENOMEM).
-  bool Watch(int fd, uint64_t tag);
+  bool Watch(int fd, uint64_t tag, uint32_t events = EPOLLIN);
   void Unwatch(int fd);
   void Publish();
   void PublishServing();
@@ -158,6 +162,8 @@ class Master {
   std::optional<SidecarKeeper> sidecar_;
   std::vector<Process> processes_;  // by row
   std::deque<PoolEvent> pending_;
+  std::vector<PoolNote> notes_;                        // Not logged yet.
+  MonotonicTime hear_at_ = MonotonicTime::Infinite();  // For those not heard yet.
   std::optional<ResizeResult> resize_result_;
   std::optional<Outcome> outcome_;
   std::vector<int> serving_;  // Slots, as on_serving was told last.

@@ -2,6 +2,7 @@
 // done to them.
 #include <errno.h>
 #include <signal.h>
+#include <sys/epoll.h>
 
 #include <string>
 #include <utility>
@@ -14,6 +15,10 @@
 
 namespace squall::internal {
 namespace {
+
+// So long after a fork nothing that the new worker says wakes the master: it would say READY just
+// before its first answer, and the master be in its way. Its death is seen at once.
+constexpr absl::Duration kFirstAnswer = absl::Milliseconds(2);
 
 void Log(const PoolNote& note) {
   switch (note.severity) {
@@ -106,7 +111,28 @@ void Master::PerformOne(const SetLeader& action) {
   SendTo(action.row, action.incarnation, packet);
 }
 
-void Master::PerformOne(const PoolNote& note) { Log(note); }
+void Master::PerformOne(const PoolNote& note) { notes_.push_back(note); }
+
+// After the forks: for a new worker clients wait, for the log nobody does.
+void Master::LogNotes() {
+  // In a child they are still the master's to tell.
+  if (outcome_.has_value() && !std::holds_alternative<Ended>(*outcome_)) return;
+  for (const PoolNote& note : notes_) Log(note);
+  notes_.clear();
+}
+
+void Master::HearWorkers() {
+  hear_at_ = MonotonicTime::Infinite();
+  for (int row = 0; row < pool_.rows() && Waits(); ++row) {
+    Process& process = processes_[static_cast<size_t>(row)];
+    if (process.heard || !process.channel.valid()) continue;
+    process.heard = true;
+    epoll_event event = {.events = EPOLLIN, .data = {.u64 = Tag(Source::kChannel, row)}};
+    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, process.channel.get(), &event);
+    // Before any deadline of this round: a master that stood still must not miss a READY.
+    OnChannel(row);
+  }
+}
 
 void Master::PerformOne(const FinishPool& finish) {
   Publish();
@@ -135,7 +161,7 @@ void Master::PerformOne(const SpawnWorker& action) {
   process.child = std::move(*forked);
   process.channel = std::move(ends->first);
   if (!Watch(process.child.pidfd.get(), Tag(Source::kWorkerPidfd, action.row)) ||
-      !Watch(process.channel.get(), Tag(Source::kChannel, action.row))) {
+      !Watch(process.channel.get(), Tag(Source::kChannel, action.row), 0)) {
     const absl::Status status = StatusFromErrno(errno, "epoll_ctl in the master");
     Signal(process.child.pidfd, SIGKILL);
     WaitForDeath(process.child.pidfd, -1);
@@ -143,6 +169,7 @@ void Master::PerformOne(const SpawnWorker& action) {
     process = {};
     return fail(status);
   }
+  if (hear_at_.is_infinite()) hear_at_ = Clock::Real().Now() + kFirstAnswer;
   Dispatch(WorkerSpawned{action.slot, action.incarnation, process.child.pid});
 }
 

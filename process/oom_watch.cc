@@ -1,14 +1,21 @@
 #include "squall/process/oom_watch.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "squall/base/unique_fd.h"
 #include "squall/process/cgroup.h"
 
 namespace squall {
@@ -18,12 +25,17 @@ namespace {
 constexpr absl::Duration kSameShortage = absl::Seconds(1);
 
 std::optional<uint64_t> OomKills(const std::string& path) {
-  std::ifstream file(path);
-  std::string name;
-  uint64_t count;
-  // Both files have lines of a name and a number.
-  while (file >> name >> count) {
-    if (name == "oom_kill") return count;
+  // A replacement waits for this, so one read and nothing of iostreams. The files have a few short
+  // lines, each of a name and a number.
+  const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return std::nullopt;
+  char text[1024];
+  const ssize_t size = read(file.get(), text, sizeof text);
+  if (size <= 0) return std::nullopt;
+  const absl::string_view lines(text, static_cast<size_t>(size));
+  for (absl::string_view line : absl::StrSplit(lines, '\n')) {
+    uint64_t count;
+    if (absl::ConsumePrefix(&line, "oom_kill ") && absl::SimpleAtoi(line, &count)) return count;
   }
   return std::nullopt;
 }

@@ -1,5 +1,5 @@
 // What the supervisor's core wants done. The adapter performs the actions of one Step in their
-// order.
+// order, but for the notes: it logs them when it has done all else that was due.
 #ifndef SQUALL_PROCESS_POOL_ACTION_H_
 #define SQUALL_PROCESS_POOL_ACTION_H_
 

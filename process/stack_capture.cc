@@ -274,6 +274,8 @@ void PrepareStackCapture() {
   absl::InitializeSymbolizer(nullptr);
   // Binds the unwinder's symbols.
   _Unwind_Backtrace([](_Unwind_Context*, void*) { return _URC_NO_REASON; }, nullptr);
+  // Should it fail, InstallStackCapture tries again and says so.
+  GiveAlternateStack().IgnoreError();
 }
 
 absl::Status InstallStackCapture(const StackCaptureArea& area) {

@@ -51,7 +51,8 @@ struct StackCaptureArea {
 // sigaltstack(2) say.
 absl::Status InstallStackCapture(const StackCaptureArea& area);
 
-// Loads beforehand what a capture needs. In the master, so that workers do not have to.
+// Does beforehand what a capture needs: loads it, and gives the calling thread a stack for signals,
+// which children inherit. In the master, on its main thread, so that workers do not have to.
 void PrepareStackCapture();
 
 // What was captured into `area`; "" when nothing was. The text of a process that went wrong: never

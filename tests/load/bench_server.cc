@@ -5,10 +5,12 @@
 // GET `/` answers 13 octets `hello, world\n`, `/1k` and `/100k` 1,024 and 102,400 times `x`; POST
 // `/post` reads the body and answers as `/`; `/slow` blocks its worker for 200 ms; `/pid` answers
 // with the worker's pid. No access log and no Etag. Prints `READY ADDRESS` once the sockets listen.
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <string>
 #include <utility>
@@ -21,6 +23,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "squall/base/flags.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/httpserver.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/sockets.h"
@@ -33,6 +36,8 @@
 ABSL_FLAG(uint16_t, port, 0, "TCP port on 127.0.0.1; 0 takes any");
 ABSL_FLAG(int, workers, 1, "worker processes; 0: one per CPU");
 ABSL_FLAG(int, touch_mib, 0, "memory that the master has written to before it forks, in MiB");
+ABSL_FLAG(std::string, touch_as, "private",
+          "what that memory is: private, huge (private, in transparent huge pages) or shared");
 ABSL_FLAG(absl::Duration, healthy_after, absl::Minutes(1),
           "a worker that was ready this long before it died is replaced without delay");
 ABSL_FLAG(absl::Duration, watchdog_interval, absl::Seconds(1), "how often the master looks");
@@ -71,6 +76,22 @@ struct Slow : Plain {
   }
 };
 
+// Kept to the end of the process.
+void TouchMemory() {
+  const size_t size = static_cast<size_t>(absl::GetFlag(FLAGS_touch_mib)) << 20;
+  if (size == 0) return;
+  const std::string kind = absl::GetFlag(FLAGS_touch_as);
+  if (kind != "private" && kind != "huge" && kind != "shared") {
+    squall::ExitWithUsageError(
+        absl::StrCat("--touch_as=", kind, ": private, huge or shared are possible"));
+  }
+  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                            MAP_ANONYMOUS | (kind == "shared" ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+  PCHECK(memory != MAP_FAILED) << "mmap of " << size << " octets";
+  if (kind == "huge") PCHECK(madvise(memory, size, MADV_HUGEPAGE) == 0) << "MADV_HUGEPAGE";
+  std::memset(memory, 'x', size);
+}
+
 int Serve() {
   if (absl::GetFlag(FLAGS_workers) < 0) {
     squall::ExitWithUsageError(
@@ -83,21 +104,11 @@ int Serve() {
     return EXIT_FAILURE;
   }
   std::cout << "READY " << sockets->front().address().ToString() << std::endl;
-  const std::vector<char> touched(static_cast<size_t>(absl::GetFlag(FLAGS_touch_mib)) << 20, 'x');
-  squall::ForkOptions options;
-  options.backoff.healthy_after = absl::GetFlag(FLAGS_healthy_after);
-  options.watchdog.interval = absl::GetFlag(FLAGS_watchdog_interval);
-  const absl::StatusOr<int> task =
-      squall::ForkProcesses(absl::GetFlag(FLAGS_workers), std::move(options));
-  if (!task.ok()) {
-    std::cerr << "bench_server: " << task.status().message() << std::endl;
-    return EXIT_FAILURE;
-  }
-
   const std::string text_1k(1024, 'x');
   const std::string text_100k(102400, 'x');
   squall::Settings settings;
   settings.log_function = nullptr;
+  // Before the fork, as in Tornado's start(0): the workers find it ready.
   squall::Application app(
       {
           {"/", squall::Handler<HelloWorld>()},
@@ -108,6 +119,17 @@ int Serve() {
           {"/pid", squall::Handler<Pid>()},
       },
       settings);
+  TouchMemory();
+  squall::ForkOptions options;
+  options.backoff.healthy_after = absl::GetFlag(FLAGS_healthy_after);
+  options.watchdog.interval = absl::GetFlag(FLAGS_watchdog_interval);
+  const absl::StatusOr<int> task =
+      squall::ForkProcesses(absl::GetFlag(FLAGS_workers), std::move(options));
+  if (!task.ok()) {
+    std::cerr << "bench_server: " << task.status().message() << std::endl;
+    return EXIT_FAILURE;
+  }
+
   squall::HttpServer server(app);
   server.AddSockets(*std::move(sockets));
   squall::IOLoop::Current().Start();

@@ -4,7 +4,8 @@
     bazel run --config=opt //tests/load:respawn
 
 For squall, nginx and gunicorn in turn, round after round, so that a noisy machine is unfair to all of
-them; then for squall with 1 GiB of touched memory in the master, which fork has to map. One worker, whose
+them. Then for squall with more for fork to copy and for exit to free: Abseil as 45 shared libraries, and
+memory that the master has written to, private in small and in huge pages, and shared. One worker, whose
 port takes connections meanwhile: what is measured ends with the answer to the first of them.
 """
 
@@ -42,8 +43,13 @@ def main():
     flags = ["--healthy_after=0"]
     rows = [(name, name, flags if name == "squall" else [])
             for name in peers.leave_out(["squall", "nginx", "gunicorn"])]
+    rows.append(("squall, Abseil shared", "squall-shared", flags))
+    sizes = [mib for mib in options.mib.split(",") if mib != "0"]
     rows += [("squall, master with %s MiB" % mib, "squall", flags + ["--touch_mib=" + mib])
-             for mib in options.mib.split(",") if mib != "0"]
+             for mib in sizes]
+    rows += [("  the same, " + what, "squall", flags + ["--touch_mib=" + mib, "--touch_as=" + kind])
+             for mib in sizes[-1:]
+             for kind, what in (("huge", "huge pages"), ("shared", "shared mapping"))]
     times = {label: [] for label, _, _ in rows}
     rounds = 5
     for _ in range(rounds):

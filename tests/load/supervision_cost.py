@@ -54,9 +54,9 @@ def main():
             print("%-44s %10.1f %12.1f" % ((name + ", master",) + idle(server.pid, options.seconds)))
             worker = peers.children(server.pid)[0]
             print("%-44s %10.1f %12.1f" % ((name + ", worker",) + idle(worker, options.seconds)))
-    with peers.start("squall", 4, ["--watchdog_interval=1h"]) as server:
+    with peers.start("squall", 4, ["--watchdog_interval=10s"]) as server:
         print("%-44s %10.1f %12.1f" % (
-            ("squall, master, watchdog looks every hour",) + idle(server.pid, options.seconds)))
+            ("squall, master, watchdog looks each 10 s",) + idle(server.pid, options.seconds)))
 
     with peers.start("squall", 4) as server:
         spent, begin = cpu_ns(server.pid), time.monotonic()
