@@ -29,12 +29,22 @@ absl::Status ValidateListen(const std::vector<std::string>& listen) {
   return absl::OkStatus();
 }
 
+// Does anybody but the operator change the number of workers?
+bool Autoscales(const ServeOptions& options) {
+  return options.fork.autoscaler.mode != AutoscalerMode::kStatic &&
+         !options.fork.autoscaler.dry_run;
+}
+
 }  // namespace
 
 int WorkerCount(const ServeOptions& options) {
   if (options.workers != 0) return options.workers;
-  const int most = options.fork.max_workers;
-  return most > 0 ? std::min(most, CpuCount()) : CpuCount();
+  int workers = CpuCount();
+  if (options.fork.max_workers > 0) workers = std::min(workers, options.fork.max_workers);
+  if (Autoscales(options)) {
+    workers = std::min(workers, options.fork.autoscaler.max_workers.value_or(workers));
+  }
+  return workers;
 }
 
 absl::Status Validate(const ServeOptions& options) {
@@ -57,6 +67,12 @@ absl::Status Validate(const ServeOptions& options) {
                                                    options.workers));
   }
   RETURN_IF_ERROR(Validate(WorkerCount(options), options.fork));
+  if (Autoscales(options) &&
+      options.workers > options.fork.autoscaler.max_workers.value_or(options.workers)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("workers must not be above autoscaler.max_workers (",
+                     *options.fork.autoscaler.max_workers, "), but is ", options.workers));
+  }
   const int max_workers = MaxWorkers(WorkerCount(options), options.fork);
   if (options.http.accept_policy == AcceptPolicy::kReusePort &&
       max_workers > ReusePortListeners::kMaxSlots) {

@@ -1,5 +1,6 @@
 #include "squall/httpserver/serve_options.h"
 
+#include <fstream>
 #include <functional>
 #include <string>
 
@@ -22,6 +23,16 @@ TEST(ServeOptions, OnePerCpuButNoMoreThanThereMayBe) {
   EXPECT_EQ(WorkerCount({.workers = 3}), 3);
   EXPECT_EQ(WorkerCount({.fork = {.max_workers = 1}}), 1);
   EXPECT_THAT(Validate(ServeOptions{.fork = {.max_workers = 1}}), IsOk());
+  AutoscalerOptions autoscaler = {.mode = AutoscalerMode::kSpare, .max_workers = 1};
+  EXPECT_EQ(WorkerCount({.fork = {.autoscaler = autoscaler}}), 1);
+  EXPECT_THAT(Validate(ServeOptions{.fork = {.autoscaler = autoscaler}}), IsOk());
+}
+
+TEST(ServeOptions, AnAutoscalerThatChangesNothingBoundsNothing) {
+  const AutoscalerOptions off = {.max_workers = 5};
+  EXPECT_THAT(Validate(ServeOptions{.workers = 10, .fork = {.autoscaler = off}}), IsOk());
+  const AutoscalerOptions dry = {.mode = AutoscalerMode::kSpare, .max_workers = 5, .dry_run = true};
+  EXPECT_THAT(Validate(ServeOptions{.workers = 10, .fork = {.autoscaler = dry}}), IsOk());
 }
 
 struct Case {
@@ -92,6 +103,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{[](O& o) { o.fork.autoscaler.max_workers = 65; },
              "autoscaler.max_workers must not be above max_workers (64), but is 65"},
         Case{[](O& o) {
+               o.workers = 10;
+               o.fork.autoscaler = {.mode = AutoscalerMode::kSpare, .max_workers = 5};
+             },
+             "workers must not be above autoscaler.max_workers (5), but is 10"},
+        Case{[](O& o) {
                o.listen = {"unix:/a", "unix-abstract:b"};
                o.fork.autoscaler.mode = AutoscalerMode::kBacklog;
              },
@@ -130,6 +146,18 @@ INSTANTIATE_TEST_SUITE_P(
         Case{[](O& o) { o.http.protocol = ""; }, "http.protocol is empty"},
         Case{[](O& o) { o.http.trusted_downstream = {"10.0.0.0/33"}; },
              "http.trusted_downstream: \"10.0.0.0/33\" has no prefix length from 0 to 32"}));
+
+TEST(ServeOptions, AFileNeedsItsDirectory) {
+  const std::string file = ::testing::TempDir() + "/serve_options_test";
+  std::ofstream(file) << "x";
+  EXPECT_THAT(Validate(ServeOptions{.fork = {.pid_file = file, .log_file = "here"}}), IsOk());
+  EXPECT_THAT(Validate(ServeOptions{.fork = {.pid_file = "/no/such/pid"}}),
+              StatusIs(absl::StatusCode::kNotFound,
+                       "pid_file cannot be in \"/no/such\": No such file or directory"));
+  EXPECT_FALSE(Validate(ServeOptions{.fork = {.pid_file = file + "/pid"}}).ok());
+  EXPECT_THAT(Validate(ServeOptions{.fork = {.log_file = "/no/log"}}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("log_file cannot be in \"/no\"")));
+}
 
 TEST(ServeOptions, AUserThatDoesNotExistIsNotFound) {
   ServeOptions options;

@@ -4,13 +4,17 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -111,6 +115,15 @@ absl::Status Check(int num_processes, const ForkOptions& options) {
                      "), but is ", *autoscaler.max_workers));
   }
   return absl::OkStatus();
+}
+
+// For a file that ForkProcesses would make: its directory must be there.
+absl::Status CheckDirectoryOf(std::string_view option, const std::string& path) {
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  struct stat status;
+  // With the dot it is an error, too, when it is no directory.
+  if (directory.empty() || stat((directory + "/.").c_str(), &status) == 0) return absl::OkStatus();
+  return StatusFromErrno(errno, absl::StrCat(ToAbsl(option), " cannot be in \"", directory, "\""));
 }
 
 // Closes everything but stdio and `keep`: the sidecar must hold neither the service's listeners,
@@ -228,6 +241,8 @@ int MaxWorkers(int num_processes, const ForkOptions& options) {
 
 absl::Status Validate(int num_processes, const ForkOptions& options) {
   RETURN_IF_ERROR(Check(num_processes > 0 ? num_processes : CpuCount(), options));
+  RETURN_IF_ERROR(CheckDirectoryOf("pid_file", options.pid_file));
+  RETURN_IF_ERROR(CheckDirectoryOf("log_file", options.log_file));
   return Validate(options.worker).status();
 }
 

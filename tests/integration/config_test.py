@@ -48,6 +48,12 @@ class Check(ConfigTest):
                  "17\n"),
                 ('static: "no/such"\n',
                  'server.conf:1:1: static: "no/such" is not a directory that can be read\n'),
+                ('workers: 10\nautoscale { mode: "cpu"  max_workers: 5 }\n',
+                 "server.conf:1:1: workers must not be above autoscale.max_workers (5), but is 10\n"),
+                ('pid_file: "no/such"\n',
+                 'server.conf:1:1: pid_file cannot be in "no": No such file or directory\n'),
+                ('\nlog_file: "/no/such/log"\n',
+                 'server.conf:2:1: log_file cannot be in "/no/such": No such file or directory\n'),
         ]:
             self.write(text)
             for flags in [("--check-config", "--config=server.conf"),
