@@ -1,10 +1,8 @@
 #include "squall/process/cpu_count.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -12,11 +10,13 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "squall/base/string_view.h"
 #include "squall/process/cgroup.h"
+#include "squall/process/cpu_affinity.h"
 
 namespace squall {
 namespace {
@@ -82,18 +82,9 @@ int CpuCountFrom(const std::string& root, int affinity) {
 }  // namespace internal
 
 int CpuCount() {
-  // The kernel's mask may be larger than a cpu_set_t; it says so with EINVAL.
-  for (size_t cpus = CPU_SETSIZE; cpus <= (size_t{1} << 20); cpus *= 2) {
-    cpu_set_t* set = CPU_ALLOC(cpus);
-    const size_t size = CPU_ALLOC_SIZE(cpus);
-    const int result = sched_getaffinity(0, size, set);
-    const int error = errno;
-    const int count = result == 0 ? CPU_COUNT_S(size, set) : 0;
-    CPU_FREE(set);
-    if (result == 0) return internal::CpuCountFrom("", count);
-    if (error != EINVAL) break;
-  }
-  return internal::CpuCountFrom("", static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  const absl::StatusOr<std::vector<int>> allowed = internal::AllowedCpus();
+  return internal::CpuCountFrom("", allowed.ok() ? static_cast<int>(allowed->size())
+                                                 : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
 }  // namespace squall
