@@ -71,8 +71,10 @@ class Subprocess {
   static absl::StatusOr<std::unique_ptr<Subprocess>> Start(const SubprocessOptions& options);
 
   // Closes the streams and takes the exit callback back. The program lives on; when it ends, the
-  // loop reaps it. If the loop has ended before the program, the next Start() of this process after
-  // its end does, so until then it is a zombie.
+  // loop reaps it. If the loop has ended before the program, there is nobody to see its end, so it is
+  // a zombie until the next Start() in this process, or until this process ends (as in Python, whose
+  // subprocess module reaps at the next Popen). Whoever goes on without a loop awaits WaitForExit()
+  // before the loop ends.
   ~Subprocess();
   Subprocess(const Subprocess&) = delete;
   Subprocess& operator=(const Subprocess&) = delete;
