@@ -115,10 +115,10 @@ class DeathsUnderLoad(unittest.TestCase):
 
 
 class PoisonPill(unittest.TestCase):
-    def test_a_request_that_kills_its_worker_each_second_ends_no_service(self):
-        seconds, healthy = 20, 5
-        # Breakers that open soon, as they would after a minute by default.
-        with pool("--breaker_deaths=2") as server:
+    def poison(self, seconds, *flags):
+        """A request each second that kills its worker; the slots that are given up in the end."""
+        healthy = 5
+        with pool(*flags) as server:
             with harness.Load(server, "--think=5ms", "--timeout=10s", connections=16,
                               reconnect=True) as load:
                 load.wait_for_enough()
@@ -138,11 +138,11 @@ class PoisonPill(unittest.TestCase):
                 rate = (server.admin.requests() - first) / (time.monotonic() - began)
                 counted = load.finish()
             failed = server.admin.pool()["failedWorkers"]
-            print("a poisonous request each second: %.0f %% of the usual throughput (mark 90 %%), no "
-                  "worker for %.1f of %d s, %d slots failed, %d of %d good requests lost, slowest "
-                  "%.0f ms" % (100 * rate / usual, without, seconds, failed, counted["failures"],
-                               counted["requests"], counted["max_ms"]), flush=True)
-            self.assertTrue(0 < failed < WORKERS, failed)
+            print("a poisonous request each second%s: %.0f %% of the usual throughput (mark 90 %%), "
+                  "no worker for %.1f of %d s, %d slots failed, %d of %d good requests lost, slowest "
+                  "%.0f ms" % (" ".join(["", *flags]), 100 * rate / usual, without, seconds, failed,
+                               counted["failures"], counted["requests"], counted["max_ms"]),
+                  flush=True)
             self.assertGreater(rate, (1 - 0.1 * pool_checks.GENEROUS) * usual)
             self.assertEqual(counted["refused"] + counted["timeout"], 0, counted)
             # Whoever is at the worker that dies is lost, and nobody else.
@@ -153,6 +153,15 @@ class PoisonPill(unittest.TestCase):
                 result = server.admin.run("resize", str(target), "--wait", "--timeout=30s")
                 self.assertEqual(result.returncode, 0, result.stderr)
             pool_checks.Baseline(server).check()
+            return failed
+
+    def test_a_request_that_kills_its_worker_each_second(self):
+        self.assertEqual(self.poison(10), 0)
+
+    def test_it_ends_no_service_where_breakers_open(self):
+        # Soon, as they would after a minute by default.
+        failed = self.poison(20, "--breaker_deaths=2")
+        self.assertTrue(0 < failed < WORKERS, failed)
 
 
 class ExitZero(unittest.TestCase):
