@@ -1,8 +1,9 @@
 // A Clock that stands still until a test advances it. Tests only, one thread.
 //
 //   squall::FakeClock clock;
-//   Backoff backoff(clock);
+//   const squall::MonotonicTime begun = clock.Now();
 //   clock.Advance(absl::Seconds(30));
+//   EXPECT_EQ(clock.Now() - begun, absl::Seconds(30));
 #ifndef SQUALL_BASE_FAKE_CLOCK_H_
 #define SQUALL_BASE_FAKE_CLOCK_H_
 

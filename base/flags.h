@@ -21,9 +21,9 @@
 namespace squall {
 
 // Sets the flags named in `arguments` (argv without the program): --name=value, --name value,
-// --name and --noname for a bool, "--" ends the flags; "-" inside of a name is "_". Returns what is no
-// flag, in order. INVALID_ARGUMENT with one sentence: an unknown flag, a value that the flag does not take, or a
-// missing one.
+// --name and --noname for a bool, "--" ends the flags; "-" inside of a name is "_". Returns what is
+// no flag, in order. INVALID_ARGUMENT with one sentence: an unknown flag, a value that the flag does
+// not take, or a missing one.
 absl::StatusOr<std::vector<std::string>> ParseFlags(const std::vector<std::string>& arguments);
 
 // Has ParseFlags() set this flag, be it to its default?

@@ -3,15 +3,15 @@
 //
 //   // In the master, before the first fork: the log goes into the file from now on.
 //   if (absl::Status opened = OpenLogFile("/var/log/squall.log"); !opened.ok()) ...
-//   // At SIGUSR1, in the master first, then in each worker:
-//   ReopenLogFiles();
+//   // At SIGUSR1, in the master first, then in each worker. What fails is logged, too:
+//   ReopenLogFiles().IgnoreError();
 //
 //   // A log of one's own beside it, here for Settings::log_function:
 //   ASSIGN_OR_RETURN(std::unique_ptr<LogFile> file, LogFile::Open("/var/log/access.log"));
 //   file->Write(FormatAccessLogLine(entry));
 //
-// A line is one write(2) at the end of the file (O_APPEND), so that the lines of many processes stay
-// whole and a truncated file grows from its start. Files are reopened by name in each process by
+// A line is one write(2) at the end of the file (O_APPEND), so that the lines of many processes
+// stay whole and a truncated file grows from its start. Files are reopened by name in each process by
 // itself; one that cannot be is kept, and the log says so.
 //
 // Nothing here waits but for the file system: a FIFO without a reader is an error, a full pipe or

@@ -31,8 +31,8 @@ struct ServeOptions {
   // Permissions of the files of unix sockets.
   mode_t unix_mode = 0600;
 
-  // Processes to begin with. 0: one per CPU, but no more than fork.max_workers. One worker has a
-  // master, too, which replaces it when it dies.
+  // Processes to begin with, no more than fork.max_workers and what an autoscaler may start. 0: one
+  // per CPU, within the same bounds. One worker has a master, too, which replaces it when it dies.
   int workers = 0;
   // How the pool is kept, resized, restarted and stopped. Serve() itself sets fork.listeners. With
   // http.accept_policy kReusePort there are fork.max_workers sockets for each TCP address.
@@ -56,8 +56,9 @@ struct ServeOptions {
 int WorkerCount(const ServeOptions& options);
 
 // OK, or INVALID_ARGUMENT naming the first option that makes no sense, for itself or beside
-// another, with its value and what would be right; for fork.worker also NOT_FOUND and
-// PERMISSION_DENIED. Binds nothing and resolves no host names; looks up user and group.
+// another, with its value and what would be right; for fork.worker and files also other codes, as
+// Validate(int, const ForkOptions&). Binds nothing and resolves no host names; looks up user, group
+// and directories.
 absl::Status Validate(const ServeOptions& options);
 
 }  // namespace squall

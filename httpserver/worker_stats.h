@@ -3,7 +3,8 @@
 // names process/.
 //
 //   squall::internal::WorkerStats stats;
-//   stats.Attach([&](const DrainRequest& request, auto done) { ... });  // after ForkProcesses()
+//   // After ForkProcesses(); `accepts` is an AcceptStats.
+//   stats.Attach([&](const DrainRequest& request, auto done) { ... }, accepts);
 //   stats.ConnectionOpened();
 //   const MonotonicTime begun = stats.RequestStarted("GET", "/");
 //   stats.RequestEnded(200);

@@ -7,8 +7,8 @@
 //   squall::Task<> Print() { std::cout << co_await Answer(); }
 //
 //   squall::IOLoop::Current().Spawn(Print());                     // runs on its own
-//   absl::StatusOr<int> n = squall::IOLoop::Current().RunSync(Answer());  // runs the loop until it
-//   is done
+//   // Runs the loop until it is done.
+//   absl::StatusOr<int> n = squall::IOLoop::Current().RunSync(Answer());
 //
 // A Task is lazy: its body starts when it is awaited, spawned or run. It is moved, never copied;
 // destroying it destroys the coroutine where it stands, with everything that it awaits, so a

@@ -1,8 +1,9 @@
 // A pending timer: the handle that IOLoop::CallLater and CallAt return.
 //
 //   class Connection {
-//     void Arm() { idle_ = loop_.CallLater(absl::Seconds(75), [this] { Close(); }); }  // re-arming
-//     cancels squall::Timeout idle_;  // dies with the connection, so `this` above is never stale
+//     // Arming it again cancels what was armed.
+//     void Arm() { idle_ = loop_.CallLater(absl::Seconds(75), [this] { Close(); }); }
+//     squall::Timeout idle_;  // dies with the connection, so `this` above is never stale
 //   };
 //   loop.CallLater(absl::Seconds(1), Report).Detach();  // fire and forget
 //

@@ -42,9 +42,9 @@ class ReusePortListeners {
   // `slots` slots, and has slot 0 serve. Before the fork; blocks as BindSockets() does.
   //
   // Errors as BindSockets(), also when another pool has the port, whoever runs it;
-  // INVALID_ARGUMENT for a number of slots outside 1 … kMaxSlots; FAILED_PRECONDITION for an address
-  // whose socket is inherited (LISTEN_FDS), which would stay alone when the pool ends; what setsockopt(2) says when the
-  // kernel has no such program for reuseport groups (Linux before 4.5).
+  // INVALID_ARGUMENT for a number of slots outside 1 … kMaxSlots; FAILED_PRECONDITION for an
+  // address whose socket is inherited (LISTEN_FDS), which would stay alone when the pool ends; what
+  // setsockopt(2) says when the kernel has no such program for reuseport groups (Linux before 4.5).
   static absl::StatusOr<ReusePortListeners> Bind(uint16_t port, int slots,
                                                  const BindOptions& options = {});
 

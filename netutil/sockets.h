@@ -83,8 +83,8 @@ struct BindOptions {
 //   the first address is taken on another one; here the next port is tried.)
 // - IPv6 sockets never take IPv4 connections (IPV6_V6ONLY); SO_REUSEADDR is always set.
 // - Families that the kernel does not have are skipped, and so is ::1 of "localhost" where it
-// cannot be
-//   bound (a container with half an IPv6). Unlike in Tornado it is an error if nothing is left.
+//   cannot be bound (a container with half an IPv6). Unlike in Tornado it is an error if nothing is
+//   left.
 // - An inherited socket is used instead of a new one, and what is not inherited is bound. It may be
 //   [::] for IPv4, too; then there is no socket for 0.0.0.0 beside it.
 // - On failure every socket made so far is closed; inherited ones are there for the next call.

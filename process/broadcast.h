@@ -1,4 +1,5 @@
-// Messages from the master to all its workers.
+// Messages from the master to all its workers. The master runs no code of the program but its hooks
+// (process/hooks.h), so they are the place to send from.
 //
 //   // In the master, in a hook:
 //   options.hooks.on_reload = [] { return squall::Broadcast("flush").status(); };

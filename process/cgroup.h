@@ -1,6 +1,6 @@
 // Internal: where the control groups of a process are in the file system, v1 and v2.
 //
-//   for (const Cgroup& group : internal::CgroupsOf("", "self", "memory")) {
+//   for (const internal::Cgroup& group : internal::CgroupsOf("", "self", "memory")) {
 //     ReadFile(group.directory() + (group.v2 ? "/memory.max" : "/memory.limit_in_bytes"));
 //   }
 #ifndef SQUALL_PROCESS_CGROUP_H_

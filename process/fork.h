@@ -19,11 +19,11 @@
 // docs/worker-lifecycle.md has the states and times, docs/tornado-compat.md the differences.
 //
 // Signals to the master: TERM and QUIT drain every worker and exit 0; INT, and a second TERM or
-// QUIT, end them at once; HUP replaces every worker, one after the other, and keeps the old ones if
-// the new ones do not become healthy; TTIN and TTOU add and remove one worker; USR1 reopens the log
-// file. Under systemd (Type=notify) the master says READY, RELOADING, STOPPING and its status, and
-// feeds the watchdog. As process 1 of a container it reaps orphans. When the master dies, the
-// workers finish what is in flight and end (OnSupervisorExit).
+// QUIT, end them at once; HUP replaces every worker, a quarter of them at a time (RestartOptions),
+// and keeps the old ones if the new ones do not become healthy; TTIN and TTOU add and remove one
+// worker; USR1 reopens the log file. Under systemd (Type=notify) the master says READY, RELOADING,
+// STOPPING and its status, and feeds the watchdog. As process 1 of a container it reaps orphans.
+// When the master dies, the workers finish what is in flight and end (OnSupervisorExit).
 #ifndef SQUALL_PROCESS_FORK_H_
 #define SQUALL_PROCESS_FORK_H_
 
@@ -52,8 +52,8 @@ struct ForkOptions {
   // the start. 0: 64, or num_processes if that is more.
   int max_workers = 0;
 
-  // Places for processes beside max_workers, used while a restart or a recycle has both a worker and
-  // its successor alive; RestartOptions::max_surge cannot go beyond it. Reserved at the start, too.
+  // Places for processes beside max_workers, used while a restart or a recycle has both a worker
+  // and its successor alive; RestartOptions::max_surge cannot go beyond it. Reserved at the start, too.
   int surge_slots = 16;
 
   // Tornado's limit: with it, the (n+1)th unrequested death in the life of the pool stops every
@@ -61,8 +61,8 @@ struct ForkOptions {
   std::optional<int> max_restarts = {};
 
   // A worker that did not say READY by then is killed, and its death counts as a crash at boot. An
-  // IOLoop says READY when it runs; a worker without a loop calls Worker::NotifyReady() or sets
-  // this to absl::InfiniteDuration().
+  // IOLoop says READY when it runs; a worker without a loop calls Worker::NotifyReady(). Not
+  // infinite, for a worker that hangs at its start must be found.
   absl::Duration boot_timeout = absl::Seconds(60);
 
   // How long a worker may take to stop, and what follows.
@@ -92,8 +92,8 @@ struct ForkOptions {
   Hooks hooks = {};
   // Where the master's pid stands while it runs; empty: nowhere. See process/pid_file.h.
   std::string pid_file = {};
-  // Where the log of all processes of the pool goes, instead of to the standard error of the caller;
-  // reopened at SIGUSR1. Created for the user of the workers. See base/log_file.h.
+  // Where the log of all processes of the pool goes, instead of to the standard error of the
+  // caller; reopened at SIGUSR1. Created for the user of the workers. See base/log_file.h.
   std::string log_file = {};
 
   // Called once, in the master, when all workers are READY for the first time. It must not block.
@@ -109,9 +109,10 @@ struct ForkOptions {
 // The number that ForkOptions::max_workers stands for: slots are 0 to that less one.
 int MaxWorkers(int num_processes, const ForkOptions& options);
 
-// OK, or INVALID_ARGUMENT with the first option that makes no sense for so many processes, its value
-// and what would be right; for WorkerSettings also NOT_FOUND and PERMISSION_DENIED. ForkProcesses
-// checks the same. Changes nothing; looks up the user and group of `options.worker`.
+// OK, or INVALID_ARGUMENT with the first option that makes no sense for so many processes, its
+// value and what would be right. For WorkerSettings, and for the directories of pid_file and
+// log_file, also NOT_FOUND, PERMISSION_DENIED and what else stat(2) says. ForkProcesses refuses the
+// same. Changes nothing; looks up the user and group of `options.worker`.
 absl::Status Validate(int num_processes, const ForkOptions& options);
 
 // Forks `num_processes` workers, or one per CPU (CpuCount()) if that is 0 or less. Call it in the

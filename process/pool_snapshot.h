@@ -1,7 +1,7 @@
 // A pool as read from its scoreboard at one moment: what `status` shows.
 //
 //   PoolSnapshot snapshot = scoreboard.Read(Clock::Real().Now());
-//   std::cout << snapshot.ready << " of " << snapshot.desired << " workers are ready\n";
+//   std::cout << snapshot.ready() << " of " << snapshot.pool.desired << " workers are ready\n";
 #ifndef SQUALL_PROCESS_POOL_SNAPSHOT_H_
 #define SQUALL_PROCESS_POOL_SNAPSHOT_H_
 

@@ -1,9 +1,9 @@
 // Internal: becoming an ordinary user for good.
 //
 //   // In the master, before any fork; looks names up.
-//   ASSIGN_OR_RETURN(std::optional<Identity> identity, ResolveIdentity("www-data", ""));
+//   ASSIGN_OR_RETURN(std::optional<Identity> identity, internal::ResolveIdentity("www-data", ""));
 //   // In the forked worker; system calls only.
-//   if (identity.has_value()) RETURN_IF_ERROR(DropPrivileges(*identity));
+//   if (identity.has_value()) RETURN_IF_ERROR(internal::DropPrivileges(*identity));
 #ifndef SQUALL_PROCESS_PRIVILEGE_DROP_H_
 #define SQUALL_PROCESS_PRIVILEGE_DROP_H_
 

@@ -3,7 +3,9 @@
 //
 //   const RecycleOptions options{.max_requests = 100000, .max_rss = int64_t{512} << 20};
 //   RETURN_IF_ERROR(Validate(options));
+//   std::minstd_rand random(seed);
 //   const RecycleLimits limits(options, random);  // One for each process: draws its limits.
+//   const uint64_t requests = worker.counters[WorkerCounter::kRequests];  // A WorkerSnapshot's.
 //   if (auto reason = limits.Due({.requests = requests, .age = now - view.ready_at,
 //                                 .rss_bytes = stat.rss_bytes})) {
 //     pool.Step(ReplaceWorker{slot, incarnation, *reason}, now);

@@ -39,7 +39,8 @@ class Scoreboard {
 
   // A new scoreboard in a memfd (close-on-exec, mode 0600, sealed against resizing), with
   // `rows` EMPTY rows, one for each process that may live at the same time. By the master; its
-  // children inherit the mapping. INVALID_ARGUMENT: rows outside 1 … kMaxRows. Else what memfd_create(2), mmap(2) say.
+  // children inherit the mapping. INVALID_ARGUMENT: rows outside 1 … kMaxRows. Else what
+  // memfd_create(2), mmap(2) say.
   static absl::StatusOr<Scoreboard> Create(int rows);
 
   // Maps the scoreboard behind `fd` for reading. `fd` stays the caller's and may be closed.

@@ -1,7 +1,7 @@
 // The last words of a process that is ended by SIGABRT: where its main thread was.
 //
 //   // Before the fork: memory that master and worker share.
-//   StackCaptureArea area = {.text = std::span(row.text), .size = &row.size};
+//   StackCaptureArea area = {.text = row.stack_area(), .size = row.stack_size()};
 //   // In the worker, on its main thread.
 //   RETURN_IF_ERROR(InstallStackCapture(area));
 //   // In the master, when the watchdog's SIGABRT has ended the worker.

@@ -37,7 +37,7 @@ namespace squall {
 // What a worker does when its master is gone.
 enum class OnSupervisorExit {
   kDrain,  // stop accepting, answer what is in flight, end
-  kKeep,   // serve on
+  kKeep,   // serve on, and hold the port, until somebody sends each of them SIGTERM
   kDie,    // end at once
 };
 

@@ -3,8 +3,8 @@
 //
 //   ActOutBootFault("/tmp/x/fault", task_id);   // in each new worker, before it serves
 //
-// The file has one line: `abort`, `exit STATUS` or `hang`, for every worker, or for the one with task id N as
-// `N:abort`. A file that is empty or does not exist is no fault.
+// The file has one line: `abort`, `exit STATUS` or `hang`, for every worker, or for the one with
+// task id N as `N:abort`. A file that is empty or does not exist is no fault.
 #ifndef SQUALL_TESTS_INTEGRATION_BOOT_FAULT_H_
 #define SQUALL_TESTS_INTEGRATION_BOOT_FAULT_H_
 
