@@ -385,6 +385,7 @@ void Http1Connection::Settle() {
       }
       delegate_.reset();
     }
+    SetHeld(false);
     core_.Remove(self_);  // destroys *this
     return;
   }

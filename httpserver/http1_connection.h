@@ -132,6 +132,9 @@ class Http1Connection final : public HttpConnection {
   void NoteAnswered();
   void AfterCall();
   void EndConnection(End end);
+  // Whether all is sent; then this is no connection of the worker's load any more.
+  bool FlushAndLeave();
+  void SetHeld(bool held);
   void GoOnEnding();
   void Close(absl::Status why);
 
@@ -145,6 +148,7 @@ class Http1Connection final : public HttpConnection {
   End end_ = End::kClose;
   int depth_ = 0;  // turns from the loop and delegate callbacks on the stack
   bool posted_ = false;
+  bool held_open_ = true;  // It counts as a connection of this worker.
   bool registered_ = false;
   bool unwanted_input_ = false;  // epoll reported input that nobody wants now
   bool end_of_input_ = false;    // the client has shut down its side

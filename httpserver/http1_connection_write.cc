@@ -323,8 +323,26 @@ void Http1Connection::EndConnection(End end) {
   end_ = end;
 }
 
+bool Http1Connection::FlushAndLeave() {
+  // The client may act on the last octet before this process runs on. A connection that it makes
+  // then is to go to whoever holds the fewest, and this one is no load any more.
+  SetHeld(false);
+  const bool flushed = Flush();
+  SetHeld(!flushed);
+  return flushed;
+}
+
+void Http1Connection::SetHeld(bool held) {
+  if (std::exchange(held_open_, held) == held) return;
+  if (held) {
+    core_.stats().ConnectionHeld();
+  } else {
+    core_.stats().ConnectionLeft();
+  }
+}
+
 void Http1Connection::GoOnEnding() {
-  if (state_ == State::kFlushing && Flush()) {
+  if (state_ == State::kFlushing && FlushAndLeave()) {
     // After the client's own shutdown there is nothing that could come unread.
     if (end_ == End::kClose || end_of_input_ || transport_->ShutdownWrite() < 0) {
       Close(absl::OkStatus());

@@ -60,7 +60,6 @@ void HttpServerCore::Accept(UniqueFd fd, SocketAddress peer) {
 void HttpServerCore::Remove(ConnectionList::iterator position) {
   Http1Connection* const connection = position->get();
   if (connection->posted()) std::replace(posted_.begin(), posted_.end(), connection, {});
-  stats_.ConnectionClosed();
   connections_.erase(position);
   MaybeFinishDrain();
 }

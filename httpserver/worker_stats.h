@@ -79,8 +79,13 @@ class WorkerStats {
     row_->Add(WorkerCounter::kAccepted);
     row_->AddConnections(1);
   }
-  void ConnectionClosed() {
+  // It is no load any more: closed, or only waits for the client to close.
+  void ConnectionLeft() {
     if (row_ != nullptr) row_->AddConnections(-1);
+  }
+  // It did not come to that yet.
+  void ConnectionHeld() {
+    if (row_ != nullptr) row_->AddConnections(1);
   }
   // Returns the time that AnswerSent wants.
   MonotonicTime RequestStarted(std::string_view method, std::string_view target) {

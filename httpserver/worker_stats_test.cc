@@ -104,6 +104,28 @@ class WorkerStatsTest : public testing::Test {
   Scoreboard scoreboard_ = Scoreboard::Create(1).value();
 };
 
+// Who has the last octet and connects anew must not find its old connection counted, or the new one
+// goes to a busier worker.
+TEST_F(WorkerStatsTest, AConnectionThatEndsIsGoneWithItsLastOctet) {
+  for (int i = 0; i < 500; ++i) {
+    RawClient client(port_);
+    client.Send("GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(client.ReadResponse().status, 200);
+    ASSERT_EQ(Read().connections, 0) << "round " << i;
+  }
+}
+
+TEST_F(WorkerStatsTest, AConnectionThatStillSendsItsLastAnswerIsCounted) {
+  RawClient client(port_);
+  client.Send("GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  const WorkerSnapshot worker = ReadWhen([](const WorkerSnapshot& worker) {
+    return worker.counters[WorkerCounter::kResponses2xx] == 1 && worker.connections == 1;
+  });
+  EXPECT_EQ(worker.connections, 1);
+  client.Close();
+  ReadWhen([](const WorkerSnapshot& worker) { return worker.connections == 0; });
+}
+
 TEST_F(WorkerStatsTest, EachRequestIsCountedOnce) {
   RawClient client(port_);
   for (int i = 0; i < 3; ++i) {

@@ -113,7 +113,14 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
  private:
-  enum class State { kAccepting, kStandingBack, kPaused, kStopped };
+  enum class State {
+    kAccepting,
+    kYielding,  // Woken for the next connection, but not for those that wait already.
+    kStandingBack,
+    kPaused,
+    kStopped
+  };
+  enum class Trigger { kLevel, kEdge };
   enum class Source { kWakeup, kIdleTimer };
 
   bool exclusive() const { return policy_ != AcceptPolicy::kShared; }
@@ -140,8 +147,9 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   // Has the loop watch the socket. False when it could not, and accepting pauses.
-  bool Register() {
-    const uint32_t events = IOLoop::kRead | (exclusive() ? uint32_t{EPOLLEXCLUSIVE} : 0u);
+  bool Register(Trigger trigger = Trigger::kLevel) {
+    const uint32_t events = IOLoop::kRead | (exclusive() ? uint32_t{EPOLLEXCLUSIVE} : 0u) |
+                            (trigger == Trigger::kEdge ? uint32_t{EPOLLET} : 0u);
     ++stats_.epoll_ctls;
     const absl::Status added = loop_.AddHandler(fd_, events, [this](uint32_t) { OnWakeup(); });
     if (!added.ok()) {
@@ -156,7 +164,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   void Unregister() {
-    if (state_ != State::kAccepting) return;
+    if (state_ != State::kAccepting && state_ != State::kYielding) return;
     ++stats_.epoll_ctls;
     loop_.RemoveHandler(fd_);
   }
@@ -166,8 +174,10 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   void OnWakeup() {
+    if (std::exchange(echo_, false)) return;
     woken_ = true;
     ++stats_.wakeups;
+    if (state_ == State::kYielding) EndYield();
     const std::shared_ptr<Acceptor> keep = shared_from_this();
     if (AcceptSome(Source::kWakeup) > 0) LetSiblingsGoFirst();
   }
@@ -183,12 +193,15 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     if (waiting == 0) {
       // The kernel wakes those that wait in the order in which they came.
       if (standing.contenders > 0) MoveToTheEnd();
-    } else if (waiting <= standing.contenders || !even) {
-      // Each contender was woken for one of those that wait.
+    } else if (!even) {
       ++stats_.yielded;
       Unregister();
       state_ = State::kStandingBack;
-      StandBack(options_.yield);
+      WaitForSiblings(options_.yield);
+    } else if (waiting <= standing.contenders) {
+      // Each contender was woken for one of those that wait.
+      ++stats_.yielded;
+      Yield();
     }
   }
 
@@ -202,11 +215,27 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     Register();
   }
 
-  void StandBack(absl::Duration delay) {
+  // The registration reports what waits already, once. Should a sibling take it before the loop
+  // looks, the next connection is taken for it, and has to wait for the end of the yield.
+  void Yield() {
+    Unregister();
+    if (!Register(Trigger::kEdge)) return;
+    state_ = State::kYielding;
+    echo_ = true;
+    WaitForSiblings(options_.yield);
+  }
+
+  void WaitForSiblings(absl::Duration delay) {
     yield_timer_ = loop_.CallLater(delay, [this, delay] {
-      if (2 * delay <= LongestYield()) return StandBack(2 * delay);
-      Register();
+      if (2 * delay <= LongestYield()) return WaitForSiblings(2 * delay);
+      EndYield();
     });
+  }
+
+  void EndYield() {
+    yield_timer_.Cancel();
+    echo_ = false;
+    MoveToTheEnd();
   }
 
   // A tie ends it: if all stood back until the others took one more, nobody ever would. With more
@@ -216,7 +245,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     if (standing.lead <= 0) return absl::ZeroDuration();
     const int waiting = Waiting();
     if (waiting == 0) return absl::ZeroDuration();
-    return waiting <= standing.contenders ? options_.max_yield : options_.max_yield / 8;
+    const bool long_one = state_ == State::kStandingBack && waiting <= standing.contenders;
+    return long_one ? options_.max_yield : options_.max_yield / 8;
   }
 
   // Connections that wait to be accepted; where only poll(2) tells, one stands for any number.
@@ -354,6 +384,7 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   AcceptStats own_stats_;
   AcceptStats& stats_;
   State state_ = State::kPaused;
+  bool echo_ = false;   // The next wake-up is for what waited when it registered.
   bool woken_ = false;  // Since the idle timer fired last.
   // Whether the last accept failed, and since when it has gone well after a failure.
   bool failing_ = false;

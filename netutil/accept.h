@@ -32,11 +32,11 @@ enum class AcceptPolicy {
   // Each connection wakes one process (EPOLLEXCLUSIVE, epoll_ctl(2)). If that one blocks before it
   // accepts, the others hear nothing of the connection; AcceptOptions::idle_retry is for this.
   kExclusive,
-  // kExclusive, and after each accept a process lets idle siblings that hold no more connections
-  // than itself have the next ones: it goes to the end of the kernel's queue of those to be woken,
-  // and while what waits is theirs it stands back. Without it one process takes nearly all
-  // connections, and may serve two that arrive together one after the other. A sibling that is at
-  // a request is never waited for. AcceptOptions::standing says who holds what.
+  // kExclusive, and after each accept a process lets siblings that hold no more connections than
+  // itself have the next ones: it goes to the end of the kernel's queue of those to be woken, leaves
+  // them what waits already, and stands back while it is well ahead. Without it one process takes
+  // nearly all connections, and may serve two that arrive together one after the other. A sibling
+  // that is at a request is never waited for. AcceptOptions::standing says who holds what.
   kBalanced,
   // Each process has a socket of its own, and the kernel chooses one of them at random for each
   // connection. What waits on a sibling's because that is blocked or dead is taken by the one that
@@ -83,9 +83,10 @@ struct AcceptOptions {
   // kBalanced: how this process stands among its siblings. Asked after each accept, so cheap. Null:
   // there are none.
   absl::AnyInvocable<AcceptStanding()> standing = nullptr;
-  // kBalanced: how long it stands back at least, and at most at a time while it stays ahead: an idle
-  // sibling on a busy machine may take its time to be scheduled. The first time doubles up to the
-  // second, or to an eighth of it while more connections wait than there are siblings.
+  // kBalanced: how long it leaves to siblings what waits, at least, and at most at a time while it
+  // stays ahead: an idle sibling on a busy machine may take its time to be scheduled. The first time
+  // doubles up to the second, or to an eighth of it while it is hardly ahead, or more connections
+  // wait than there are siblings.
   absl::Duration yield = absl::Milliseconds(1);
   absl::Duration max_yield = absl::Milliseconds(32);
   // How long to stop accepting when descriptors or memory have run out.

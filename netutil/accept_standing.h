@@ -14,7 +14,7 @@ namespace squall {
 struct AcceptStanding {
   // Connections that this process holds.
   int64_t held = 0;
-  // Siblings that wait for something to do and hold at most as many.
+  // Siblings that are not at a request and hold at most as many.
   int contenders = 0;
   // By how many connections this process is ahead of the sibling that holds the fewest; 0 if it
   // is not ahead of any.

@@ -64,7 +64,7 @@ AcceptStanding Worker::StandingAmongSiblings() const {
     // A stopped worker looks free until its heartbeat is old.
     if (row.heartbeat().is_infinite() || row.heartbeat() < fresh) continue;
     const int64_t lead = standing.held - row.connections();
-    if (row.idle() && lead >= 0) ++standing.contenders;
+    if (lead >= 0) ++standing.contenders;
     standing.lead = std::max(standing.lead, lead);
   }
   return standing;

@@ -121,7 +121,7 @@ class alignas(64) WorkerRow {
     if (status < 100 || status > 599) return;
     Bump(counters_[Index(WorkerCounter::kResponses1xx) + status / 100 - 1], 1);
   }
-  // Open connections: +1 when one is accepted, −1 when it is closed.
+  // Open connections: +1 when one is accepted, −1 when its last answer is sent or it is closed.
   void AddConnections(int64_t delta) { Bump(connections_, static_cast<uint64_t>(delta)); }
   // "My loop runs", at least once a second.
   void Heartbeat(MonotonicTime now);
