@@ -21,7 +21,9 @@ inline constexpr size_t kMaxBroadcast = internal::kMaxWorkerMessage;
 
 // Sends `message` to each worker that lives, and returns to how many. Each gets it once, on its
 // loop, in the order of the calls. For a worker that does not read (its handler blocks) some dozens
-// of messages wait; what comes then is lost for it, and it is not counted. Never waits itself.
+// of messages wait; what comes then is lost for it, and it is not counted. The log tells of the
+// first that is lost, and how many were when it reads again. Orders of the master (drain, leader
+// role, reopened logs) are never lost for them. Never waits itself.
 // FAILED_PRECONDITION: this process is no master. INVALID_ARGUMENT: the message is too long.
 absl::StatusOr<int> Broadcast(std::string_view message);
 

@@ -102,7 +102,9 @@ void Master::Poll() {
   // READY before death: a worker that served and died is no boot failure.
   for (int i = 0; i < ready && Waits(); ++i) {
     const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
-    if (SourceOf(tag) == Source::kChannel) OnChannel(RowOf(tag));
+    if (SourceOf(tag) != Source::kChannel) continue;
+    OnChannel(RowOf(tag));
+    if (Waits()) SendOrders(RowOf(tag));
   }
   if (Waits() && hear_at_ <= now_) HearWorkers();
   for (int i = 0; i < ready && Waits(); ++i) {
@@ -204,9 +206,12 @@ void Master::Reload(const std::string& actor) {
 void Master::ReopenLogs() {
   // The master first: as root it creates the file, and for the workers' user.
   ReopenLogFiles().IgnoreError();  // It is in the log.
-  WorkerPacket packet;
-  packet.type = WorkerPacketType::kReopenLog;
-  SendToAll(packet);
+  for (int row = 0; row < pool_.rows(); ++row) {
+    Process& process = processes_[static_cast<size_t>(row)];
+    if (!process.channel.valid()) continue;
+    process.orders.ReopenLog();
+    SendOrders(row);
+  }
 }
 
 // Orphans that the kernel gives to this process. Its own children are reaped by their pidfds.
@@ -219,9 +224,11 @@ void Master::ReapForeign() {
 }
 
 int Master::Broadcast(std::string_view message) {
-  WorkerPacket packet;
-  packet.type = WorkerPacketType::kMessage;
-  return SendToAll(packet, message);
+  int told = 0;
+  for (Process& process : processes_) {
+    told += process.channel.valid() && SendMessage(process, message) ? 1 : 0;
+  }
+  return told;
 }
 
 std::optional<LinkReply> Master::OnRequest(const LinkRequest& request) {

@@ -36,6 +36,7 @@
 #include "squall/process/sidecar_keeper.h"
 #include "squall/process/systemd_reporter.h"
 #include "squall/process/worker_channel.h"
+#include "squall/process/worker_orders.h"
 #include "squall/process/worker_settings.h"
 
 namespace squall::internal {
@@ -99,7 +100,10 @@ class Master {
     uint64_t incarnation = 0;
     ChildProcess child;
     UniqueFd channel;
-    bool heard = false;  // Does what comes through the channel wake the master?
+    WorkerOrders orders;
+    bool heard = false;         // Does what comes through the channel wake the master?
+    bool awaits_room = false;   // Does room in the channel?
+    int64_t lost_messages = 0;  // Since the worker last read one.
   };
 
   // epoll_event.data: what kind of descriptor in the upper half, which row in the lower.
@@ -135,8 +139,11 @@ class Master {
   void ReapForeign();
 
   // master_workers.cc: what is said to the workers and what they say, their starts and deaths.
-  void SendTo(int row, uint64_t incarnation, const WorkerPacket& packet);
-  int SendToAll(const WorkerPacket& packet, std::string_view text = {});
+  // Null when another process, or none, is in the row, or it has closed its channel.
+  Process* Reachable(int row, uint64_t incarnation);
+  void SendOrders(int row);
+  bool SendMessage(Process& process, std::string_view message);
+  void WatchChannel(int row);
   void OnChannel(int row);
   void OnDeath(int row);
   void HearWorkers();

@@ -105,10 +105,14 @@ void Master::PerformOne(const ResizeResult& result) { resize_result_ = result; }
 void Master::PerformOne(const RestartResult&) {}
 
 void Master::PerformOne(const SetLeader& action) {
-  WorkerPacket packet;
-  packet.type = WorkerPacketType::kLeader;
-  packet.leader = action.leader ? 1 : 0;
-  SendTo(action.row, action.incarnation, packet);
+  Process* const process = Reachable(action.row, action.incarnation);
+  if (process == nullptr) return;
+  if (action.leader) {
+    process->orders.GrantLeader();
+  } else if (process->orders.RevokeLeader()) {
+    Dispatch(LeaderReleased{action.slot, action.incarnation});
+  }
+  SendOrders(action.row);
 }
 
 void Master::PerformOne(const PoolNote& note) { notes_.push_back(note); }
@@ -127,8 +131,7 @@ void Master::HearWorkers() {
     Process& process = processes_[static_cast<size_t>(row)];
     if (process.heard || !process.channel.valid()) continue;
     process.heard = true;
-    epoll_event event = {.events = EPOLLIN, .data = {.u64 = Tag(Source::kChannel, row)}};
-    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, process.channel.get(), &event);
+    WatchChannel(row);
     // Before any deadline of this round: a master that stood still must not miss a READY.
     OnChannel(row);
   }
@@ -174,26 +177,53 @@ void Master::PerformOne(const SpawnWorker& action) {
 }
 
 void Master::PerformOne(const DrainWorker& action) {
-  WorkerPacket packet;
-  packet.type = WorkerPacketType::kDrain;
-  packet.grace_ns = absl::ToInt64Nanoseconds(action.request.grace);
-  packet.pool_ends = action.request.pool_ends ? 1 : 0;
-  packet.idle_close_after_ns = absl::ToInt64Nanoseconds(action.request.idle_close_after);
-  SendTo(action.row, action.incarnation, packet);
+  Process* const process = Reachable(action.row, action.incarnation);
+  if (process == nullptr) return;
+  process->orders.Drain(DrainPacket(action.request, now_));
+  SendOrders(action.row);
 }
 
-void Master::SendTo(int row, uint64_t incarnation, const WorkerPacket& packet) {
+Master::Process* Master::Reachable(int row, uint64_t incarnation) {
+  Process& process = processes_[static_cast<size_t>(row)];
+  return process.incarnation == incarnation && process.channel.valid() ? &process : nullptr;
+}
+
+void Master::SendOrders(int row) {
+  Process& process = processes_[static_cast<size_t>(row)];
+  if (!process.channel.valid()) return;
+  process.orders.Send(process.channel.get());
+  if (process.orders.waiting() == process.awaits_room) return;
+  process.awaits_room = process.orders.waiting();
+  WatchChannel(row);
+}
+
+void Master::WatchChannel(int row) {
   const Process& process = processes_[static_cast<size_t>(row)];
-  if (process.incarnation != incarnation || !process.channel.valid()) return;
-  SendPacket(process.channel.get(), packet);
+  uint32_t events = 0;
+  if (process.heard) events |= EPOLLIN;
+  if (process.awaits_room) events |= EPOLLOUT;
+  epoll_event event = {.events = events, .data = {.u64 = Tag(Source::kChannel, row)}};
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, process.channel.get(), &event);
 }
 
-int Master::SendToAll(const WorkerPacket& packet, std::string_view text) {
-  int told = 0;
-  for (const Process& process : processes_) {
-    told += process.channel.valid() && SendPacket(process.channel.get(), packet, text);
+bool Master::SendMessage(Process& process, std::string_view message) {
+  WorkerPacket packet;
+  packet.type = WorkerPacketType::kMessage;
+  // Behind an order that waits, there is no room.
+  if (process.orders.waiting() ||
+      SendPacket(process.channel.get(), packet, message) != ChannelWrite::kSent) {
+    if (process.lost_messages++ == 0) {
+      LOG(WARNING) << "worker " << process.slot << " (pid " << process.child.pid
+                   << ") does not read the master's messages; what does not fit is lost for it";
+    }
+    return false;
   }
-  return told;
+  if (process.lost_messages > 0) {
+    LOG(WARNING) << "worker " << process.slot << " (pid " << process.child.pid
+                 << ") reads again, and has lost " << process.lost_messages << " messages";
+    process.lost_messages = 0;
+  }
+  return true;
 }
 
 void Master::PerformOne(const SignalWorker& action) {

@@ -154,9 +154,7 @@ void Worker::OnChannel() {
         switch (packet.type) {
           case internal::WorkerPacketType::kDrain:
             die_of_term_ = false;
-            BeginDrain({.grace = absl::Nanoseconds(packet.grace_ns),
-                        .idle_close_after = absl::Nanoseconds(packet.idle_close_after_ns),
-                        .pool_ends = packet.pool_ends != 0});
+            BeginDrain(internal::DrainRequestOf(packet, Clock::Real().Now()));
             break;
           case internal::WorkerPacketType::kLeader:
             SetLeader(packet.leader != 0);

@@ -4,9 +4,29 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
+
 #include "squall/base/status.h"
 
 namespace squall::internal {
+
+WorkerPacket DrainPacket(const DrainRequest& request, MonotonicTime asked_at) {
+  WorkerPacket packet;
+  packet.type = WorkerPacketType::kDrain;
+  packet.pool_ends = request.pool_ends ? 1 : 0;
+  packet.term_at_ns = (asked_at + request.grace).nanos();
+  packet.idle_close_at_ns = (asked_at + request.idle_close_after).nanos();
+  return packet;
+}
+
+DrainRequest DrainRequestOf(const WorkerPacket& packet, MonotonicTime now) {
+  const auto left = [now](int64_t nanos) {
+    return std::max(MonotonicTime::FromNanos(nanos) - now, absl::ZeroDuration());
+  };
+  return {.grace = left(packet.term_at_ns),
+          .idle_close_after = left(packet.idle_close_at_ns),
+          .pool_ends = packet.pool_ends != 0};
+}
 
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeWorkerChannel() {
   int fds[2];
@@ -16,7 +36,7 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeWorkerChannel() {
   return std::make_pair(UniqueFd(fds[0]), UniqueFd(fds[1]));
 }
 
-bool SendPacket(int fd, const WorkerPacket& packet, std::string_view text) {
+ChannelWrite SendPacket(int fd, const WorkerPacket& packet, std::string_view text) {
   WorkerPacket copy = packet;
   iovec parts[] = {{&copy, sizeof copy}, {const_cast<char*>(text.data()), text.size()}};
   msghdr message = {};
@@ -26,7 +46,16 @@ bool SendPacket(int fd, const WorkerPacket& packet, std::string_view text) {
   do {
     sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
-  return sent == static_cast<ssize_t>(sizeof packet + text.size());
+  // A packet is sent whole or not at all.
+  if (sent >= 0) return ChannelWrite::kSent;
+  switch (errno) {
+    case EAGAIN:
+    case ENOBUFS:
+    case ENOMEM:
+      return ChannelWrite::kFull;
+    default:
+      return ChannelWrite::kGone;
+  }
 }
 
 ChannelRead ReceivePacket(int fd, WorkerPacket& packet, std::string* text) {
