@@ -1,9 +1,9 @@
 // A flag that coroutines wait for.
 //
 //   squall::Event ready;
-//   absl::Status set = co_await ready.Wait();                   // in any number of coroutines
-//   absl::Status set = co_await ready.Wait(absl::Seconds(1));   // DEADLINE_EXCEEDED after a second
-//   ready.Set();                                                // resumes all of them
+//   absl::Status set = co_await ready.Wait();                      // in any number of coroutines
+//   absl::Status in_time = co_await ready.Wait(absl::Seconds(1));  // perhaps DEADLINE_EXCEEDED
+//   ready.Set();                                                   // resumes all of them
 //
 // As all of squall's locks and queues: a wait begins when it is awaited; those who are resumed are
 // resumed in the loop's next iteration, in the order in which they came; a coroutine that is

@@ -54,8 +54,8 @@ class BasicQueue {
   explicit BasicQueue(size_t max_size = 0);
   BasicQueue(const BasicQueue&) = delete;
   BasicQueue& operator=(const BasicQueue&) = delete;
-  // Drops the items. Producers and consumers that wait are resumed with CANCELLED.
-  ~BasicQueue() { Close(*state_); }
+  // Drops the items. Producers, consumers and joiners that wait are resumed with CANCELLED.
+  ~BasicQueue();
 
   size_t max_size() const { return max_size_; }
   // Items that wait; those of suspended producers do not count.
@@ -106,15 +106,7 @@ class BasicQueue {
 
     Items items;
     WaitList<GetAwaiter> getters;
-    bool closed = false;
   };
-
-  static void Close(State& state) {
-    state.closed = true;
-    state.getters.CancelAll();
-    // Their destructors may come back.
-    const Items dropped = std::exchange(state.items, Items());
-  }
 
   // Whether `item` was taken.
   bool Offer(value_type& item);
@@ -151,8 +143,7 @@ class BasicQueue<Items>::GetAwaiter : public Waiter {
   GetAwaiter(BasicQueue* queue, absl::Duration timeout)
       : Waiter(kText, timeout), queue_(queue), state_(queue->state_) {}
   ~GetAwaiter() {
-    if (!item_ || state_->closed || state_->HandOver(*item_)) return;
-    state_->items.PutBack(*std::move(item_));
+    if (item_ && !state_->HandOver(*item_)) state_->items.PutBack(*std::move(item_));
   }
 
   bool await_ready() {
@@ -179,6 +170,13 @@ class BasicQueue<Items>::GetAwaiter : public Waiter {
 template <typename Items>
 BasicQueue<Items>::BasicQueue(size_t max_size) : max_size_(max_size) {
   finished_.Set();
+}
+
+template <typename Items>
+BasicQueue<Items>::~BasicQueue() {
+  state_->getters.CancelAll();
+  // Their destructors may come back.
+  const Items dropped = std::exchange(state_->items, Items());
 }
 
 template <typename Items>

@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
+#include "squall/ioloop/event.h"
 #include "squall/ioloop/group_fixture.h"
 #include "squall/ioloop/task.h"
 
@@ -89,12 +90,22 @@ TEST_F(RaceTest, OneThatWinsAtOnceKeepsTheOthersFromStarting) {
 }
 
 TEST_F(RaceTest, OfTwoInOneIterationTheEarlierWins) {
-  auto race = Begin([this] { return Race(Wait(1), Wait(2)); });
-  events_[2].Set();
-  events_[1].Set();
-  RunBriefly();
-  RunBriefly();
-  EXPECT_EQ(race.result().index(), 1);
+  for (const int first : {0, 1}) {
+    for (Event* event : {&events_[0], &events_[1]}) event->Clear();
+    auto race = Begin([this] { return Race(Wait(0), Wait(1)); });
+    auto race_of_vector = Begin([this] {
+      std::vector<Task<int>> tasks;
+      tasks.push_back(Wait(0));
+      tasks.push_back(Wait(1));
+      return Race(std::move(tasks));
+    });
+    events_[first].Set();
+    events_[1 - first].Set();
+    RunBriefly();
+    RunBriefly();
+    EXPECT_EQ(race.result().index(), first);
+    EXPECT_EQ(race_of_vector.result().index, first);
+  }
 }
 
 Task<absl::StatusOr<int>> Fail() { co_return absl::NotFoundError("none"); }

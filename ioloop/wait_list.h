@@ -3,7 +3,7 @@
 //   class EventAwaiter : public Waiter {
 //     bool await_ready() { return event_->is_set(); }
 //     void await_suspend(std::coroutine_handle<> awaiting) { event_->waiters_.Push(*this, awaiting); }
-//     absl::Status await_resume() { return TakeStatus(); }
+//     absl::Status await_resume() { return status(); }
 //   };
 //   while (!waiters_.empty()) waiters_.GrantFirst();
 //
