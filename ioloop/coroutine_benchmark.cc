@@ -1,6 +1,5 @@
 // bazel run -c opt //ioloop:coroutine_benchmark
 #include <coroutine>
-#include <cstdint>
 #include <utility>
 #include <vector>
 

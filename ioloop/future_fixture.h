@@ -26,7 +26,6 @@
 #include "squall/ioloop/detached_task.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/loop_fixture.h"
-#include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
 
 namespace squall::internal {

@@ -3,20 +3,18 @@
 #include <coroutine>
 #include <memory>
 #include <optional>
-#include <stdexcept>
-#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/event.h"
 #include "squall/ioloop/group_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/semaphore.h"
 #include "squall/ioloop/task.h"
 

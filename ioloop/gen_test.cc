@@ -1,7 +1,5 @@
 // Those tests of Tornado's gen_test.py that are about several coroutines and about timeouts, each
 // under its name there. What squall adds is in gather_test.cc and with_timeout_test.cc.
-#include <cstddef>
-#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -19,6 +17,7 @@
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/future_fixture.h"
 #include "squall/ioloop/gather.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/queue.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"

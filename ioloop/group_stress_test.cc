@@ -14,7 +14,6 @@
 #include <variant>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
@@ -23,6 +22,7 @@
 #include "squall/ioloop/event.h"
 #include "squall/ioloop/gather.h"
 #include "squall/ioloop/group_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/race.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"

@@ -14,9 +14,9 @@
 #include "squall/ioloop/condition.h"
 #include "squall/ioloop/event.h"
 #include "squall/ioloop/future_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/lock.h"
 #include "squall/ioloop/semaphore.h"
-#include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
 
 namespace squall {

@@ -7,19 +7,18 @@
 #include <memory>
 #include <random>
 #include <set>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/ioloop/condition.h"
 #include "squall/ioloop/detached_task.h"
 #include "squall/ioloop/event.h"
 #include "squall/ioloop/future_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/lock.h"
 #include "squall/ioloop/queue.h"
 #include "squall/ioloop/semaphore.h"

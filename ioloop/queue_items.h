@@ -11,8 +11,8 @@
 
 namespace squall::internal {
 
-// In all of them Take() needs size() > 0, and PutBack() takes what Take() gave last, if nothing
-// else happened in between.
+// In all of them Take() gives the next item and needs size() > 0; PutBack() makes an item the next
+// again that had been it, as far as the order allows.
 template <typename T>
 class FifoItems {
  public:

@@ -3,7 +3,6 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/future_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/queue.h"
 #include "squall/ioloop/task.h"
 

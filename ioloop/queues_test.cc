@@ -1,7 +1,6 @@
 // Tornado's queues_test.py, each test under its name there; what squall adds is in
 // queues_destroyed_test.cc.
 #include <cstddef>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/future_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/queue.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"

@@ -2,7 +2,6 @@
 
 #include <coroutine>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,6 +14,7 @@
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/event.h"
 #include "squall/ioloop/group_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/task.h"
 
 namespace squall {

@@ -1,7 +1,6 @@
 #include "squall/ioloop/resume_queue.h"
 
 #include <coroutine>
-#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -11,6 +10,8 @@
 #include "gtest/gtest.h"
 #include "squall/base/log_capture.h"
 #include "squall/ioloop/future_fixture.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/task.h"
 
 namespace squall::internal {
 namespace {

@@ -62,7 +62,7 @@ class GroupTask {
 class TaskGroup {
  public:
   // Finished when `needed` of its tasks are done.
-  explicit TaskGroup(size_t needed) : needed_(needed) {}
+  explicit TaskGroup(size_t needed) : needed_(needed) { tasks_.reserve(needed); }
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 

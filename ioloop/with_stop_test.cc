@@ -2,20 +2,20 @@
 
 #include <sys/socket.h>
 
-#include <memory>
 #include <stop_token>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/group_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/task.h"
 

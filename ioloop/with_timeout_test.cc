@@ -3,8 +3,6 @@
 #include <sys/socket.h>
 
 #include <memory>
-#include <string>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +13,7 @@
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/group_fixture.h"
+#include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/race.h"
 #include "squall/ioloop/task.h"
