@@ -2,9 +2,14 @@
 #include "squall/process/hooks.h"
 
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +17,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/process/broadcast.h"
 #include "squall/process/fork.h"
@@ -100,6 +106,46 @@ TEST(Hooks, AReloadThatFailsKeepsTheWorkersAndOneThatSucceedsReplacesThem) {
   program.Signal(SIGHUP);
   EXPECT_THAT(program.ReadLines(3), ElementsAre("reload 2", "worker 0 2 generation 2 reloads 2",
                                                 "worker 1 2 generation 2 reloads 2"));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
+// With Type=notify-reload systemd would wait for it until its timeout.
+TEST(Hooks, SystemdIsToldOfAReloadThatFails) {
+  const UniqueFd systemd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ASSERT_TRUE(systemd.valid());
+  const timeval patience = {.tv_sec = absl::ToInt64Seconds(testing::kPatience), .tv_usec = 0};
+  setsockopt(systemd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  // An abstract name, which the kernel chooses.
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  socklen_t size = sizeof(sa_family_t);
+  ASSERT_EQ(bind(systemd.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  size = sizeof address;
+  ASSERT_EQ(getsockname(systemd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string name(address.sun_path + 1, size - sizeof(sa_family_t) - 1);
+  const auto hear = [&] {
+    char text[1024];
+    const ssize_t got = recv(systemd.get(), text, sizeof text, 0);
+    return got < 0 ? "nothing in time" : std::string(text, static_cast<size_t>(got));
+  };
+
+  ForkedProgram program([&](LineWriter) {
+    setenv("NOTIFY_SOCKET", absl::StrCat("@", name).c_str(), 1);
+    ForkOptions options;
+    options.hooks.on_reload = [] { return absl::InvalidArgumentError("line 3: no such option"); };
+    ForkProcesses(1, std::move(options)).value();
+    IOLoop::Current().Start();
+    return 0;
+  });
+  std::string heard = hear();
+  while (heard.starts_with("STATUS=0 of 1")) heard = hear();
+  EXPECT_EQ(heard, "READY=1");
+  EXPECT_EQ(hear(), "STATUS=1 of 1 workers ready");
+  program.Signal(SIGHUP);
+  EXPECT_THAT(hear(), ::testing::StartsWith("RELOADING=1\nMONOTONIC_USEC="));
+  EXPECT_EQ(hear(), "STATUS=reload refused: line 3: no such option");
+  EXPECT_EQ(hear(), "READY=1");
   program.Signal(SIGTERM);
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }

@@ -15,6 +15,7 @@
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
+#include "squall/base/string_view.h"
 #include "squall/process/foreign_children.h"
 #include "squall/process/worker_channel.h"
 
@@ -197,7 +198,7 @@ void Master::Reload(const std::string& actor) {
   if (options_.hooks->on_reload) {
     if (const absl::Status read = options_.hooks->on_reload(); !read.ok()) {
       LOG(ERROR) << "restart by " << actor << " refused, the workers stay: " << read.message();
-      return;
+      return systemd_.ReloadRefused(ToStd(read.message()));
     }
   }
   Dispatch(RestartRequest{.actor = actor});

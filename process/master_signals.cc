@@ -27,7 +27,10 @@ absl::StatusOr<MasterSignals> MasterSignals::Create() {
   if (const int error = pthread_sigmask(SIG_BLOCK, &set, &before); error != 0) {
     return StatusFromErrno(error, "cannot block the master's signals");
   }
-  // An ignored signal never reaches a signalfd (nohup ignores SIGHUP, which is then left alone).
+  // While they are blocked the kernel keeps ignored signals as well, so the signalfd tells of HUP
+  // also under nohup, and it restarts the workers there, as with nginx and gunicorn: it is the way
+  // to reload, and what a terminal sends when it goes away costs no request. Only the disposition
+  // stays: programs that the workers start keep what nohup wanted.
   for (int signo : kMasterSignals) {
     if (signo != SIGHUP) signal(signo, SIG_DFL);
   }

@@ -102,7 +102,9 @@ void Master::Perform(const PoolAction& action) {
 void Master::PerformOne(const ResizeResult& result) { resize_result_ = result; }
 
 // Nobody but a signal asks for restarts, and the notes have told what became of it.
-void Master::PerformOne(const RestartResult&) {}
+void Master::PerformOne(const RestartResult& result) {
+  if (result.code != absl::StatusCode::kOk) systemd_.ReloadRefused(result.message);
+}
 
 void Master::PerformOne(const SetLeader& action) {
   Process* const process = Reachable(action.row, action.incarnation);

@@ -29,6 +29,16 @@ void PoolState::OnEvent(const ResizeBy& event) {
   target = std::clamp<int64_t>(target, 1, pool_.max_workers);
   // A pool that was resized to 0 does not grow by "one less".
   if (event.delta < 0) target = std::min<int64_t>(target, pool_.desired);
+  if (target == pool_.desired && started_ && pool_.shutdown == ShutdownMode::kNone) {
+    Note(PoolNote::Type::kResizeRefused, PoolNote::Severity::kInfo,
+         absl::StrCat("resize by ", event.delta, By(event.actor), " changes nothing: ", target,
+                      target == 1 ? " worker is" : " workers are",
+                      event.delta < 0 ? " the fewest" : " the most (max_workers)"));
+    actions_.push_back(ResizeResult{.generation = pool_.generation,
+                                    .desired = pool_.desired,
+                                    .max_workers = pool_.max_workers});
+    return;
+  }
   OnEvent(ResizeRequest{.target = static_cast<int>(target), .actor = event.actor});
 }
 

@@ -198,15 +198,21 @@ TEST(PoolStateResizeTest, TheTableOfRequestIdsIsBounded) {
 
 TEST(PoolStateResizeTest, TtinAndTtouAreClamped) {
   PoolScript pool({.desired = 1, .max_workers = 2});
-  pool.Send(ResizeBy{.delta = -1});
+  pool.Send(ResizeBy{.delta = -1, .actor = "signal TTOU"});
+  EXPECT_THAT(pool.Notes(PoolNote::Type::kResizeRefused),
+              ElementsAre("resize by -1 by signal TTOU changes nothing: 1 worker is the fewest"));
+  EXPECT_EQ(pool.resize_result().desired, 1);
   EXPECT_EQ(pool.view().desired, 1);
   EXPECT_EQ(pool.view().generation, 1u);
   pool.Send(ResizeBy{.delta = 1});
   pool.Send(ResizeBy{.delta = 1, .actor = "signal TTIN"});
   EXPECT_EQ(pool.view().desired, 2);
   EXPECT_EQ(pool.view().generation, 2u);
-  EXPECT_THAT(pool.Notes(PoolNote::Type::kResizeAccepted),
-              ElementsAre("resize from 2 to 2 by signal TTIN accepted, generation 2"));
+  EXPECT_FALSE(pool.Noted(PoolNote::Type::kResizeAccepted));
+  EXPECT_THAT(
+      pool.Notes(PoolNote::Type::kResizeRefused),
+      ElementsAre(
+          "resize by 1 by signal TTIN changes nothing: 2 workers are the most (max_workers)"));
   pool.Resize(0);
   pool.Send(ResizeBy{.delta = -1});
   EXPECT_EQ(pool.view().desired, 0) << "one less is not one more";

@@ -209,6 +209,23 @@ TEST(Restart, KeepsTheOldWorkersWhenTheNewOnesDoNotComeUp) {
   EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
 }
 
+// As nginx and gunicorn.
+TEST(Restart, HupRestartsUnderNohupToo) {
+  ForkedProgram program([](LineWriter out) {
+    signal(SIGHUP, SIG_IGN);
+    ForkProcesses(1).value();
+    IOLoop::Current().AddCallback([out] { out.Write(Me()); });
+    IOLoop::Current().Start();
+    return 0;
+  });
+  const pid_t worker = PidOf(program.ReadLine());
+  program.Signal(SIGHUP);
+  EXPECT_THAT(program.ReadLine(), HasSubstr("0 2 "));
+  EXPECT_TRUE(Eventually([worker] { return !IsAlive(worker); }));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
 // As the first process of a container is.
 TEST(Reaper, AMasterThatGetsOrphansReapsThemAndNotItsWorkers) {
   static constexpr int kOrphans = 500;

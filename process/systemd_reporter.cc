@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "squall/base/string_view.h"
 
 namespace squall::internal {
 
@@ -45,18 +46,32 @@ void SystemdReporter::Report(const PoolView& pool) {
       notifier_.Stopping();
       notifier_.ExtendTimeout(ladder_);
     }
-  } else if (pool.restart.runs()) {
-    if (std::exchange(reloading_, pool.restart.generation) != pool.restart.generation) {
+  } else {
+    // A restart that has nothing to do has ended before it is told.
+    if (std::exchange(told_restart_, pool.restart.generation) != pool.restart.generation) {
+      reloading_ = true;
       notifier_.Reloading();
     }
-  } else if ((!ready_ && pool.observed_generation > 0) || std::exchange(reloading_, 0) != 0) {
-    ready_ = true;
-    notifier_.Ready();
+    const bool up = !ready_ && pool.observed_generation > 0;
+    if (!pool.restart.runs() && (std::exchange(reloading_, false) || up)) {
+      ready_ = true;
+      notifier_.Ready();
+    }
   }
   if (std::string status = StatusLine(pool); status != status_) {
     notifier_.Status(status);
     status_ = std::move(status);
   }
+}
+
+void SystemdReporter::ReloadRefused(std::string_view why) {
+  // Before it is up and while it stops systemd does not wait for a reload, and READY would be wrong.
+  if (!notifier_.active() || !ready_ || stopping_) return;
+  notifier_.Reloading();
+  status_ = absl::StrCat("reload refused: ", ToAbsl(why));
+  notifier_.Status(status_);
+  // Else the end of the restart that runs is the end of this reload, too.
+  if (!reloading_) notifier_.Ready();
 }
 
 }  // namespace squall::internal

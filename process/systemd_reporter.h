@@ -3,6 +3,7 @@
 //
 //   SystemdReporter reporter(SystemdNotifier::FromEnvironment(), options);
 //   reporter.Report(pool.pool());   // after each change
+//   reporter.ReloadRefused("line 3: no such option");
 //   reporter.Tick();                // at next_deadline()
 //
 // The master's, in its one thread. Never waits.
@@ -11,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "squall/process/pool_options.h"
@@ -28,6 +30,10 @@ class SystemdReporter {
 
   void Report(const PoolView& pool);
 
+  // A reload was asked for, and the pool stays as it is. With Type=notify-reload systemd waits until
+  // it hears of the reload that it asked for, and of its end.
+  void ReloadRefused(std::string_view why);
+
   MonotonicTime next_deadline() const { return notifier_.next_deadline(); }
   void Tick() { notifier_.Tick(); }
 
@@ -39,7 +45,8 @@ class SystemdReporter {
   std::string status_;
   bool ready_ = false;
   bool stopping_ = false;
-  uint64_t reloading_ = 0;  // The generation of the restart that was told; 0: none.
+  bool reloading_ = false;
+  uint64_t told_restart_ = 0;  // The generation of the last restart that was told; 0: none.
 };
 
 }  // namespace squall::internal

@@ -94,6 +94,48 @@ TEST_F(SystemdReporterTest, ARestartIsAReload) {
               ElementsAre("READY=1", "STATUS=2 of 2 workers ready; the last restart failed"));
 }
 
+TEST_F(SystemdReporterTest, ARestartThatEndsAtOnceIsAReloadToo) {
+  PoolView pool = PoolOf(0, 0);
+  pool.observed_generation = 1;
+  reporter_->Report(pool);
+  Heard();
+  pool.restart = {.phase = RestartPhase::kSucceeded, .generation = 2};
+  reporter_->Report(pool);
+  EXPECT_THAT(Heard(), ElementsAre("RELOADING=1", "READY=1"));
+  reporter_->Report(pool);
+  EXPECT_THAT(Heard(), IsEmpty());
+}
+
+TEST_F(SystemdReporterTest, ARefusedReloadIsOneThatEndsAtOnce) {
+  PoolView pool = PoolOf(2, 2);
+  reporter_->ReloadRefused("too early");
+  EXPECT_THAT(Heard(), IsEmpty()) << "systemd waits for the first READY";
+  pool.observed_generation = 1;
+  reporter_->Report(pool);
+  Heard();
+  reporter_->ReloadRefused("line 3: no such option");
+  EXPECT_THAT(Heard(), ElementsAre("RELOADING=1", "STATUS=reload refused: line 3: no such option",
+                                   "READY=1"));
+  reporter_->Report(pool);
+  EXPECT_THAT(Heard(), ElementsAre("STATUS=2 of 2 workers ready"));
+
+  pool.restart = {.phase = RestartPhase::kRunning, .generation = 2, .remaining = 2};
+  reporter_->Report(pool);
+  Heard();
+  reporter_->ReloadRefused("line 4");
+  EXPECT_THAT(Heard(), ElementsAre("RELOADING=1", "STATUS=reload refused: line 4"))
+      << "the restart goes on";
+  pool.restart.phase = RestartPhase::kSucceeded;
+  reporter_->Report(pool);
+  EXPECT_THAT(Heard(), ElementsAre("READY=1", "STATUS=2 of 2 workers ready"));
+
+  pool.shutdown = ShutdownMode::kGraceful;
+  reporter_->Report(pool);
+  Heard();
+  reporter_->ReloadRefused("too late");
+  EXPECT_THAT(Heard(), IsEmpty());
+}
+
 TEST_F(SystemdReporterTest, StoppingTakesAsLongAsTheLadder) {
   PoolView pool = PoolOf(1, 1);
   pool.shutdown = ShutdownMode::kGraceful;
