@@ -5,12 +5,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
 #include "squall/process/threads.h"
@@ -26,6 +28,9 @@ namespace {
 
 // Not 0: what is not known to have ended well is replaced.
 constexpr int kUnknownStatus = 255;
+
+// For the death of a process that was sent SIGKILL.
+constexpr int kDeathMilliseconds = 1000;
 
 }  // namespace
 
@@ -46,11 +51,22 @@ absl::StatusOr<ChildProcess> Fork() {
     const int error = errno;
     // Not reaped yet, so the pid is still this child's.
     kill(pid, SIGKILL);
-    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    for (int i = 0; i < kDeathMilliseconds && waitpid(pid, nullptr, WNOHANG) == 0; ++i) {
+      usleep(1000);
     }
     return StatusFromErrno(error, "pidfd_open");
   }
   return ChildProcess{pid, std::move(pidfd)};
+}
+
+std::string WhyNotStarted(const absl::Status& status) {
+  std::string text(status.message());
+  rlimit limit;
+  if (ErrnoFromStatus(status) == EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    absl::StrAppend(&text, " (RLIMIT_NOFILE lets this process have ", limit.rlim_cur,
+                    " descriptors)");
+  }
+  return text;
 }
 
 std::optional<ExitStatus> Reap(const UniqueFd& pidfd) {
@@ -77,6 +93,12 @@ bool WaitForDeath(const UniqueFd& pidfd, int milliseconds) {
     ready = poll(&poll_fd, 1, milliseconds);
   } while (ready < 0 && errno == EINTR);
   return ready > 0;
+}
+
+std::optional<ExitStatus> KillAndReap(const UniqueFd& pidfd) {
+  Signal(pidfd, SIGKILL);
+  WaitForDeath(pidfd, kDeathMilliseconds);
+  return Reap(pidfd);
 }
 
 }  // namespace squall::internal

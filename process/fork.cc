@@ -254,10 +254,6 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
   ASSIGN_OR_RETURN(ResolvedWorkerSettings settings, Validate(options.worker));
   LogFileOptions log_options;
   if (settings.identity.has_value()) log_options.owner = settings.identity->uid;
-  std::optional<PidFile> pid_file;
-  if (!options.pid_file.empty()) {
-    ASSIGN_OR_RETURN(pid_file, PidFile::Create(options.pid_file));
-  }
   ASSIGN_OR_RETURN(auto master,
                    internal::Master::Create({.pool = ToPoolOptions(num_processes, options),
                                              .monitor = ToMonitorOptions(options),
@@ -267,7 +263,19 @@ absl::StatusOr<int> ForkProcesses(int num_processes, ForkOptions options) {
                                              .on_ready = std::move(options.on_ready),
                                              .on_serving = std::move(options.on_serving)}));
   options.sidecar.reset();
-  if (!options.log_file.empty()) RETURN_IF_ERROR(OpenLogFile(options.log_file, log_options));
+  // Behind the blocking of the signals: one that ended this process would leave the pid file there.
+  std::optional<PidFile> pid_file;
+  const auto open_files = [&]() -> absl::Status {
+    if (!options.pid_file.empty()) {
+      ASSIGN_OR_RETURN(pid_file, PidFile::Create(options.pid_file));
+    }
+    return options.log_file.empty() ? absl::OkStatus() : OpenLogFile(options.log_file, log_options);
+  };
+  if (absl::Status opened = open_files(); !opened.ok()) {
+    pid_file.reset();
+    master->UndoSignals();
+    return opened;
+  }
   SetLogRole("master");
   internal::BecomeMaster();
   CloseUnusedInheritedSockets();

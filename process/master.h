@@ -88,6 +88,8 @@ class Master {
   // The master's pid, in its children too.
   pid_t pid() const { return pid_; }
 
+  // In the master that does not Run(), see MasterSignals.
+  void UndoSignals() const { signals_.Undo(); }
   // In a child: dispositions and mask as before the master began; then what the child needs.
   void RestoreSignalsInChild() const { signals_.RestoreInChild(); }
   Scoreboard TakeScoreboard() { return std::move(scoreboard_); }

@@ -23,8 +23,8 @@ absl::StatusOr<MasterSignals> MasterSignals::Create() {
   for (int signo : kMasterSignals) sigaddset(&set, signo);
   // The deaths of workers are seen by pidfd; those of orphans that are not the master's by this.
   if (IsReaper()) sigaddset(&set, SIGCHLD);
-  sigset_t before;
-  if (const int error = pthread_sigmask(SIG_BLOCK, &set, &before); error != 0) {
+  MasterSignals signals;
+  if (const int error = pthread_sigmask(SIG_BLOCK, &set, &signals.mask_before_); error != 0) {
     return StatusFromErrno(error, "cannot block the master's signals");
   }
   // While they are blocked the kernel keeps ignored signals as well, so the signalfd tells of HUP
@@ -32,20 +32,34 @@ absl::StatusOr<MasterSignals> MasterSignals::Create() {
   // to reload, and what a terminal sends when it goes away costs no request. Only the disposition
   // stays: programs that the workers start keep what nohup wanted.
   for (int signo : kMasterSignals) {
-    if (signo != SIGHUP) signal(signo, SIG_DFL);
+    if (signo != SIGHUP) signals.SetDisposition(signo, SIG_DFL);
   }
   // Ignored, as some parents leave it, the kernel reaps the children itself: their pidfds would be
   // readable for ever and no death would have a status.
-  signal(SIGCHLD, SIG_DFL);
+  signals.SetDisposition(SIGCHLD, SIG_DFL);
   // A log pipe whose reader died must not take the master, and so the service, with it.
-  signal(SIGPIPE, SIG_IGN);
-  UniqueFd fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!fd.valid()) {
+  signals.SetDisposition(SIGPIPE, SIG_IGN);
+  signals.fd_.reset(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!signals.fd_.valid()) {
     const int error = errno;
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    signals.Undo();
     return StatusFromErrno(error, "cannot open the master's signalfd");
   }
-  return MasterSignals(std::move(fd), before);
+  return signals;
+}
+
+void MasterSignals::SetDisposition(int signo, void (*handler)(int)) {
+  struct sigaction wanted = {};
+  wanted.sa_handler = handler;
+  sigemptyset(&wanted.sa_mask);
+  struct sigaction before;
+  sigaction(signo, &wanted, &before);
+  dispositions_before_.emplace_back(signo, before);
+}
+
+void MasterSignals::Undo() const {
+  for (const auto& [signo, before] : dispositions_before_) sigaction(signo, &before, nullptr);
+  pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
 }
 
 std::optional<int> MasterSignals::Next() {

@@ -7,6 +7,8 @@
 #include <signal.h>
 
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
@@ -25,6 +27,10 @@ class MasterSignals {
   // The next signal that came in, or nothing. Never blocks.
   std::optional<int> Next();
 
+  // The master is not to be, after all: dispositions and mask as they were before Create. Signals
+  // that came meanwhile are delivered.
+  void Undo() const;
+
   // In a forked child, before it runs anything of the user's: for what the master blocks, default
   // dispositions or handlers that do nothing (IgnoreMastersSignals); SIGPIPE stays ignored, for a
   // closed client or log pipe must not kill a worker. Then the mask that the process had before the
@@ -32,11 +38,12 @@ class MasterSignals {
   void RestoreInChild() const;
 
  private:
-  explicit MasterSignals(UniqueFd fd, const sigset_t& before)
-      : fd_(std::move(fd)), mask_before_(before) {}
+  MasterSignals() = default;
+  void SetDisposition(int signo, void (*handler)(int));
 
   UniqueFd fd_;
   sigset_t mask_before_;
+  std::vector<std::pair<int, struct sigaction>> dispositions_before_;
 };
 
 }  // namespace squall::internal

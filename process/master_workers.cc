@@ -146,7 +146,7 @@ void Master::PerformOne(const FinishPool& finish) {
 
 void Master::PerformOne(const SpawnWorker& action) {
   auto fail = [&](const absl::Status& status) {
-    Dispatch(WorkerSpawnFailed{action.slot, action.incarnation, std::string(status.message())});
+    Dispatch(WorkerSpawnFailed{action.slot, action.incarnation, WhyNotStarted(status)});
   };
   if (options_.hooks->before_fork) {
     options_.hooks->before_fork({action.slot, action.incarnation, action.generation});
@@ -168,9 +168,7 @@ void Master::PerformOne(const SpawnWorker& action) {
   if (!Watch(process.child.pidfd.get(), Tag(Source::kWorkerPidfd, action.row)) ||
       !Watch(process.channel.get(), Tag(Source::kChannel, action.row), 0)) {
     const absl::Status status = StatusFromErrno(errno, "epoll_ctl in the master");
-    Signal(process.child.pidfd, SIGKILL);
-    WaitForDeath(process.child.pidfd, -1);
-    Reap(process.child.pidfd);
+    KillAndReap(process.child.pidfd);
     process = {};
     return fail(status);
   }

@@ -142,9 +142,14 @@ void PoolState::OnEvent(const PoolStart&) {
 }
 
 void PoolState::OnEvent(const WorkerSpawned& event) {
-  if (Row* row = Find(event.slot, event.incarnation)) {
-    Transition(*row, RowEvent::kSpawned, {.pid = event.pid});
-  }
+  Row* row = Find(event.slot, event.incarnation);
+  if (row == nullptr) return;
+  Transition(*row, RowEvent::kSpawned, {.pid = event.pid});
+  if (failed_starts_ == 0) return;
+  Note(PoolNote::Type::kWorkerStarting, PoolNote::Severity::kInfo,
+       absl::StrCat("workers can be started again; attempts that failed: ", failed_starts_), row);
+  failed_starts_ = 0;
+  start_error_.clear();
 }
 
 void PoolState::OnEvent(const WorkerSpawnFailed& event) {

@@ -269,6 +269,8 @@ class PoolState {
   MonotonicTime restart_deadline_ = MonotonicTime::Infinite();
   bool restart_extended_ = false;
   std::ptrdiff_t restart_left_ = 0;  // Rows that it was not done with, when that was checked last.
+  std::string start_error_;          // Of the last attempt to start a worker, if it failed.
+  int failed_starts_ = 0;            // Since the last one that succeeded.
   Backoff replace_backoff_;          // Between successors that died or could not be started.
   std::optional<MonotonicTime> replace_not_before_;
   uint64_t revision_ = 0;

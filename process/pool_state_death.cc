@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
@@ -129,10 +130,14 @@ void PoolState::RetrySpawn(Row& row, const std::string& error) {
   ShowHistory(row.view.slot);
   const bool successor = row.view.role == RowRole::kSuccessor;
   const absl::Duration delay = (successor ? replace_backoff_ : row.spawn_backoff).Next(random_);
-  Note(PoolNote::Type::kSpawnFailed, PoolNote::Severity::kWarning,
-       absl::StrCat("cannot start worker ", row.view.slot, ": ", error, "; next attempt in ",
-                    In(delay)),
-       &row, delay);
+  ++failed_starts_;
+  // What one slot meets all do, again and again: the rest is counted.
+  if (std::exchange(start_error_, error) != error) {
+    Note(PoolNote::Type::kSpawnFailed, PoolNote::Severity::kWarning,
+         absl::StrCat("cannot start worker ", row.view.slot, ": ", error, "; next attempt in ",
+                      In(delay), ", this and others until it goes"),
+         &row, delay);
+  }
   if (successor) {
     replace_not_before_ = now_ + delay;
     return Enter(row, WorkerState::kEmpty, MonotonicTime::Infinite());

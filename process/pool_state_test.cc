@@ -360,6 +360,27 @@ TEST(PoolStateTest, AForkThatWasOnItsWayAtTheShutdown) {
   EXPECT_TRUE(pool.finished());
 }
 
+TEST(PoolStateTest, StartsThatFailAreToldOncePerEpisode) {
+  PoolScript pool({.desired = 2, .max_workers = 4});
+  for (const int workers : {3, 4}) {
+    pool.ForksFail(true);
+    pool.Resize(workers);
+    EXPECT_THAT(pool.Notes(PoolNote::Type::kSpawnFailed),
+                ElementsAre(::testing::StartsWith(
+                    absl::StrCat("cannot start worker ", workers - 1, ": fork: EAGAIN; next"))));
+    const uint64_t failed = pool.view().spawn_failures;
+    for (int i = 0; i < 5; ++i) {
+      pool.Advance(absl::Seconds(10));
+      EXPECT_FALSE(pool.Noted(PoolNote::Type::kSpawnFailed));
+    }
+    EXPECT_EQ(pool.view().spawn_failures, failed + 5) << "but counted";
+    pool.ForksFail(false);
+    pool.Advance(absl::Seconds(10));
+    EXPECT_THAT(pool.Notes(PoolNote::Type::kWorkerStarting),
+                ::testing::Contains("workers can be started again; attempts that failed: 6"));
+  }
+}
+
 // ---------------------------------------------------------------------------------------------------
 // What is seen.
 

@@ -27,17 +27,9 @@ SidecarKeeper::SidecarKeeper(Sidecar sidecar, uint64_t seed)
 SidecarKeeper::Spawned SidecarKeeper::Start(MonotonicTime now) {
   next_start_ = MonotonicTime::Infinite();
   auto ends = MakeControlLink();
-  if (!ends.ok()) {
-    LOG(ERROR) << "cannot start the " << sidecar_.name << " process: " << ends.status().message();
-    ScheduleStart(now);
-    return Spawned::kParent;
-  }
+  if (!ends.ok()) return Failed(ends.status(), now);
   auto forked = Fork();
-  if (!forked.ok()) {
-    LOG(ERROR) << "cannot start the " << sidecar_.name << " process: " << forked.status().message();
-    ScheduleStart(now);
-    return Spawned::kParent;
-  }
+  if (!forked.ok()) return Failed(forked.status(), now);
   if (forked->pid == 0) {
     child_link_ = std::move(ends->second);
     return Spawned::kChild;
@@ -45,7 +37,20 @@ SidecarKeeper::Spawned SidecarKeeper::Start(MonotonicTime now) {
   process_ = std::move(*forked);
   link_ = std::move(ends->first);
   started_at_ = now;
+  why_not_started_.clear();
   LOG(INFO) << "the " << sidecar_.name << " process is running as pid " << process_.pid;
+  return Spawned::kParent;
+}
+
+SidecarKeeper::Spawned SidecarKeeper::Failed(const absl::Status& status, MonotonicTime now) {
+  ScheduleStart(now);
+  std::string why = WhyNotStarted(status);
+  // One line, not one for each attempt.
+  if (why != why_not_started_) {
+    LOG(ERROR) << "cannot start the " << sidecar_.name << " process: " << why
+               << "; tried again until it goes";
+    why_not_started_ = std::move(why);
+  }
   return Spawned::kParent;
 }
 
@@ -64,9 +69,10 @@ void SidecarKeeper::OnPidfd(MonotonicTime now) {
 }
 
 void SidecarKeeper::GiveUp(MonotonicTime now) {
-  Signal(process_.pidfd, SIGKILL);
-  WaitForDeath(process_.pidfd, -1);
-  OnPidfd(now);
+  KillAndReap(process_.pidfd);
+  process_ = {};
+  link_.reset();
+  ScheduleStart(now);
 }
 
 void SidecarKeeper::Cut(const char* why) {
@@ -109,10 +115,10 @@ void SidecarKeeper::Finish() {
     if (!WaitForDeath(process_.pidfd, kFinishMilliseconds)) {
       LOG(WARNING) << "the " << sidecar_.name << " process (pid " << process_.pid
                    << ") did not end by itself and is killed";
-      Signal(process_.pidfd, SIGKILL);
-      WaitForDeath(process_.pidfd, kFinishMilliseconds);
+      KillAndReap(process_.pidfd);
+    } else {
+      Reap(process_.pidfd);
     }
-    Reap(process_.pidfd);
     process_ = {};
   }
   if (sidecar_.at_exit) sidecar_.at_exit();

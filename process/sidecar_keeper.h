@@ -5,8 +5,10 @@
 
 #include <optional>
 #include <random>
+#include <string>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "squall/base/clock.h"
 #include "squall/base/unique_fd.h"
 #include "squall/process/backoff.h"
@@ -57,6 +59,7 @@ class SidecarKeeper {
 
  private:
   void Cut(const char* why);
+  Spawned Failed(const absl::Status& status, MonotonicTime now);
   void ScheduleStart(MonotonicTime now);
 
   Sidecar sidecar_;
@@ -68,6 +71,7 @@ class SidecarKeeper {
   UniqueFd child_link_;
   MonotonicTime next_start_;
   MonotonicTime started_at_;
+  std::string why_not_started_;  // As it was logged; empty when the last start succeeded.
 };
 
 }  // namespace squall::internal

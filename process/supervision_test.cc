@@ -318,6 +318,52 @@ TEST(PidFile, NamesTheMasterWhileItRuns) {
   EXPECT_NE(access(path.c_str(), F_OK), 0) << "gone with its master";
 }
 
+// One between the file and the blocking of the signals would leave the file to nobody.
+TEST(PidFile, WhoReadsItMaySendSignals) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/early.pid");
+  for (int i = 0; i < 20; ++i) {
+    ForkedProgram program([&](LineWriter out) {
+      ForkOptions options;
+      options.pid_file = path;
+      ForkProcesses(1, std::move(options)).value();
+      out.Write(Me());
+      IOLoop::Current().Start();
+      return 0;
+    });
+    const absl::Time deadline = absl::Now() + testing::kPatience;
+    while (access(path.c_str(), F_OK) != 0) ASSERT_LT(absl::Now(), deadline);
+    program.Signal(SIGUSR2);  // Ends who does not block it, and means nothing to a master.
+    program.ReadLine();
+    program.Signal(SIGTERM);
+    ASSERT_EQ(program.Wait(), ExitStatus::Exited(0));
+    ASSERT_NE(access(path.c_str(), F_OK), 0);
+  }
+}
+
+TEST(PidFile, WithoutItTheSignalsAreAsTheyWere) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/files");
+  ForkedProgram program([&](LineWriter out) {
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGPIPE, SIG_DFL);
+    for (const bool pid_file : {true, false}) {
+      ForkOptions options;
+      options.pid_file = pid_file ? ::testing::TempDir() : path + ".pid";
+      options.log_file = path + "/no/such/directory";
+      EXPECT_FALSE(ForkProcesses(1, std::move(options)).ok());
+      EXPECT_NE(access((path + ".pid").c_str(), F_OK), 0);
+      sigset_t blocked;
+      sigprocmask(SIG_SETMASK, nullptr, &blocked);
+      EXPECT_FALSE(sigismember(&blocked, SIGTERM));
+      EXPECT_EQ(signal(SIGUSR1, SIG_IGN), SIG_IGN);
+      EXPECT_EQ(signal(SIGPIPE, SIG_DFL), SIG_DFL);
+    }
+    out.Write(::testing::Test::HasFailure() ? "failed" : "as before");
+    return 0;
+  });
+  EXPECT_EQ(program.ReadLine(), "as before");
+  EXPECT_EQ(program.Wait(), ExitStatus::Exited(0));
+}
+
 TEST(Logs, Usr1ReopensThemInMasterAndWorkers) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/pool.log");
   const std::string rotated = path + ".1";

@@ -65,7 +65,9 @@ class MasterWithoutDescriptors(unittest.TestCase):
                         "starts fail")
                     self.assertEqual(state["readyWorkers"], 2)
                     self.assertTrue(state["reconciling"])
-                    self.assertIn("cannot start worker 0", server.log_text())
+                    self.assertIn("cannot start worker 0: ", server.log_text())
+                    self.assertIn("RLIMIT_NOFILE lets this process have 3 descriptors",
+                                  server.log_text())
                     # The operator is heard all the same.
                     self.assertEqual(server.admin.run("resize", "4").returncode, 0)
                     self.assertEqual(server.admin.pool()["desiredWorkers"], 4)
@@ -77,10 +79,12 @@ class MasterWithoutDescriptors(unittest.TestCase):
                     used = harness.cpu_seconds(server.pid) - used
                     self.assertLess(used, 0.05 * pool_checks.GENEROUS)
                     self.assertLess(int(server.admin.pool()["spawnFailures"]) - failures, 10)
+                    self.assertEqual(server.log_text().count("cannot start worker"), 1)
                 began = time.monotonic()
                 pool_checks.wait_for_rest(baseline)
                 seconds = time.monotonic() - began
                 counted = load.finish()
+            self.assertIn("workers can be started again", server.log_text())
             self.assertLessEqual(counted["failures"], 4, counted)
             self.assertEqual(counted["refused"] + counted["timeout"], 0, counted)
             pool_checks.report("EMFILE in the master, a worker killed", "replaced, once it is over",
