@@ -17,7 +17,8 @@ import sys
 import threading
 import time
 
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "../integration"))
+# `bazel run` and `bazel test` both start it where tests/ is.
+sys.path.append(os.path.abspath("tests/integration"))
 import harness  # pylint: disable=wrong-import-position
 
 POLICIES = ("shared", "exclusive", "balanced", "reuse_port")
