@@ -28,11 +28,13 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/accept.h"
 #include "squall/netutil/isolated_process.h"
+#include "squall/netutil/run_until.h"
 #include "squall/netutil/sockets.h"
 
 namespace squall {
 namespace {
 
+using internal::RunUntil;
 using testing::Contains;
 using testing::HasSubstr;
 
@@ -46,24 +48,6 @@ UniqueFd ConnectTo(const SocketAddress& address) {
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(::connect(fd.get(), address.data(), address.size()), 0);
   return fd;
-}
-
-// Runs this process's loop until `condition` holds, which is looked at every millisecond.
-void RunUntil(const std::function<bool()>& condition) {
-  IOLoop& loop = IOLoop::Current();
-  bool late = false;
-  const Timeout deadline = loop.CallLater(kDeadline, [&] {
-    late = true;
-    loop.Stop();
-  });
-  Timeout poll;
-  std::function<void()> check = [&] {
-    if (condition()) return loop.Stop();
-    poll = loop.CallLater(absl::Milliseconds(1), [&] { check(); });
-  };
-  poll = loop.CallLater(absl::ZeroDuration(), [&] { check(); });
-  loop.Start();
-  EXPECT_FALSE(late);
 }
 
 void RunFor(absl::Duration duration) {

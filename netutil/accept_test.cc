@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -19,14 +18,14 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
+#include "squall/netutil/run_until.h"
 #include "squall/netutil/sockets.h"
 
 namespace squall {
 namespace {
 
+using internal::RunUntil;
 using testing::ElementsAre;
-
-constexpr absl::Duration kDeadline = absl::Seconds(30);
 
 class AcceptTest : public testing::Test {
  protected:
@@ -50,23 +49,6 @@ class AcceptTest : public testing::Test {
     std::vector<UniqueFd> clients;
     for (int i = 0; i < count; ++i) clients.push_back(Connect());
     return clients;
-  }
-
-  // Runs the loop until `condition` holds, which is looked at every millisecond.
-  void RunUntil(const std::function<bool()>& condition) {
-    bool late = false;
-    const Timeout deadline = loop_.CallLater(kDeadline, [&] {
-      late = true;
-      loop_.Stop();
-    });
-    Timeout poll;
-    std::function<void()> check = [&] {
-      if (condition()) return loop_.Stop();
-      poll = loop_.CallLater(absl::Milliseconds(1), [&] { check(); });
-    };
-    check();
-    if (!condition()) loop_.Start();
-    EXPECT_FALSE(late);
   }
 
   void RunFor(absl::Duration duration) {
@@ -307,6 +289,31 @@ TEST_F(BalancedAcceptTest, WhatWaitsIsLeftToTheSiblingsThatWereWokenForIt) {
   const AcceptHandle sibling = AddAcceptHandler(
       loop_, same, [&](UniqueFd, SocketAddress) { ++by_sibling; }, Balanced(Always({.held = 1})));
   RunUntil([&] { return by_sibling == 2; });
+  EXPECT_EQ(accepted_.size(), 1u);
+}
+
+// One that is behind the others in the kernel's queue, not out of it.
+TEST_F(BalancedAcceptTest, WhoLeavesWhatWaitsIsThereForTheNextConnection) {
+  AcceptOptions options = Balanced(Always({.held = 1, .contenders = 1, .lead = 1}), &stats_);
+  options.yield = absl::Hours(1);
+  const AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(), std::move(options));
+  std::vector<UniqueFd> clients = Connect(2);
+  RunUntil([&] { return stats_.yielded == 1; });
+  RunFor(absl::Milliseconds(20));
+  EXPECT_EQ(accepted_.size(), 1u);
+  EXPECT_EQ(stats_.wakeups, 1u);
+  clients.push_back(Connect());
+  RunUntil([&] { return accepted_.size() == 2; });
+}
+
+TEST_F(BalancedAcceptTest, WhoIsFarAheadIsNotThereForTheNextConnection) {
+  AcceptOptions options = Balanced(Always({.held = 2, .contenders = 1, .lead = 2}), &stats_);
+  options.yield = absl::Hours(1);
+  const AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(), std::move(options));
+  std::vector<UniqueFd> clients = Connect(2);
+  RunUntil([&] { return stats_.yielded == 1; });
+  clients.push_back(Connect());
+  RunFor(absl::Milliseconds(20));
   EXPECT_EQ(accepted_.size(), 1u);
 }
 

@@ -3,7 +3,6 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <functional>
 #include <utility>
 #include <vector>
 
@@ -15,18 +14,18 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/accept.h"
 #include "squall/netutil/address.h"
+#include "squall/netutil/run_until.h"
 #include "squall/netutil/sockets.h"
 
 namespace squall {
 namespace {
 
+using internal::RunUntil;
 using testing::Each;
 using testing::ElementsAre;
 using testing::Gt;
 using testing::HasSubstr;
 using testing::SizeIs;
-
-constexpr absl::Duration kDeadline = absl::Seconds(30);
 
 UniqueFd ConnectTo(const SocketAddress& address) {
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -65,24 +64,6 @@ class ReusePortListenersTest : public testing::Test {
     std::vector<int> accepted;
     for (const int fd : listeners().fds()) accepted.push_back(Accept(fd));
     return accepted;
-  }
-
-  // Until `condition` holds, which is looked at every millisecond.
-  void RunUntil(const std::function<bool()>& condition) {
-    IOLoop& loop = IOLoop::Current();
-    bool late = false;
-    const Timeout deadline = loop.CallLater(kDeadline, [&] {
-      late = true;
-      loop.Stop();
-    });
-    Timeout poll;
-    std::function<void()> check = [&] {
-      if (condition()) return loop.Stop();
-      poll = loop.CallLater(absl::Milliseconds(1), [&] { check(); });
-    };
-    poll = loop.CallLater(absl::ZeroDuration(), [&] { check(); });
-    loop.Start();
-    EXPECT_FALSE(late);
   }
 
  private:
