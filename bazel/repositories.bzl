@@ -56,6 +56,8 @@ def squall_deps():
     _maybe(system_library, "com_github_nlohmann_json", package = "nlohmann-json3-dev", targets = {"json": "nlohmann_json"})
     _maybe(system_library, "com_googlesource_code_re2", package = "libre2-dev", targets = {"re2": "re2"})
     _maybe(system_library, "net_zlib", package = "zlib1g-dev", targets = {"zlib": "zlib"})
+    _maybe(system_library, "org_libevent", package = "libevent-dev", targets = {"event": "libevent"})
+    _maybe(system_library, "org_libuv", package = "libuv1-dev", targets = {"uv": "libuv"})
     _maybe(
         system_library,
         "openssl",
