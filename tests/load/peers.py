@@ -34,9 +34,10 @@ daemon off;
 worker_processes %(workers)d;
 pid %(folder)s/nginx.pid;
 error_log %(folder)s/error.log;
-events { worker_connections 1024; }
+events { worker_connections %(connections)d; }
 http {
   access_log off;
+  keepalive_timeout 3600s;
   client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/proxy;
   fastcgi_temp_path %(folder)s/fastcgi; uwsgi_temp_path %(folder)s/uwsgi; scgi_temp_path %(folder)s/scgi;
   server {
@@ -83,14 +84,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def command(name, folder, port, workers, flags):
+def command(name, folder, port, workers, flags, connections):
     if name in PROGRAMS:
         # A copy, for bazel's folder may be closed to nobody.
         server = shutil.copy(os.environ[PROGRAMS[name]], folder)
         return [server, "--port=%d" % port, "--workers=%d" % workers] + flags
     if name == "nginx":
         with open(os.path.join(folder, "nginx.conf"), "w") as conf:
-            conf.write(NGINX % {"workers": workers, "folder": folder, "port": port})
+            conf.write(NGINX % {"workers": workers, "folder": folder, "port": port,
+                                "connections": connections})
         return [shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin"),
                 "-c", os.path.join(folder, "nginx.conf")]
     if name == "gunicorn":
@@ -128,7 +130,8 @@ def get(port, path, timeout=5.0):
 
 
 @contextlib.contextmanager
-def start(name, workers, flags=()):
+def start(name, workers, flags=(), connections=1024):
+    """A server that can hold so many connections in each worker."""
     folder = tempfile.mkdtemp(prefix="squall-peer-")
     user = {}
     if os.geteuid() == 0:
@@ -136,8 +139,8 @@ def start(name, workers, flags=()):
         user = {"user": NOBODY, "group": NOBODY, "extra_groups": ()}
     port = free_port()
     log = open(os.path.join(folder, "output"), "w")
-    process = subprocess.Popen(command(name, folder, port, workers, list(flags)), cwd=folder,
-                               stdout=log, stderr=log, stdin=subprocess.DEVNULL, **user)
+    process = subprocess.Popen(command(name, folder, port, workers, list(flags), connections),
+                               cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **user)
     try:
         deadline = time.monotonic() + PATIENCE
         while True:
