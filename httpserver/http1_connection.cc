@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "squall/base/logging.h"
-#include "squall/base/status.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/http_scan.h"
 
@@ -71,7 +70,7 @@ void Http1Connection::OnEvents(uint32_t events) {
     }
   }
   if ((events & IOLoop::kRead) != 0 && !WantsInput()) unwanted_input_ = true;
-  const bool readable = (events & ~static_cast<uint32_t>(IOLoop::kWrite)) != 0;
+  const bool readable = (events & (~IOLoop::kWrite | transport_->read_events())) != 0;
   Enter(readable ? Entry::kRead : Entry::kGoOn);
 }
 
@@ -88,7 +87,8 @@ void Http1Connection::Drive(Entry entry) {
   body_ = std::string_view(held_).substr(held_at_, held_body_);
   input_ = std::string_view(held_).substr(held_at_ + held_body_);
   held_body_ = 0;
-  bool may_read = entry == Entry::kRead;
+  bool may_read =
+      entry == Entry::kRead || (transport_ != nullptr && transport_->HasBufferedInput());
   while (state_ == State::kServing) {
     const Progress progress = Process();
     if (state_ != State::kServing) break;
@@ -189,7 +189,8 @@ Http1Connection::Progress Http1Connection::Process() {
 
 void Http1Connection::Receive() {
   const ssize_t size = transport_->Read(core_.read_buffer(), HttpServerCore::kReadBufferSize);
-  maybe_unread_ = size == static_cast<ssize_t>(HttpServerCore::kReadBufferSize);
+  maybe_unread_ = size == static_cast<ssize_t>(HttpServerCore::kReadBufferSize) ||
+                  (size > 0 && transport_->HasBufferedInput());
   input_ = {};
   if (size > 0) {
     core_.stats().BytesIn(static_cast<uint64_t>(size));
@@ -197,7 +198,7 @@ void Http1Connection::Receive() {
   } else if (size == 0) {
     end_of_input_ = true;
   } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
-    Close(StatusFromErrno(errno, "read from client"));
+    Close(transport_->ErrorStatus(errno, "read from client"));
   }
 }
 

@@ -33,9 +33,11 @@ bool Http1Connection::WantsInput() const {
 }
 
 void Http1Connection::UpdateInterest() {
-  uint32_t wanted = blocked_ ? IOLoop::kWrite : IOLoop::kNone;
+  uint32_t wanted = blocked_ ? transport_->write_events() : IOLoop::kNone;
   // Interest in input is dropped only when input that nobody wants would make the loop spin.
-  if (WantsInput() || ((interest_ & IOLoop::kRead) != 0 && !unwanted_input_ && !end_of_input_)) {
+  if (WantsInput()) {
+    wanted |= transport_->read_events();
+  } else if ((interest_ & IOLoop::kRead) != 0 && !unwanted_input_ && !end_of_input_) {
     wanted |= IOLoop::kRead;
   }
   unwanted_input_ = false;

@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
-#include "squall/base/status.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/http1_connection.h"
 #include "squall/httpserver/http_status.h"
@@ -185,7 +184,7 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
   }
   const ssize_t sent = transport_->Write(vector, count);
   if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-    Close(StatusFromErrno(errno, "write to client"));
+    Close(transport_->ErrorStatus(errno, "write to client"));
     return;
   }
   size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
@@ -243,7 +242,7 @@ bool Http1Connection::Flush() {
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
         if (!blocked_) NoteBlocked();
       } else {
-        Close(StatusFromErrno(errno, "write to client"));
+        Close(transport_->ErrorStatus(errno, "write to client"));
       }
       return false;
     }

@@ -20,7 +20,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
-#include "squall/base/status.h"
 #include "squall/ioloop/invoke.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/task.h"
@@ -213,7 +212,7 @@ StreamState::FillResult StreamState::Fill() {
     return FillResult::kEnd;
   }
   if (errno == EAGAIN || errno == EWOULDBLOCK) return FillResult::kWouldBlock;
-  Close(StatusFromErrno(errno, "reading from the stream"));
+  Close(transport_->ErrorStatus(errno, "reading from the stream"));
   return FillResult::kEnd;
 }
 
@@ -228,7 +227,7 @@ StreamState::FillResult StreamState::ProbeEnd() {
     return FillResult::kEnd;
   }
   if (errno == EAGAIN || errno == EWOULDBLOCK) return FillResult::kWouldBlock;
-  Close(StatusFromErrno(errno, "reading from the stream"));
+  Close(transport_->ErrorStatus(errno, "reading from the stream"));
   return FillResult::kEnd;
 }
 
@@ -290,7 +289,7 @@ void StreamState::Flush() {
       continue;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) break;
-    const absl::Status status = StatusFromErrno(errno, "writing to the stream");
+    const absl::Status status = transport_->ErrorStatus(errno, "writing to the stream");
     // The peer's last words are still to be read.
     FillAll();
     Close(status);
@@ -302,13 +301,14 @@ void StreamState::Flush() {
 
 void StreamState::OnEvents(uint32_t events) {
   const std::shared_ptr<StreamState> self = shared_from_this();
-  if ((events & IOLoop::kWrite) != 0) {
+  const uint32_t for_reader = ~IOLoop::kWrite | transport_->read_events();
+  if ((events & (IOLoop::kWrite | transport_->write_events())) != 0) {
     Flush();
     ResumeWriters();
   }
   if (closed()) return;
   if (reader_) {
-    if ((events & ~IOLoop::kWrite) != 0) ResumeReader();
+    if ((events & for_reader) != 0) ResumeReader();
   } else if ((events & (IOLoop::kError | EPOLLRDHUP)) != 0) {
     OnHangUp(events);
   } else if ((events & IOLoop::kRead) != 0) {
@@ -337,9 +337,13 @@ void StreamState::OnHangUp(uint32_t events) {
 void StreamState::UpdateInterest(bool drop_read) {
   if (closed() || hung_up_) return;
   uint32_t events = IOLoop::kNone;
-  if (reader_ || (!drop_read && !eof_)) events |= registered_events_ & IOLoop::kRead;
-  if (reader_) events |= IOLoop::kRead;
-  if (!out_.empty()) events |= IOLoop::kWrite;
+  if (reader_) {
+    events |= transport_->read_events();
+  } else if (!drop_read && !eof_) {
+    events |= registered_events_ & IOLoop::kRead;
+  }
+  if (!out_.empty()) events |= transport_->write_events();
+  if (reader_ && transport_->HasBufferedInput()) PostReader();
   if (close_callback_ != nullptr && !eof_ && !peer_close_muted_) events |= EPOLLRDHUP;
   absl::Status status;
   if (!registered_) {
@@ -358,6 +362,15 @@ void StreamState::Unregister() {
   registered_events_ = IOLoop::kNone;
   // The loop may have ended before the stream.
   if (IOLoop::IfExists() == loop_) loop_->RemoveHandler(fd());
+}
+
+// For octets that epoll knows nothing of.
+void StreamState::PostReader() {
+  if (std::exchange(reader_posted_, true)) return;
+  loop_->AddCallback([self = shared_from_this()] {
+    self->reader_posted_ = false;
+    if (!self->closed()) self->ResumeReader();
+  });
 }
 
 void StreamState::ResumeReader() {

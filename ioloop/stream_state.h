@@ -83,6 +83,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   void UpdateInterest(bool drop_read = false);
   void Unregister();
 
+  void PostReader();
   void ResumeReader();
   void ResumeWriters();
   void ScheduleCloseNotice();
@@ -96,6 +97,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   ReadBuffer in_;
   bool reading_ = false;
   std::coroutine_handle<> reader_;  // The read that waits for the socket.
+  bool reader_posted_ = false;      // It goes on in the loop's next turn.
   int fills_ = 0;                   // Calls of recv since the loop last had its turn.
   bool eof_ = false;                // The peer's end was received,
   bool eof_reported_ = false;       // and the user has come to it.

@@ -7,8 +7,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "squall/base/status.h"
 #include "squall/base/unique_fd.h"
 
 namespace squall {
@@ -46,6 +49,10 @@ class PlainTransport : public Transport {
 };
 
 }  // namespace
+
+absl::Status Transport::ErrorStatus(int error_number, std::string_view doing) const {
+  return StatusFromErrno(error_number, doing);
+}
 
 std::unique_ptr<Transport> MakePlainTransport(UniqueFd socket) {
   return std::make_unique<PlainTransport>(std::move(socket));

@@ -1,19 +1,27 @@
-// The byte pipe under IOStream and under the HTTP connection, so that TLS can be another one.
+// The byte pipe under IOStream and under the HTTP connection: a socket as it is, or TLS on it
+// (ioloop/tls_transport.h).
 //
 //   std::unique_ptr<squall::Transport> transport = squall::MakePlainTransport(std::move(socket));
 //   char data[4096];
 //   const ssize_t size = transport->Read(data, sizeof data);  // as recv(2), never blocks
+//   if (size < 0 && errno == EAGAIN) WaitFor(transport->fd(), transport->read_events());
 //
-// A transport owns its descriptor and closes it when destroyed. One thread at a time.
+// A transport owns its descriptor. Its destructor says to the peer what ends its protocol in an
+// orderly way, as far as that is possible without waiting, and closes the descriptor. One thread at
+// a time.
 #ifndef SQUALL_IOLOOP_TRANSPORT_H_
 #define SQUALL_IOLOOP_TRANSPORT_H_
 
+#include <sys/epoll.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <string_view>
 
+#include "absl/status/status.h"
 #include "squall/base/unique_fd.h"
 
 namespace squall {
@@ -35,6 +43,19 @@ class Transport {
 
   // Tells the peer that nothing more will be written; reading goes on. 0, or -1 with errno.
   virtual int ShutdownWrite() = 0;
+
+  // What to wait for with epoll after EAGAIN: inside, a read may have to write first and a write
+  // to read. Each changes with every Read and Write.
+  virtual uint32_t read_events() const { return EPOLLIN; }
+  virtual uint32_t write_events() const { return EPOLLOUT; }
+
+  // Whether the next Read has octets to look at that have left the descriptor already, so that epoll
+  // does not tell of them. False after a Read that failed with EAGAIN.
+  virtual bool HasBufferedInput() const { return false; }
+
+  // The failure of the last call, whose errno was `error_number`, in words; `doing` is such as
+  // "reading from the stream".
+  virtual absl::Status ErrorStatus(int error_number, std::string_view doing) const;
 };
 
 // A connected stream socket as it is, TCP or unix. It need not be in non-blocking mode.

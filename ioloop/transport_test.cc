@@ -1,0 +1,139 @@
+// What IOStream makes of transports that hold octets back from epoll and that write to read. Over
+// TLS both happen by chance; here they are caused.
+#include "squall/ioloop/transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "squall/base/status_matchers.h"
+#include "squall/base/unique_fd.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/iostream.h"
+#include "squall/ioloop/iostream_fixture.h"
+#include "squall/ioloop/task.h"
+
+namespace squall {
+namespace {
+
+using internal::Family;
+using internal::MakePair;
+using internal::Pattern;
+
+constexpr absl::Duration kDeadline = absl::Seconds(20);
+
+// Takes all that the socket has and gives it out in single octets.
+class ReadAheadTransport : public Transport {
+ public:
+  explicit ReadAheadTransport(UniqueFd socket) : plain_(MakePlainTransport(std::move(socket))) {}
+
+  int fd() const override { return plain_->fd(); }
+  ssize_t Read(char* data, size_t size) override {
+    if (ahead_.empty()) {
+      char buffer[4096];
+      const ssize_t got = plain_->Read(buffer, sizeof buffer);
+      if (got <= 0) return got;
+      ahead_.assign(buffer, got);
+    }
+    *data = ahead_.front();
+    ahead_.erase(0, 1);
+    return 1;
+  }
+  ssize_t Write(const iovec* buffers, int count) override { return plain_->Write(buffers, count); }
+  int ShutdownWrite() override { return plain_->ShutdownWrite(); }
+  bool HasBufferedInput() const override { return !ahead_.empty(); }
+
+ private:
+  std::unique_ptr<Transport> plain_;
+  std::string ahead_;
+};
+
+// Asks to wait for room before the first read, and for input before the first write.
+class CrossedTransport : public Transport {
+ public:
+  explicit CrossedTransport(UniqueFd socket) : plain_(MakePlainTransport(std::move(socket))) {}
+
+  int fd() const override { return plain_->fd(); }
+  ssize_t Read(char* data, size_t size) override {
+    if (std::exchange(first_read_, false)) {
+      errno = EAGAIN;
+      read_events_ = EPOLLOUT;
+      return -1;
+    }
+    read_events_ = EPOLLIN;
+    return plain_->Read(data, size);
+  }
+  ssize_t Write(const iovec* buffers, int count) override {
+    if (std::exchange(first_write_, false)) {
+      errno = EAGAIN;
+      write_events_ = EPOLLIN;
+      return -1;
+    }
+    write_events_ = EPOLLOUT;
+    return plain_->Write(buffers, count);
+  }
+  int ShutdownWrite() override { return plain_->ShutdownWrite(); }
+  uint32_t read_events() const override { return read_events_; }
+  uint32_t write_events() const override { return write_events_; }
+
+ private:
+  std::unique_ptr<Transport> plain_;
+  bool first_read_ = true;
+  bool first_write_ = true;
+  uint32_t read_events_ = EPOLLIN;
+  uint32_t write_events_ = EPOLLOUT;
+};
+
+class TransportTest : public testing::Test {
+ protected:
+  ~TransportTest() override { IOLoop::ClearCurrent(); }
+
+  void Send(const std::string& text) {
+    ASSERT_EQ(::send(there_.get(), text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+
+  IOLoop& loop_ = IOLoop::Current();
+  std::pair<UniqueFd, UniqueFd> pair_ = MakePair(Family::kTcp);
+  UniqueFd here_ = std::move(pair_.first);
+  UniqueFd there_ = std::move(pair_.second);
+};
+
+TEST_F(TransportTest, OctetsThatLeftTheDescriptorNeedNoEvent) {
+  IOStream stream(std::make_unique<ReadAheadTransport>(std::move(here_)));
+  const std::string text = Pattern(1000);
+  Send(text);
+  // One read more than a stream makes before the others have their turn, and many more.
+  EXPECT_THAT(loop_.RunSync(stream.ReadBytes(17), kDeadline), IsOkAndHolds(text.substr(0, 17)));
+  EXPECT_THAT(loop_.RunSync(stream.ReadBytes(983), kDeadline), IsOkAndHolds(text.substr(17)));
+}
+
+TEST_F(TransportTest, AReadMayWaitForRoom) {
+  IOStream stream(std::make_unique<CrossedTransport>(std::move(here_)));
+  Send("word");
+  EXPECT_THAT(loop_.RunSync(stream.ReadBytes(4), kDeadline), IsOkAndHolds("word"));
+}
+
+TEST_F(TransportTest, AWriteMayWaitForInput) {
+  IOStream stream(std::make_unique<CrossedTransport>(std::move(here_)));
+  Task<absl::Status> written = stream.Write("word");
+  EXPECT_TRUE(stream.writing());
+  Send("go");
+  EXPECT_THAT(loop_.RunSync(std::move(written), kDeadline), IsOk());
+  char received[5] = {};
+  EXPECT_EQ(::recv(there_.get(), received, sizeof received, MSG_DONTWAIT), 4);
+  EXPECT_STREQ(received, "word");
+  EXPECT_THAT(loop_.RunSync(stream.ReadBytes(2), kDeadline), IsOkAndHolds("go"));
+}
+
+}  // namespace
+}  // namespace squall
