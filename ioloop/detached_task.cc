@@ -4,6 +4,9 @@
 #include <exception>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "squall/base/code_location.h"
+#include "squall/ioloop/frame_cache.h"
 #include "squall/ioloop/invoke.h"
 #include "squall/ioloop/task.h"
 
@@ -11,7 +14,7 @@ namespace squall::internal {
 namespace {
 
 struct Detached {
-  struct promise_type : DetachedLink {
+  struct promise_type : CachedFrame, DetachedLink {
     ~promise_type() {
       previous->next = next;
       next->previous = previous;
@@ -23,7 +26,11 @@ struct Detached {
     // Not suspended at the end, the frame destroys itself.
     std::suspend_never final_suspend() const noexcept { return {}; }
     void return_void() const noexcept {}
-    void unhandled_exception() noexcept { LogCurrentException("a spawned task"); }
+    void unhandled_exception() noexcept {
+      LogCurrentException(absl::StrCat("a task spawned at ", where.ToString()));
+    }
+
+    CodeLocation where;
   };
   std::coroutine_handle<promise_type> handle;
 };
@@ -32,8 +39,9 @@ Detached RunDetached(Task<void> task) { co_await std::move(task); }
 
 }  // namespace
 
-void DetachedList::Start(Task<void> task) {
+void DetachedList::Start(Task<void> task, CodeLocation where) {
   const std::coroutine_handle<Detached::promise_type> handle = RunDetached(std::move(task)).handle;
+  handle.promise().where = where;
   DetachedLink& link = handle.promise();
   link.previous = head_.previous;
   link.next = &head_;

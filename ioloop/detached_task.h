@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <exception>
 
+#include "squall/base/code_location.h"
 #include "squall/ioloop/task.h"
 
 namespace squall::internal {
@@ -24,8 +25,8 @@ class DetachedList {
   DetachedList& operator=(const DetachedList&) = delete;
   ~DetachedList() { DestroyAll(); }
 
-  // Starts `task` here, until it first suspends. An exception out of it is logged.
-  void Start(Task<void> task);
+  // Starts `task` here, until it first suspends. An exception out of it is logged, with `where`.
+  void Start(Task<void> task, CodeLocation where = CodeLocation::Here());
   // Destroys every suspended coroutine. Their destructors may start others, which are destroyed as
   // well.
   void DestroyAll();

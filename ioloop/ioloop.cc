@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +10,6 @@
 #include <exception>
 #include <iterator>
 #include <memory>
-#include <mutex>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -20,13 +18,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
+#include "squall/base/code_location.h"
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/callback_inbox.h"
+#include "squall/ioloop/epoll_wait_for.h"
 #include "squall/ioloop/fork_generation.h"
 #include "squall/ioloop/invoke.h"
+#include "squall/ioloop/loop_record.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/timeout.h"
+#include "squall/ioloop/timer_queue.h"
 
 namespace squall {
 namespace {
@@ -98,12 +101,11 @@ void IOLoop::ClearCurrent() {
 IOLoop::IOLoop()
     : fork_generation_((internal::WatchForks(), internal::ForkGeneration())),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      inbox_(std::make_shared<internal::CallbackInbox>()),
       now_(Clock::Real().Now()) {
   internal::EnsureLogging();
-  PCHECK(epoll_.valid() && wake_.valid())
-      << "cannot make an IOLoop: epoll_create1 or eventfd failed";
-  const absl::Status status = Control(EPOLL_CTL_ADD, wake_.get(), kRead, 0);
+  PCHECK(epoll_.valid()) << "cannot make an IOLoop: epoll_create1 failed";
+  const absl::Status status = Control(EPOLL_CTL_ADD, inbox_->fd(), kRead, 0);
   CHECK(status.ok()) << status;
   live_loops.fetch_add(1, std::memory_order_relaxed);
 }
@@ -114,6 +116,7 @@ IOLoop::~IOLoop() {
   // like; so everything is emptied while all members are alive.
   spawned_.DestroyAll();
   callbacks_.clear();
+  inbox_->Close();
   for (const std::unique_ptr<Handler>& handler : std::exchange(handlers_, {})) {
     if (handler != nullptr) handler->callback = nullptr;
   }
@@ -166,82 +169,87 @@ void IOLoop::Stop() {
 
 void IOLoop::RunIteration() {
   RunCallbacks();
-  timers_.RunDue(now_);
+  RunTimers();
   if (!stop_requested_) Poll();
 }
 
+// What it throws is logged and forgotten, as Tornado's loop does. The look at the clock afterwards
+// serves as the beginning of what comes next.
+template <typename Callable, typename... Args>
+void IOLoop::Call(internal::CallKind kind, const CodeLocation& where, Callable& callable,
+                  Args... args) noexcept {
+  try {
+    callable(args...);
+  } catch (...) {
+    internal::LogCurrentException(internal::CallName(kind, where));
+  }
+  const MonotonicTime began = std::exchange(now_, Clock::Real().Now());
+  record_.EndCall(kind, where, now_, now_.nanos() - began.nanos());
+}
+
 void IOLoop::RunCallbacks() {
-  if (has_remote_callbacks_.load(std::memory_order_acquire)) TakeRemoteCallbacks();
+  inbox_->TakeTo(callbacks_);
   if (callbacks_.empty()) return;
   running_callbacks_.swap(callbacks_);
-  for (Callback& entry : running_callbacks_) {
+  for (internal::AddedCallback& entry : running_callbacks_) {
     // In a local, so that what it owns is released as soon as it has run.
-    Callback callback = std::move(entry);
-    internal::InvokeLogged("a callback", callback);
+    Callback callback = std::move(entry.callback);
+    Call(internal::CallKind::kCallback, entry.where, callback);
   }
   running_callbacks_.clear();
 }
 
-void IOLoop::TakeRemoteCallbacks() {
-  std::vector<Callback> taken;
-  {
-    std::lock_guard<std::mutex> lock(remote_mutex_);
-    taken.swap(remote_callbacks_);
-    has_remote_callbacks_.store(false, std::memory_order_relaxed);
+void IOLoop::RunTimers() {
+  timers_.CollectDue(now_);
+  for (internal::DueTimer due; timers_.TakeDue(due); due.callback = nullptr) {
+    record_.AddTimerLag(now_.nanos() - due.deadline.nanos());
+    Call(internal::CallKind::kTimer, due.where, due.callback);
   }
-  std::move(taken.begin(), taken.end(), std::back_inserter(callbacks_));
 }
 
-int IOLoop::PollTimeoutMillis() {
+// Now is fresh: nothing has run since the last look at the clock.
+absl::Duration IOLoop::PollTimeout() {
   const MonotonicTime next = timers_.NextDeadline();
-  if (meter_ != nullptr || !next.is_infinite()) now_ = Clock::Real().Now();
-  if (next.is_infinite()) return -1;
-  const absl::Duration wait = std::min(next - now_, kLongestWait);
-  if (wait <= absl::ZeroDuration()) return 0;
-  // Rounded up: one millisecond too early would be a turn of the loop for nothing.
-  return static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(wait, absl::Milliseconds(1))));
+  if (next.is_infinite()) return absl::InfiniteDuration();
+  return std::clamp(next - now_, absl::ZeroDuration(), kLongestWait);
 }
 
-// The meter uses the looks at the clock that the loop takes for itself: before it waits, for its
-// timers, and after that.
 void IOLoop::Poll() {
   const bool waits = callbacks_.empty();
-  int timeout = 0;
+  absl::Duration timeout;
   if (waits) {
-    timeout = PollTimeoutMillis();
+    timeout = PollTimeout();
     EndTurn();
     if (meter_ != nullptr) meter_->BeginWait();
   }
-  const int count = ::epoll_wait(epoll_.get(), events_, std::size(events_), timeout);
+  const int count =
+      internal::EpollWaitFor(epoll_.get(), events_, static_cast<int>(std::size(events_)), timeout);
   PCHECK(count >= 0 || errno == EINTR) << "epoll_wait";
   now_ = Clock::Real().Now();
+  record_.AddIteration();
   if (!waits) EndTurn();
   if (waits && meter_ != nullptr) meter_->EndWait();
   turn_began_ = now_;
-  if (count <= 0) return;
   for (int i = 0; i < count; ++i) Dispatch(events_[i]);
-  now_ = Clock::Real().Now();
 }
 
 void IOLoop::EndTurn() {
-  if (meter_ != nullptr) meter_->EndTurn(now_.nanos() - turn_began_.nanos());
+  const int64_t nanos = now_.nanos() - turn_began_.nanos();
+  record_.EndTurn(nanos);
+  if (meter_ != nullptr) meter_->EndTurn(nanos);
 }
 
 void IOLoop::Dispatch(const epoll_event& event) {
   const int fd = static_cast<int>(event.data.u64 & 0xffffffff);
   const uint32_t generation = event.data.u64 >> 32;
-  if (generation == 0) {
-    uint64_t ignored;
-    [[maybe_unused]] const ssize_t size = ::read(fd, &ignored, sizeof ignored);
-    return;
-  }
+  if (generation == 0) return inbox_->OnReadable();
   Handler* const handler =
       static_cast<size_t>(fd) < handlers_.size() ? handlers_[fd].get() : nullptr;
   if (handler == nullptr || handler->generation != generation) return;
   const uint32_t events = event.events & (handler->events | kError);
   if (events == 0) return;
   executing_ = handler;
-  internal::InvokeLogged("a handler", handler->callback, events);
+  Call(internal::CallKind::kHandler, handler->where, handler->callback, events);
   executing_ = nullptr;
   if (removed_while_executing_ != nullptr) Recycle(std::move(removed_while_executing_));
 }
@@ -262,7 +270,7 @@ absl::Status IOLoop::Control(int operation, int fd, uint32_t events, uint32_t ge
   return absl::OkStatus();
 }
 
-absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdCallback callback) {
+absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdCallback callback, CodeLocation where) {
   CheckThread("AddHandler");
   if (closing_) return absl::FailedPreconditionError("AddHandler: the loop is being destroyed");
   if (fd < 0) {
@@ -290,6 +298,7 @@ absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdCallback callback) {
     free_handlers_.pop_back();
   }
   handler->callback = std::move(callback);
+  handler->where = where;
   handler->generation = generation;
   handler->events = events;
   handlers_[index] = std::move(handler);
@@ -336,31 +345,22 @@ void IOLoop::RemoveHandler(int fd) {
   }
 }
 
-void IOLoop::AddCallback(Callback callback) {
+void IOLoop::AddCallback(Callback callback, CodeLocation where) {
   CheckProcess("AddCallback");
   if (Slot().loop == this) {
-    if (!closing_) callbacks_.push_back(std::move(callback));
+    if (!closing_) callbacks_.push_back({std::move(callback), where});
     return;
   }
-  bool was_empty;
-  {
-    std::lock_guard<std::mutex> lock(remote_mutex_);
-    was_empty = remote_callbacks_.empty();
-    remote_callbacks_.push_back(std::move(callback));
-    has_remote_callbacks_.store(true, std::memory_order_release);
-  }
-  if (!was_empty) return;
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t size = ::write(wake_.get(), &one, sizeof one);
+  inbox_->Put({std::move(callback), where});
 }
 
-Timeout IOLoop::CallLater(absl::Duration delay, Callback callback) {
-  return CallAt(Clock::Real().Now() + delay, std::move(callback));
+Timeout IOLoop::CallLater(absl::Duration delay, Callback callback, CodeLocation where) {
+  return CallAt(Clock::Real().Now() + delay, std::move(callback), where);
 }
 
-Timeout IOLoop::CallAt(MonotonicTime when, Callback callback) {
+Timeout IOLoop::CallAt(MonotonicTime when, Callback callback, CodeLocation where) {
   CheckThread("CallAt");
-  return closing_ ? Timeout() : timers_.Add(when, std::move(callback));
+  return closing_ ? Timeout() : timers_.Add(when, std::move(callback), where);
 }
 
 absl::Status IOLoop::AddSignalHandler(int signo, SignalCallback callback) {
@@ -377,9 +377,9 @@ void IOLoop::RemoveSignalHandler(int signo) {
   signals_.Remove(signo);
 }
 
-void IOLoop::Spawn(Task<> task) {
+void IOLoop::Spawn(Task<> task, CodeLocation where) {
   CheckThread("Spawn");
-  if (!closing_) spawned_.Start(std::move(task));
+  if (!closing_) spawned_.Start(std::move(task), where);
 }
 
 Task<> IOLoop::StoreNothing(Task<> task, SyncRun* run) {

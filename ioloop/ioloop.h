@@ -13,6 +13,10 @@
 // has seen its event, and not if its descriptor number is in use again. Exceptions out of callbacks
 // are logged and the loop goes on.
 //
+// What is slow is found by its place: AddHandler, AddCallback, CallLater, CallAt and Spawn remember
+// the line that called them, as the name of the callback in stats(), in log lines of
+// SetSlowCallbackThreshold and of exceptions.
+//
 // A loop belongs to the thread and to the process that made it. AddCallback may be called from any
 // thread; all else from the loop's own. In another process, after a fork, every call aborts with a
 // sentence that says so, but RemoveHandler, which does nothing there, so that destructors may run.
@@ -24,12 +28,10 @@
 
 #include <sys/epoll.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -41,9 +43,13 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
+#include "squall/base/code_location.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/callback_inbox.h"
 #include "squall/ioloop/detached_task.h"
 #include "squall/ioloop/loop_meter.h"
+#include "squall/ioloop/loop_record.h"
+#include "squall/ioloop/loop_stats.h"
 #include "squall/ioloop/signal_watcher.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/timeout.h"
@@ -114,7 +120,8 @@ class IOLoop {
   // descriptor stays the caller's, who removes the handler before closing it. ALREADY_EXISTS if
   // `fd` has a handler, INVALID_ARGUMENT for a negative one, else what epoll_ctl says: EPERM for
   // regular files, EBADF, ENOSPC.
-  absl::Status AddHandler(int fd, uint32_t events, FdCallback callback);
+  absl::Status AddHandler(int fd, uint32_t events, FdCallback callback,
+                          CodeLocation where = CodeLocation::Here());
   // Changes the events. NOT_FOUND if `fd` has no handler. A call that changes nothing costs
   // nothing.
   absl::Status UpdateHandler(int fd, uint32_t events);
@@ -125,13 +132,16 @@ class IOLoop {
   // Runs `callback` in the next iteration. Any thread, and the only function for any thread; the
   // loop must outlive the call. Callbacks of one thread run in their order. Dropped if the loop
   // ends first.
-  void AddCallback(Callback callback);
+  void AddCallback(Callback callback, CodeLocation where = CodeLocation::Here());
 
   // Runs `callback` once, `delay` from now (the clock's now, not Now()) or at `when`. Never early;
-  // late by the rounding of epoll_wait, up to 1 ms, and by what else the loop does. The handle's
-  // destructor cancels.
-  [[nodiscard]] Timeout CallLater(absl::Duration delay, Callback callback);
-  [[nodiscard]] Timeout CallAt(MonotonicTime when, Callback callback);
+  // late by the timer slack of the thread (50 us unless prctl(2) PR_SET_TIMERSLACK says less), by
+  // the time that the kernel takes to wake it, and by what else the loop does; before Linux 5.11 by
+  // up to 1 ms more. The handle's destructor cancels.
+  [[nodiscard]] Timeout CallLater(absl::Duration delay, Callback callback,
+                                  CodeLocation where = CodeLocation::Here());
+  [[nodiscard]] Timeout CallAt(MonotonicTime when, Callback callback,
+                               CodeLocation where = CodeLocation::Here());
 
   // Runs `callback` on the loop for each delivery of `signo` (pending ones of the same number
   // coalesce, see signal(7)). Blocks the signal in this thread; threads started later inherit that,
@@ -144,7 +154,7 @@ class IOLoop {
 
   // Runs `task` until it first suspends, and the rest on the loop. Exceptions out of it are logged.
   // A task that is suspended when the loop ends is destroyed where it stands.
-  void Spawn(Task<> task);
+  void Spawn(Task<> task, CodeLocation where = CodeLocation::Here());
 
   // Runs the loop until `task` is done, and returns its result; an exception out of it passes on. A
   // task of Status or StatusOr gives that itself. DEADLINE_EXCEEDED after `timeout`, ABORTED if the
@@ -161,13 +171,28 @@ class IOLoop {
     turn_began_ = Now();
   }
 
-  // The time at which this iteration began to run its callbacks or handlers; the clock's when the
-  // loop does not run. Costs a load.
+  // What the loop has done since it was made, or since ResetStats(). Costs no look at the clock but
+  // one after each callback, handler and timer, and none before it waits.
+  LoopStats stats() const { return record_.Stats(); }
+  void ResetStats() { record_.Reset(); }
+
+  // Logs a WARNING for a callback, handler or timer that takes at least `threshold`, with its name
+  // and its duration: meanwhile the loop serves nobody. One line a second at most, which tells how
+  // many others there were. Never by default: a program of squall's may block on purpose, with
+  // processes enough. asyncio's slow_callback_duration, in its debug mode, is 100 ms.
+  void SetSlowCallbackThreshold(absl::Duration threshold) { record_.SetSlowThreshold(threshold); }
+
+  // The time at which the running callback, handler or timer began; the clock's when the loop does
+  // not run. Costs a load.
   MonotonicTime Now() const { return running_ ? now_ : Clock::Real().Now(); }
+
+  // For squall's own code in other threads that may be later than the end of the loop. Any thread.
+  const std::shared_ptr<internal::CallbackInbox>& inbox() const { return inbox_; }
 
  private:
   struct Handler {
     FdCallback callback;
+    CodeLocation where;
     uint32_t generation = 0;
     uint32_t events = 0;
   };
@@ -191,8 +216,11 @@ class IOLoop {
   void RunUntilStopped();
   void RunIteration();
   void RunCallbacks();
-  void TakeRemoteCallbacks();
-  int PollTimeoutMillis();
+  void RunTimers();
+  template <typename Callable, typename... Args>
+  void Call(internal::CallKind kind, const CodeLocation& where, Callable& callable,
+            Args... args) noexcept;
+  absl::Duration PollTimeout();
   void EndTurn();
   void Poll();
   void Dispatch(const epoll_event& event);
@@ -206,7 +234,7 @@ class IOLoop {
 
   const uint64_t fork_generation_;
   UniqueFd epoll_;
-  UniqueFd wake_;
+  const std::shared_ptr<internal::CallbackInbox> inbox_;
   bool running_ = false;
   bool stop_requested_ = false;
   bool closing_ = false;
@@ -221,12 +249,10 @@ class IOLoop {
   std::unique_ptr<Handler> removed_while_executing_;
   uint32_t next_generation_ = 1;
 
-  std::vector<Callback> callbacks_;
-  std::vector<Callback> running_callbacks_;
-  std::mutex remote_mutex_;
-  std::vector<Callback> remote_callbacks_;
-  std::atomic<bool> has_remote_callbacks_{false};
+  std::vector<internal::AddedCallback> callbacks_;
+  std::vector<internal::AddedCallback> running_callbacks_;
 
+  internal::LoopRecord record_;
   LoopMeter* meter_ = nullptr;
   MonotonicTime turn_began_;
   internal::TimerQueue timers_;

@@ -30,6 +30,7 @@
 namespace squall {
 namespace {
 
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::UnorderedElementsAre;
@@ -149,11 +150,14 @@ TEST_F(IOLoopTest, ExceptionsAreLoggedAndTheLoopGoesOn) {
                                }),
               IsOk());
   Turn(3);
-  EXPECT_THAT(log.messages(),
-              UnorderedElementsAre("E Exception in a callback: from a callback",
-                                   "E Exception in a callback: not a std::exception",
-                                   "E Exception in a timer: from a timer",
-                                   "E Exception in a handler: from a handler"));
+  // Each is named by the line that added it.
+  const std::string here = R"( of ioloop_test\.cc:[0-9]+ \(TestBody\): )";
+  EXPECT_THAT(
+      log.messages(),
+      UnorderedElementsAre(ContainsRegex("E Exception in a callback" + here + "from a callback"),
+                           ContainsRegex("E Exception in a callback" + here + "not a std::ex"),
+                           ContainsRegex("E Exception in a timer" + here + "from a timer"),
+                           ContainsRegex("E Exception in a handler" + here + "from a handler")));
 }
 
 // Start and Stop.

@@ -28,6 +28,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "squall/ioloop/frame_cache.h"
+
 namespace squall {
 
 template <typename T>
@@ -35,7 +37,7 @@ class Task;
 
 namespace internal {
 
-class TaskPromiseBase {
+class TaskPromiseBase : public CachedFrame {
  public:
   // Hands the thread over to whoever awaited the task. A task that completes before its awaiter
   // suspends has no continuation and returns into TaskAwaiter::await_suspend.

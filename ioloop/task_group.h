@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "squall/ioloop/frame_cache.h"
 #include "squall/ioloop/resume_queue.h"
 #include "squall/ioloop/task.h"
 
@@ -35,7 +36,7 @@ using ValueOf = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 // Made by RunInGroup. Suspended at both ends; its owner destroys it.
 class GroupTask {
  public:
-  struct promise_type {
+  struct promise_type : CachedFrame {
     GroupTask get_return_object() {
       return GroupTask(std::coroutine_handle<promise_type>::from_promise(*this));
     }

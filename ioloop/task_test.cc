@@ -19,6 +19,7 @@
 namespace squall {
 namespace {
 
+using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pointee;
@@ -179,8 +180,13 @@ TEST_F(TaskTest, ExceptionsOfSpawnedTasksAreLogged) {
   loop_.Spawn(ThrowAtOnce());
   loop_.Spawn(ThrowLater());
   EXPECT_THAT(loop_.RunSync(AddUpLater(3)), IsOkAndHolds(3));
-  EXPECT_THAT(log.messages(), ElementsAre("E Exception in a spawned task: at once",
-                                          "E Exception in a spawned task: later"));
+  EXPECT_THAT(
+      log.messages(),
+      ElementsAre(
+          ContainsRegex(
+              R"(E Exception in a task spawned at task_test\.cc:[0-9]+ \(TestBody\): at once)"),
+          ContainsRegex(
+              R"(E Exception in a task spawned at task_test\.cc:[0-9]+ \(TestBody\): later)")));
 }
 
 TEST_F(TaskTest, SuspendedSpawnedTasksDieWithTheLoop) {

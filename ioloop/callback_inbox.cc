@@ -1,0 +1,59 @@
+#include "squall/ioloop/callback_inbox.h"
+
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <iterator>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "squall/base/logging.h"
+
+namespace squall::internal {
+
+CallbackInbox::CallbackInbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  PCHECK(wake_.valid()) << "cannot make an IOLoop: eventfd failed";
+}
+
+bool CallbackInbox::Put(AddedCallback callback) {
+  bool was_empty;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (closed_) return false;
+    was_empty = callbacks_.empty();
+    callbacks_.push_back(std::move(callback));
+    has_callbacks_.store(true, std::memory_order_release);
+  }
+  if (!was_empty) return true;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t size = ::write(wake_.get(), &one, sizeof one);
+  return true;
+}
+
+void CallbackInbox::OnReadable() {
+  uint64_t ignored;
+  [[maybe_unused]] const ssize_t size = ::read(wake_.get(), &ignored, sizeof ignored);
+}
+
+void CallbackInbox::TakeAll(std::vector<AddedCallback>& callbacks) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    taken_.swap(callbacks_);
+    has_callbacks_.store(false, std::memory_order_relaxed);
+  }
+  std::move(taken_.begin(), taken_.end(), std::back_inserter(callbacks));
+  taken_.clear();
+}
+
+void CallbackInbox::Close() {
+  // Destroyed without the lock: what they own may come back here.
+  std::vector<AddedCallback> dropped;
+  std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = true;
+  dropped.swap(callbacks_);
+}
+
+}  // namespace squall::internal
