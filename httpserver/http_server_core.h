@@ -24,10 +24,10 @@
 #include "squall/httpserver/http1_parser.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/http_server_options.h"
-#include "squall/httpserver/trusted_networks.h"
 #include "squall/httpserver/worker_stats.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/address.h"
+#include "squall/netutil/trusted_networks.h"
 
 namespace squall::internal {
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
-#include "squall/httpserver/trusted_networks.h"
+#include "squall/netutil/trusted_networks.h"
 
 namespace squall {
 namespace {

@@ -8,7 +8,7 @@
 namespace squall {
 namespace {
 
-TcpServer::Options TcpOptions(const HttpServerOptions& options) {
+TcpServer::Options TcpServerOptions(const HttpServerOptions& options) {
   TcpServer::Options result;
   result.accept_policy = options.accept_policy;
   result.accept_budget = options.accept_budget;
@@ -18,7 +18,7 @@ TcpServer::Options TcpOptions(const HttpServerOptions& options) {
 }  // namespace
 
 HttpServer::HttpServer(HttpServerConnectionDelegate& app, HttpServerOptions options)
-    : TcpServer(TcpOptions(options)),
+    : TcpServer(TcpServerOptions(options)),
       core_(std::make_unique<internal::HttpServerCore>(app, std::move(options))) {}
 
 HttpServer::~HttpServer() { Stop(); }

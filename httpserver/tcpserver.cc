@@ -1,7 +1,5 @@
 #include "squall/httpserver/tcpserver.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <exception>
@@ -19,14 +17,20 @@ bool Listens(const ListenSocket& socket) {
   return ::getsockopt(socket.fd(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
 }
 
-void SetNoDelay(int fd) {
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+void Apply(const TcpOptions& options, const ListenSocket& socket) {
+  absl::Status applied = ApplyToListener(options, socket.fd());
+  for (const UniqueFd& sibling : socket.siblings()) {
+    applied.Update(ApplyToListener(options, sibling.get()));
+  }
+  if (!applied.ok()) LOG(WARNING) << "On " << socket.address() << ": " << applied.message();
 }
 
 }  // namespace
 
-TcpServer::TcpServer(Options options) : options_(std::move(options)) {}
+TcpServer::TcpServer(Options options) : options_(std::move(options)) {
+  const absl::Status tcp = Validate(options_.tcp);
+  CHECK(tcp.ok()) << tcp.message();
+}
 
 TcpServer::~TcpServer() { Stop(); }
 
@@ -45,11 +49,7 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
       LOG(WARNING) << "Nobody can connect to " << socket.address() << " any more: it was shut down";
       continue;
     }
-    if (!socket.address().is_unix()) {
-      // Accepted sockets inherit it (tcp(7)), which saves a system call for each.
-      SetNoDelay(socket.fd());
-      for (const UniqueFd& sibling : socket.siblings()) SetNoDelay(sibling.get());
-    }
+    Apply(options_.tcp, socket);
     AcceptOptions accept;
     accept.policy = options_.accept_policy;
     accept.budget = options_.accept_budget;

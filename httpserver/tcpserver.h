@@ -30,6 +30,7 @@
 #include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
+#include "squall/netutil/tcp_options.h"
 
 namespace squall {
 
@@ -39,9 +40,12 @@ class TcpServer {
     AcceptPolicy accept_policy = AcceptPolicy::kExclusive;
     int accept_budget = 1;  // accepts per wake-up; more than 1 hoards connections beside siblings
     IOStreamOptions stream;
+    // Set on the listening sockets by AddSockets(), and so on what is accepted from then on.
+    TcpOptions tcp = {};
   };
 
   TcpServer() : TcpServer(Options()) {}
+  // CHECK-fails on options that Validate() of their type refuses.
   explicit TcpServer(Options options);
   TcpServer(const TcpServer&) = delete;
   TcpServer& operator=(const TcpServer&) = delete;

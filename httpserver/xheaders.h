@@ -11,7 +11,7 @@
 #include <string>
 
 #include "squall/httpserver/http_headers.h"
-#include "squall/httpserver/trusted_networks.h"
+#include "squall/netutil/trusted_networks.h"
 
 namespace squall {
 

@@ -98,6 +98,10 @@ absl::StatusOr<ListenSocket> TakeOrBind(const SocketAddress& wanted, const Socke
       internal::TakeInheritedSocket(wanted, options.backlog);
   if (!inherited.ok()) return inherited.status();
   if (!inherited->has_value()) return internal::ListenOn(address, options);
+  if (absl::Status applied = ApplyToListener(options.tcp, (*inherited)->fd.get()); !applied.ok()) {
+    internal::ReturnInheritedSocket(**std::move(inherited));
+    return applied;
+  }
   return ListenSocket(std::move((*inherited)->fd), (*inherited)->address, /*inherited=*/true);
 }
 
@@ -144,7 +148,7 @@ absl::Status Validate(const BindOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("BindOptions::backlog is ", options.backlog, "; it must be at least 1"));
   }
-  return absl::OkStatus();
+  return Validate(options.tcp);
 }
 
 }  // namespace
@@ -177,8 +181,11 @@ absl::StatusOr<ListenSocket> ListenOn(const SocketAddress& address, const BindOp
   UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid() || !SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR) ||
       (options.reuse_port && !SetOption(fd.get(), SOL_SOCKET, SO_REUSEPORT)) ||
-      (address.family() == AF_INET6 && !SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
-      ::bind(fd.get(), address.data(), address.size()) != 0 ||
+      (address.family() == AF_INET6 && !SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY))) {
+    return CannotListen(address, errno);
+  }
+  if (absl::Status applied = ApplyToListener(options.tcp, fd.get()); !applied.ok()) return applied;
+  if (::bind(fd.get(), address.data(), address.size()) != 0 ||
       ::listen(fd.get(), options.backlog) != 0) {
     return CannotListen(address, errno);
   }

@@ -26,6 +26,7 @@
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
 #include "squall/netutil/address.h"
+#include "squall/netutil/tcp_options.h"
 
 namespace squall {
 
@@ -75,6 +76,8 @@ struct BindOptions {
   // SO_REUSEPORT: several sockets, of processes of the same user, share the port and the kernel
   // spreads connections over them by hash.
   bool reuse_port = false;
+  // Of the listening sockets and what they accept; see tcp_options.h.
+  TcpOptions tcp = {};
 };
 
 // Binds and listens on `port` of every address that options.address stands for, IPv4 before IPv6,

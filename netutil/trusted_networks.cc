@@ -1,4 +1,4 @@
-#include "squall/httpserver/trusted_networks.h"
+#include "squall/netutil/trusted_networks.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -63,7 +63,15 @@ bool TrustedNetworks::Contains(std::string_view ip) const {
   if (networks_.empty()) return false;
   Address address;
   bool is_v4 = false;
-  if (!ParseAddress(ip, &address, &is_v4)) return false;
+  return ParseAddress(ip, &address, &is_v4) && ContainsAddress(address);
+}
+
+bool TrustedNetworks::Contains(const SocketAddress& address) const {
+  const std::string host = address.host();
+  return !host.empty() && Contains(std::string_view(host).substr(0, host.find('%')));
+}
+
+bool TrustedNetworks::ContainsAddress(const Address& address) const {
   for (const Network& network : networks_) {
     const int whole = network.prefix / 8;
     const int rest = network.prefix % 8;

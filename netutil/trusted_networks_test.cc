@@ -1,4 +1,4 @@
-#include "squall/httpserver/trusted_networks.h"
+#include "squall/netutil/trusted_networks.h"
 
 #include "gtest/gtest.h"
 
@@ -37,6 +37,20 @@ TEST(TrustedNetworksTest, PrefixZeroOfV4DoesNotTrustV6) {
   ASSERT_TRUE(networks.ok());
   EXPECT_TRUE(networks->Contains("9.9.9.9"));
   EXPECT_FALSE(networks->Contains("2001::1"));
+}
+
+TEST(TrustedNetworksTest, SocketAddresses) {
+  const auto networks = TrustedNetworks::Parse({"10.0.0.0/8", "fe80::/10"});
+  ASSERT_TRUE(networks.ok());
+  const auto contains = [&](const char* address) {
+    return networks->Contains(SocketAddress::Parse(address).value());
+  };
+  EXPECT_TRUE(contains("10.1.2.3:80"));
+  EXPECT_TRUE(contains("[::ffff:10.1.2.3]:80"));
+  EXPECT_TRUE(contains("[fe80::1%lo]:80"));
+  EXPECT_FALSE(contains("11.1.2.3:80"));
+  EXPECT_FALSE(contains("unix:10.1.2.3"));
+  EXPECT_FALSE(networks->Contains(SocketAddress()));
 }
 
 TEST(TrustedNetworksTest, ErrorsNameTheEntry) {

@@ -1,11 +1,12 @@
-// A set of IP addresses and networks: the proxies that HttpServerOptions::trusted_downstream names.
+// A set of IP addresses and networks: the proxies that HttpServerOptions::trusted_downstream or
+// ProxyProtocolOptions::trusted names.
 //
 //   auto proxies = squall::TrustedNetworks::Parse({"127.0.0.1", "10.0.0.0/8", "fd00::/8"});
 //   if (proxies.ok() && proxies->Contains("10.1.2.3")) { ... }
 //
 // Immutable after Parse(); any thread.
-#ifndef SQUALL_HTTPSERVER_TRUSTED_NETWORKS_H_
-#define SQUALL_HTTPSERVER_TRUSTED_NETWORKS_H_
+#ifndef SQUALL_NETUTIL_TRUSTED_NETWORKS_H_
+#define SQUALL_NETUTIL_TRUSTED_NETWORKS_H_
 
 #include <array>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "squall/netutil/address.h"
 
 namespace squall {
 
@@ -27,6 +29,8 @@ class TrustedNetworks {
 
   // False for what is not an address. An IPv4-mapped IPv6 address is its IPv4 address.
   bool Contains(std::string_view ip) const;
+  // False for addresses of other families than IPv4 and IPv6. A scope does not matter.
+  bool Contains(const SocketAddress& address) const;
 
   bool empty() const { return networks_.empty(); }
 
@@ -39,10 +43,11 @@ class TrustedNetworks {
   };
 
   static bool ParseAddress(std::string_view text, Address* address, bool* is_v4);
+  bool ContainsAddress(const Address& address) const;
 
   std::vector<Network> networks_;
 };
 
 }  // namespace squall
 
-#endif  // SQUALL_HTTPSERVER_TRUSTED_NETWORKS_H_
+#endif  // SQUALL_NETUTIL_TRUSTED_NETWORKS_H_
