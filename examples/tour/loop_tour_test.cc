@@ -4,15 +4,18 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <iostream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/loop_stats.h"
 #include "squall/ioloop/timeout.h"
 
 namespace {
@@ -87,6 +90,24 @@ TEST(LoopTour, OtherThreads) {
   other.join();
 
   EXPECT_EQ(answer, 42);
+  squall::IOLoop::ClearCurrent();
+}
+
+TEST(LoopTour, Statistics) {
+  squall::IOLoop& loop = squall::IOLoop::Current();
+
+  loop.SetSlowCallbackThreshold(absl::Milliseconds(100));  // one line in the log for each such
+  loop.AddCallback([] { absl::SleepFor(absl::Milliseconds(5)); });
+  loop.AddCallback([&] { loop.Stop(); });
+  loop.Start();
+  const squall::LoopStats stats = loop.stats();
+  std::cout << stats.longest_callback_name << " took " << stats.longest_callback
+            << ", 99 of 100 of " << stats.iterations << " turns less than "
+            << stats.turns.Quantile(0.99) << "\n";
+
+  EXPECT_GE(stats.longest_callback, absl::Milliseconds(5));
+  EXPECT_NE(stats.longest_callback_name.find("a callback of loop_tour_test.cc:"),
+            std::string::npos);
   squall::IOLoop::ClearCurrent();
 }
 
