@@ -18,19 +18,17 @@ CallbackInbox::CallbackInbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
   PCHECK(wake_.valid()) << "cannot make an IOLoop: eventfd failed";
 }
 
-bool CallbackInbox::Put(AddedCallback callback) {
+void CallbackInbox::Put(AddedCallback callback) {
   bool was_empty;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (closed_) return false;
     was_empty = callbacks_.empty();
     callbacks_.push_back(std::move(callback));
     has_callbacks_.store(true, std::memory_order_release);
   }
-  if (!was_empty) return true;
+  if (!was_empty) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t size = ::write(wake_.get(), &one, sizeof one);
-  return true;
 }
 
 void CallbackInbox::OnReadable() {
@@ -46,14 +44,6 @@ void CallbackInbox::TakeAll(std::vector<AddedCallback>& callbacks) {
   }
   std::move(taken_.begin(), taken_.end(), std::back_inserter(callbacks));
   taken_.clear();
-}
-
-void CallbackInbox::Close() {
-  // Destroyed without the lock: what they own may come back here.
-  std::vector<AddedCallback> dropped;
-  std::lock_guard<std::mutex> lock(mutex_);
-  closed_ = true;
-  dropped.swap(callbacks_);
 }
 
 }  // namespace squall::internal

@@ -1,10 +1,7 @@
 // Internal to ioloop: where other threads leave callbacks for a loop.
 //
-//   std::shared_ptr<internal::CallbackInbox> inbox = loop.inbox();
-//   // In a thread that may outlive the loop:
-//   if (!inbox->Put({[] { OnDone(); }, CodeLocation::Here()})) Forget();
-//
-// Shared by the loop and by whoever may be later than its end; a loop that ends closes its inbox.
+//   inbox.Put({[] { OnDone(); }, CodeLocation::Here()});  // in any thread; wakes the loop
+//   inbox.TakeTo(callbacks);                              // in the loop's
 #ifndef SQUALL_IOLOOP_CALLBACK_INBOX_H_
 #define SQUALL_IOLOOP_CALLBACK_INBOX_H_
 
@@ -32,9 +29,8 @@ class CallbackInbox {
 
   // --- Any thread.
 
-  // Wakes the loop. False when it has ended; the callback is then destroyed here, in the thread of
-  // the caller.
-  bool Put(AddedCallback callback);
+  // Wakes the loop.
+  void Put(AddedCallback callback);
 
   // --- The thread of the loop.
 
@@ -45,15 +41,12 @@ class CallbackInbox {
   void TakeTo(std::vector<AddedCallback>& callbacks) {
     if (has_callbacks_.load(std::memory_order_acquire)) TakeAll(callbacks);
   }
-  // Destroys what is there. Nothing is put any more.
-  void Close();
 
  private:
   void TakeAll(std::vector<AddedCallback>& callbacks);
 
   const UniqueFd wake_;
   std::mutex mutex_;
-  bool closed_ = false;
   std::vector<AddedCallback> callbacks_;
   std::atomic<bool> has_callbacks_{false};
   // Empty between two calls of TakeAll; changes places with callbacks_, so that both keep their room.

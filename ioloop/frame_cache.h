@@ -4,7 +4,7 @@
 //   class MyPromise : public internal::CachedFrame { ... };
 //
 // Frames are rounded up to multiples of 64 bytes; those above 1 KiB, and what a thread holds beyond
-// 64 of a size (544 KiB in all at the very most), go to operator delete as they came from operator
+// 256 of a size (2.2 MiB in all at the very most), go to operator delete as they came from operator
 // new, and a thread that ends gives back what it holds. A frame may be freed in another thread than
 // the one that made it, and after its loop or its thread's cache has ended. With AddressSanitizer
 // there is no cache, so that it finds the use of a frame that is gone; coroutine_benchmark.cc
@@ -33,7 +33,7 @@ namespace squall::internal {
 struct FrameCache {
   static constexpr size_t kStep = 64;
   static constexpr size_t kClasses = 16;
-  static constexpr uint32_t kMaxFrames = 64;
+  static constexpr uint32_t kMaxFrames = 256;
 
   struct FreeFrame {
     FreeFrame* next;

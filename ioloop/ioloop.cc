@@ -38,7 +38,7 @@ std::atomic<int> live_loops{0};
 std::atomic<void (*)(IOLoop&)> loop_start_hook{nullptr};
 
 // Waiting longer than an hour at a time gains nothing and keeps the arithmetic far from overflow.
-constexpr absl::Duration kLongestWait = absl::Hours(1);
+constexpr int64_t kLongestWaitNanos = int64_t{3600} * 1'000'000'000;
 
 // Only so that leak checkers still find loops that are left alone on purpose.
 [[maybe_unused]] IOLoop* volatile abandoned_loop = nullptr;
@@ -101,11 +101,10 @@ void IOLoop::ClearCurrent() {
 IOLoop::IOLoop()
     : fork_generation_((internal::WatchForks(), internal::ForkGeneration())),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      inbox_(std::make_shared<internal::CallbackInbox>()),
       now_(Clock::Real().Now()) {
   internal::EnsureLogging();
   PCHECK(epoll_.valid()) << "cannot make an IOLoop: epoll_create1 failed";
-  const absl::Status status = Control(EPOLL_CTL_ADD, inbox_->fd(), kRead, 0);
+  const absl::Status status = Control(EPOLL_CTL_ADD, inbox_.fd(), kRead, 0);
   CHECK(status.ok()) << status;
   live_loops.fetch_add(1, std::memory_order_relaxed);
 }
@@ -116,7 +115,6 @@ IOLoop::~IOLoop() {
   // like; so everything is emptied while all members are alive.
   spawned_.DestroyAll();
   callbacks_.clear();
-  inbox_->Close();
   for (const std::unique_ptr<Handler>& handler : std::exchange(handlers_, {})) {
     if (handler != nullptr) handler->callback = nullptr;
   }
@@ -168,13 +166,12 @@ void IOLoop::Stop() {
 }
 
 void IOLoop::RunIteration() {
-  RunCallbacks();
-  RunTimers();
-  if (!stop_requested_) Poll();
+  bool called = RunCallbacks();
+  called |= RunTimers();
+  if (!stop_requested_) Poll(called);
 }
 
-// What it throws is logged and forgotten, as Tornado's loop does. The look at the clock afterwards
-// serves as the beginning of what comes next.
+// What it throws is logged and forgotten, as Tornado's loop does.
 template <typename Callable, typename... Args>
 void IOLoop::Call(internal::CallKind kind, const CodeLocation& where, Callable& callable,
                   Args... args) noexcept {
@@ -183,13 +180,17 @@ void IOLoop::Call(internal::CallKind kind, const CodeLocation& where, Callable& 
   } catch (...) {
     internal::LogCurrentException(internal::CallName(kind, where));
   }
+  record_.CountCall(kind);
+  if (!record_.times_calls()) return;
+  // The look at the clock serves as the beginning of what comes next.
   const MonotonicTime began = std::exchange(now_, Clock::Real().Now());
   record_.EndCall(kind, where, now_, now_.nanos() - began.nanos());
 }
 
-void IOLoop::RunCallbacks() {
-  inbox_->TakeTo(callbacks_);
-  if (callbacks_.empty()) return;
+// Whether there were any.
+bool IOLoop::RunCallbacks() {
+  inbox_.TakeTo(callbacks_);
+  if (callbacks_.empty()) return false;
   running_callbacks_.swap(callbacks_);
   for (internal::AddedCallback& entry : running_callbacks_) {
     // In a local, so that what it owns is released as soon as it has run.
@@ -197,28 +198,33 @@ void IOLoop::RunCallbacks() {
     Call(internal::CallKind::kCallback, entry.where, callback);
   }
   running_callbacks_.clear();
+  return true;
 }
 
-void IOLoop::RunTimers() {
-  timers_.CollectDue(now_);
+// Whether there were any.
+bool IOLoop::RunTimers() {
+  if (!timers_.CollectDue(now_)) return false;
   for (internal::DueTimer due; timers_.TakeDue(due); due.callback = nullptr) {
     record_.AddTimerLag(now_.nanos() - due.deadline.nanos());
     Call(internal::CallKind::kTimer, due.where, due.callback);
   }
+  return true;
 }
 
-// Now is fresh: nothing has run since the last look at the clock.
-absl::Duration IOLoop::PollTimeout() {
+// Negative: for ever.
+int64_t IOLoop::PollTimeoutNanos() {
   const MonotonicTime next = timers_.NextDeadline();
-  if (next.is_infinite()) return absl::InfiniteDuration();
-  return std::clamp(next - now_, absl::ZeroDuration(), kLongestWait);
+  if (next.is_infinite()) return -1;
+  return std::clamp(next.nanos() - now_.nanos(), int64_t{0}, kLongestWaitNanos);
 }
 
-void IOLoop::Poll() {
+// `called`: something ran since the last look at the clock.
+void IOLoop::Poll(bool called) {
   const bool waits = callbacks_.empty();
-  absl::Duration timeout;
+  int64_t timeout = 0;
   if (waits) {
-    timeout = PollTimeout();
+    if (called) now_ = Clock::Real().Now();
+    timeout = PollTimeoutNanos();
     EndTurn();
     if (meter_ != nullptr) meter_->BeginWait();
   }
@@ -230,7 +236,9 @@ void IOLoop::Poll() {
   if (!waits) EndTurn();
   if (waits && meter_ != nullptr) meter_->EndWait();
   turn_began_ = now_;
+  if (count <= 0) return;
   for (int i = 0; i < count; ++i) Dispatch(events_[i]);
+  now_ = Clock::Real().Now();
 }
 
 void IOLoop::EndTurn() {
@@ -242,7 +250,7 @@ void IOLoop::EndTurn() {
 void IOLoop::Dispatch(const epoll_event& event) {
   const int fd = static_cast<int>(event.data.u64 & 0xffffffff);
   const uint32_t generation = event.data.u64 >> 32;
-  if (generation == 0) return inbox_->OnReadable();
+  if (generation == 0) return inbox_.OnReadable();
   Handler* const handler =
       static_cast<size_t>(fd) < handlers_.size() ? handlers_[fd].get() : nullptr;
   if (handler == nullptr || handler->generation != generation) return;
@@ -351,7 +359,7 @@ void IOLoop::AddCallback(Callback callback, CodeLocation where) {
     if (!closing_) callbacks_.push_back({std::move(callback), where});
     return;
   }
-  inbox_->Put({std::move(callback), where});
+  inbox_.Put({std::move(callback), where});
 }
 
 Timeout IOLoop::CallLater(absl::Duration delay, Callback callback, CodeLocation where) {

@@ -136,8 +136,9 @@ class IOLoop {
 
   // Runs `callback` once, `delay` from now (the clock's now, not Now()) or at `when`. Never early;
   // late by the timer slack of the thread (50 us unless prctl(2) PR_SET_TIMERSLACK says less), by
-  // the time that the kernel takes to wake it, and by what else the loop does; before Linux 5.11 by
-  // up to 1 ms more. The handle's destructor cancels.
+  // the time that the kernel takes to wake it, and by what else the loop does. By up to 1 ms more if
+  // the loop slept for 100 ms or longer before it, and before Linux 5.11. The handle's destructor
+  // cancels.
   [[nodiscard]] Timeout CallLater(absl::Duration delay, Callback callback,
                                   CodeLocation where = CodeLocation::Here());
   [[nodiscard]] Timeout CallAt(MonotonicTime when, Callback callback,
@@ -171,23 +172,21 @@ class IOLoop {
     turn_began_ = Now();
   }
 
-  // What the loop has done since it was made, or since ResetStats(). Costs no look at the clock but
-  // one after each callback, handler and timer, and none before it waits.
+  // What the loop has done since it was made, or since ResetStats(). Costs no look at the clock.
   LoopStats stats() const { return record_.Stats(); }
   void ResetStats() { record_.Reset(); }
 
   // Logs a WARNING for a callback, handler or timer that takes at least `threshold`, with its name
   // and its duration: meanwhile the loop serves nobody. One line a second at most, which tells how
-  // many others there were. Never by default: a program of squall's may block on purpose, with
-  // processes enough. asyncio's slow_callback_duration, in its debug mode, is 100 ms.
+  // many others there were. Each call is timed from then on, which costs a look at the clock, and
+  // stats() knows the longest. absl::InfiniteDuration(), the default, turns it off: a program of
+  // squall's may block on purpose, with processes enough. asyncio's slow_callback_duration, in its
+  // debug mode, is 100 ms.
   void SetSlowCallbackThreshold(absl::Duration threshold) { record_.SetSlowThreshold(threshold); }
 
-  // The time at which the running callback, handler or timer began; the clock's when the loop does
-  // not run. Costs a load.
+  // The time at which this iteration began to run its callbacks or handlers, or a later one; the
+  // clock's when the loop does not run. Costs a load.
   MonotonicTime Now() const { return running_ ? now_ : Clock::Real().Now(); }
-
-  // For squall's own code in other threads that may be later than the end of the loop. Any thread.
-  const std::shared_ptr<internal::CallbackInbox>& inbox() const { return inbox_; }
 
  private:
   struct Handler {
@@ -215,14 +214,14 @@ class IOLoop {
   bool BeginRun();
   void RunUntilStopped();
   void RunIteration();
-  void RunCallbacks();
-  void RunTimers();
+  bool RunCallbacks();
+  bool RunTimers();
   template <typename Callable, typename... Args>
   void Call(internal::CallKind kind, const CodeLocation& where, Callable& callable,
             Args... args) noexcept;
-  absl::Duration PollTimeout();
+  int64_t PollTimeoutNanos();
   void EndTurn();
-  void Poll();
+  void Poll(bool called);
   void Dispatch(const epoll_event& event);
   void Recycle(std::unique_ptr<Handler> handler);
   absl::Status Control(int operation, int fd, uint32_t events, uint32_t generation);
@@ -234,7 +233,7 @@ class IOLoop {
 
   const uint64_t fork_generation_;
   UniqueFd epoll_;
-  const std::shared_ptr<internal::CallbackInbox> inbox_;
+  internal::CallbackInbox inbox_;
   bool running_ = false;
   bool stop_requested_ = false;
   bool closing_ = false;

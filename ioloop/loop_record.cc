@@ -1,6 +1,5 @@
 #include "squall/ioloop/loop_record.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -37,13 +36,12 @@ std::string CallName(CallKind kind, const CodeLocation& where) {
   return absl::StrCat(KindName(kind), " of ", where.ToString());
 }
 
-void LoopRecord::NoteCall(CallKind kind, const CodeLocation& where, MonotonicTime now,
-                          int64_t nanos) {
+void LoopRecord::EndCall(CallKind kind, const CodeLocation& where, MonotonicTime now,
+                         int64_t nanos) {
   if (nanos > longest_ns_) {
     longest_ns_ = nanos;
     longest_kind_ = kind;
     longest_where_ = where;
-    UpdateNoteFrom();
   }
   if (absl::Nanoseconds(nanos) >= slow_threshold_) {
     ++slow_calls_;
@@ -64,15 +62,6 @@ void LoopRecord::LogSlow(CallKind kind, const CodeLocation& where, MonotonicTime
                << (untold > 0
                        ? absl::StrCat("; so did ", untold, " others since the last such line")
                        : std::string());
-}
-
-void LoopRecord::SetSlowThreshold(absl::Duration threshold) {
-  slow_threshold_ = threshold;
-  UpdateNoteFrom();
-}
-
-void LoopRecord::UpdateNoteFrom() {
-  note_from_ns_ = std::min(longest_ns_ + 1, absl::ToInt64Nanoseconds(slow_threshold_));
 }
 
 LoopStats LoopRecord::Stats() const {
@@ -97,7 +86,6 @@ void LoopRecord::Reset() {
   fresh.next_line_ = next_line_;
   fresh.untold_ = untold_;
   *this = fresh;
-  UpdateNoteFrom();
 }
 
 }  // namespace squall::internal

@@ -20,29 +20,23 @@ std::string CallName(CallKind kind, const CodeLocation& where);
 
 class LoopRecord {
  public:
-  // One call has ended at `now` after `nanos`. One comparison in the common case.
-  void EndCall(CallKind kind, const CodeLocation& where, MonotonicTime now, int64_t nanos) {
-    ++calls_[static_cast<size_t>(kind)];
-    if (nanos >= note_from_ns_) [[unlikely]] {
-      NoteCall(kind, where, now, nanos);
-    }
-  }
+  void CountCall(CallKind kind) { ++calls_[static_cast<size_t>(kind)]; }
+  // Whether EndCall wants to be told, which costs a look at the clock.
+  bool times_calls() const { return slow_threshold_ != absl::InfiniteDuration(); }
+  // One call has ended at `now` after `nanos`.
+  void EndCall(CallKind kind, const CodeLocation& where, MonotonicTime now, int64_t nanos);
   void EndTurn(int64_t nanos) { turns_.AddNanos(nanos); }
   void AddTimerLag(int64_t nanos) { timer_lag_.AddNanos(nanos); }
   void AddIteration() { ++iterations_; }
 
-  void SetSlowThreshold(absl::Duration threshold);
+  void SetSlowThreshold(absl::Duration threshold) { slow_threshold_ = threshold; }
 
   LoopStats Stats() const;
   void Reset();
 
  private:
-  void NoteCall(CallKind kind, const CodeLocation& where, MonotonicTime now, int64_t nanos);
   void LogSlow(CallKind kind, const CodeLocation& where, MonotonicTime now, int64_t nanos);
-  void UpdateNoteFrom();
 
-  // The smaller of what is slow and what is longer than the longest yet.
-  int64_t note_from_ns_ = 0;
   uint64_t iterations_ = 0;
   uint64_t calls_[3] = {};
   DurationHistogram turns_;

@@ -1,5 +1,7 @@
 // What a loop has done since it was made, for a look at one's own process.
 //
+//   squall::IOLoop::Current().SetSlowCallbackThreshold(absl::Seconds(1));
+//   ...
 //   const squall::LoopStats stats = squall::IOLoop::Current().stats();
 //   LOG(INFO) << stats.turns.Quantile(0.99) << " is a long turn; the longest callback was "
 //             << stats.longest_callback_name << " with " << stats.longest_callback;
@@ -31,12 +33,12 @@ struct LoopStats {
   // How long after their deadline timers were called.
   DurationHistogram timer_lag;
 
-  // The longest call of one callback, handler or timer, what the destructor of the one before took
-  // included.
+  // The longest call of one callback, handler or timer while IOLoop::SetSlowCallbackThreshold had
+  // them timed, what the destructor of the one before took included.
   absl::Duration longest_callback;
-  // "a timer of server.cc:17 (Arm)": the line that added it. Empty when nothing was called.
+  // "a timer of server.cc:17 (Arm)": the line that added it. Empty when nothing was timed.
   std::string longest_callback_name;
-  // Those that took at least as long as IOLoop::SetSlowCallbackThreshold says.
+  // Those that took at least as long as the threshold.
   uint64_t slow_callbacks = 0;
 };
 

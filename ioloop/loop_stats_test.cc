@@ -69,6 +69,7 @@ TEST_F(LoopStatsTest, CountsWhatTheLoopCalls) {
 }
 
 TEST_F(LoopStatsTest, NamesTheLongestCallback) {
+  loop_.SetSlowCallbackThreshold(absl::Hours(1));
   loop_.AddCallback([] {});
   loop_.AddCallback([] { absl::SleepFor(absl::Milliseconds(20)); });
   const Timeout stop = loop_.CallLater(absl::Milliseconds(1), [this] { loop_.Stop(); });
@@ -101,6 +102,7 @@ TEST_F(LoopStatsTest, NothingIsSlowWithoutAThreshold) {
   });
   loop_.Start();
   EXPECT_EQ(loop_.stats().slow_callbacks, 0u);
+  EXPECT_EQ(loop_.stats().longest_callback_name, "");
   EXPECT_THAT(log.messages(), IsEmpty());
 }
 

@@ -1,5 +1,6 @@
 #include "squall/ioloop/timer_queue.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -8,36 +9,29 @@
 #include "squall/base/clock.h"
 #include "squall/base/code_location.h"
 #include "squall/ioloop/timeout.h"
-#include "squall/ioloop/timer_entry.h"
-#include "squall/ioloop/timer_run.h"
 
 namespace squall {
 namespace internal {
 namespace {
 
 constexpr size_t kMaxFreeNodes = 1024;
-constexpr size_t kMinCancelled = 64;
+constexpr size_t kMinCompaction = 64;
 
 }  // namespace
 
 TimerQueue::~TimerQueue() {
   // The destructor of a callback may cancel or even add other timers of this queue, so all nodes
   // stay until the last callback is gone.
-  std::vector<TimerNode*> dead;
-  while (size() > 0) {
-    const size_t begin = dead.size();
-    const auto take = [&dead](TimerNode* node) {
-      dead.push_back(node);
-      return true;
-    };
-    heap_.RemoveIf(take);
-    for (TimerRun& run : runs_) run.RemoveIf(take);
-    for (size_t i = begin; i < dead.size(); ++i) {
-      dead[i]->state = TimerNode::State::kDone;
-      const absl::AnyInvocable<void()> callback = std::exchange(dead[i]->callback, nullptr);
+  std::vector<Entry> dead;
+  while (!heap_.empty()) {
+    std::vector<Entry> batch = std::exchange(heap_, {});
+    for (const Entry& entry : batch) {
+      entry.node->state = TimerNode::State::kDone;
+      const absl::AnyInvocable<void()> callback = std::exchange(entry.node->callback, nullptr);
     }
+    dead.insert(dead.end(), batch.begin(), batch.end());
   }
-  for (TimerNode* node : dead) Unqueue(node);
+  for (const Entry& entry : dead) Unqueue(entry.node);
   for (TimerNode* node : free_) delete node;
 }
 
@@ -53,74 +47,33 @@ Timeout TimerQueue::Add(MonotonicTime deadline, absl::AnyInvocable<void()> callb
   node->callback = std::move(callback);
   node->where = where;
   node->queue = this;
-  node->sequence = next_sequence_++;
   node->state = TimerNode::State::kPending;
   node->queued = true;
   node->has_handle = true;
-
-  // The run whose end is the closest: the others keep their room for shorter delays.
-  TimerRun* best = nullptr;
-  for (TimerRun& run : runs_) {
-    if (run.empty()) {
-      if (best == nullptr) best = &run;
-    } else if (run.back().deadline <= deadline &&
-               (best == nullptr || best->empty() || best->back().deadline < run.back().deadline)) {
-      best = &run;
-    }
-  }
-  if (best != nullptr) {
-    best->PushBack({deadline, node});
-  } else {
-    heap_.Push({deadline, node});
-  }
+  heap_.push_back({deadline, next_sequence_++, node});
+  std::push_heap(heap_.begin(), heap_.end());
   return Timeout(node);
 }
 
-TimerQueue::Part TimerQueue::FindEarliest() {
-  Part earliest;
-  const auto is_cancelled = [](const TimerEntry& entry) {
-    return entry.node->state == TimerNode::State::kCancelled;
-  };
-  const auto drop_cancelled = [&](auto& part) {
-    while (!part.empty() && is_cancelled(part.front())) {
-      TimerNode* const node = part.front().node;
-      part.PopFront();
-      --cancelled_;
-      Unqueue(node);
-    }
-    return !part.empty() && (earliest.front == nullptr || part.front() < *earliest.front);
-  };
-  if (drop_cancelled(heap_)) earliest = {&heap_, nullptr, &heap_.front()};
-  for (TimerRun& run : runs_) {
-    if (drop_cancelled(run)) earliest = {nullptr, &run, &run.front()};
-  }
-  return earliest;
-}
-
 MonotonicTime TimerQueue::NextDeadline() {
-  const Part earliest = FindEarliest();
-  return earliest.front == nullptr ? MonotonicTime::Infinite() : earliest.front->deadline;
+  DropCancelledTop();
+  return heap_.empty() ? MonotonicTime::Infinite() : heap_.front().deadline;
 }
 
-void TimerQueue::CollectDue(MonotonicTime now) {
+bool TimerQueue::CollectDue(MonotonicTime now) {
   due_.clear();
   next_due_ = 0;
-  for (Part part = FindEarliest(); part.front != nullptr && part.front->deadline <= now;
-       part = FindEarliest()) {
-    due_.push_back(*part.front);
-    part.front->node->state = TimerNode::State::kDue;
-    if (part.run != nullptr) {
-      part.run->PopFront();
-    } else {
-      part.heap->PopFront();
-    }
+  for (DropCancelledTop(); !heap_.empty() && heap_.front().deadline <= now; DropCancelledTop()) {
+    due_.push_back(PopTop());
+    due_.back().node->state = TimerNode::State::kDue;
   }
+  return !due_.empty();
 }
 
 bool TimerQueue::TakeDue(DueTimer& due) {
   // Callbacks do not add to due_, but they cancel timers in it.
   while (next_due_ < due_.size()) {
-    const TimerEntry entry = due_[next_due_++];
+    const Entry entry = due_[next_due_++];
     const bool runs = entry.node->state == TimerNode::State::kDue;
     if (runs) {
       entry.node->state = TimerNode::State::kDone;
@@ -134,32 +87,29 @@ bool TimerQueue::TakeDue(DueTimer& due) {
   return false;
 }
 
-size_t TimerQueue::size() const {
-  size_t sum = heap_.size();
-  for (const TimerRun& run : runs_) sum += run.size();
-  return sum;
-}
-
 void TimerQueue::Cancel(TimerNode* node) {
-  const bool waits = node->state == TimerNode::State::kPending;
-  if (!waits && node->state != TimerNode::State::kDue) return;
+  const bool in_heap = node->state == TimerNode::State::kPending;
+  if (!in_heap && node->state != TimerNode::State::kDue) return;
   node->state = TimerNode::State::kCancelled;
   // Its destructor may come back to this queue, so it runs last.
   const absl::AnyInvocable<void()> callback = std::exchange(node->callback, nullptr);
-  if (!waits) return;
-  ++cancelled_;
-  if (cancelled_ > kMinCancelled && cancelled_ * 2 > size()) RemoveCancelled();
+  if (!in_heap) return;
+  ++cancelled_in_heap_;
+  if (cancelled_in_heap_ > kMinCompaction && cancelled_in_heap_ * 2 > heap_.size()) Compact();
 }
 
-void TimerQueue::RemoveCancelled() {
-  const auto take_cancelled = [this](TimerNode* node) {
-    if (node->state != TimerNode::State::kCancelled) return false;
-    Unqueue(node);
-    return true;
-  };
-  heap_.RemoveIf(take_cancelled);
-  for (TimerRun& run : runs_) run.RemoveIf(take_cancelled);
-  cancelled_ = 0;
+TimerQueue::Entry TimerQueue::PopTop() {
+  const Entry top = heap_.front();
+  std::pop_heap(heap_.begin(), heap_.end());
+  heap_.pop_back();
+  return top;
+}
+
+void TimerQueue::DropCancelledTop() {
+  while (!heap_.empty() && heap_.front().node->state == TimerNode::State::kCancelled) {
+    --cancelled_in_heap_;
+    Unqueue(PopTop().node);
+  }
 }
 
 void TimerQueue::Unqueue(TimerNode* node) {
@@ -177,6 +127,16 @@ void TimerQueue::Recycle(TimerNode* node) {
   } else {
     delete node;
   }
+}
+
+void TimerQueue::Compact() {
+  const auto live = std::partition(heap_.begin(), heap_.end(), [](const Entry& entry) {
+    return entry.node->state != TimerNode::State::kCancelled;
+  });
+  for (auto it = live; it != heap_.end(); ++it) Unqueue(it->node);
+  heap_.erase(live, heap_.end());
+  std::make_heap(heap_.begin(), heap_.end());
+  cancelled_in_heap_ = 0;
 }
 
 }  // namespace internal

@@ -5,16 +5,13 @@
 //   DueTimer due;
 //   while (queue.TakeDue(due)) due.callback();
 //
-// A timer whose deadline is not before the last of one of a few sorted runs is appended to it; all
-// others go to a heap. So a server whose timers have one delay, or two, or three, pays the same for
-// a million of them as for one. Cancelling marks the node and leaves it where it is; when more than
-// half of all are cancelled they are taken out, so cancelling is O(1) amortised and a server that
-// arms and cancels a timer for each request holds no more than twice the live ones. Nodes are
-// recycled.
+// A binary heap of (deadline, sequence, node). Cancelling marks the node and leaves the heap as it
+// is; when more than half of the heap is cancelled it is rebuilt, so cancelling is O(1) amortised
+// and a server that arms and cancels a timer for each request holds no more than twice the live
+// ones. Nodes are recycled. timer_benchmark.cc measures it.
 #ifndef SQUALL_IOLOOP_TIMER_QUEUE_H_
 #define SQUALL_IOLOOP_TIMER_QUEUE_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -23,11 +20,21 @@
 #include "squall/base/clock.h"
 #include "squall/base/code_location.h"
 #include "squall/ioloop/timeout.h"
-#include "squall/ioloop/timer_entry.h"
-#include "squall/ioloop/timer_heap.h"
-#include "squall/ioloop/timer_run.h"
 
 namespace squall::internal {
+
+// Owned by its queue while it is in the heap or among the due, and by its handle as long as there
+// is one; the last of the two frees it.
+struct TimerNode {
+  enum class State : uint8_t { kPending, kDue, kCancelled, kDone };
+
+  absl::AnyInvocable<void()> callback;
+  CodeLocation where;
+  TimerQueue* queue = nullptr;  // Null once the queue has let go of it.
+  State state = State::kPending;
+  bool queued = false;
+  bool has_handle = false;
+};
 
 struct DueTimer {
   absl::AnyInvocable<void()> callback;
@@ -51,40 +58,41 @@ class TimerQueue {
 
   // Takes out what is due at `now`, for TakeDue. Timers added later wait for the next call even if
   // due, so that a callback that re-arms itself with no delay starves nobody. The last ones must
-  // have been taken.
-  void CollectDue(MonotonicTime now);
+  // have been taken. Whether there are any.
+  bool CollectDue(MonotonicTime now);
   // The next of them in the order of their deadlines, those left out that were cancelled meanwhile.
   // False when there is none left.
   bool TakeDue(DueTimer& due);
 
-  // Those that wait, cancelled ones included.
-  size_t size() const;
+  // Entries, cancelled ones included.
+  size_t heap_size() const { return heap_.size(); }
 
  private:
   friend class ::squall::Timeout;
 
-  // Each run serves one delay; more would cost every look at the next deadline.
-  static constexpr size_t kRuns = 4;
+  struct Entry {
+    MonotonicTime deadline;
+    uint64_t sequence;
+    TimerNode* node;
+    // std::push_heap makes a max-heap; the earliest has to be on top.
+    bool operator<(const Entry& other) const {
+      return deadline != other.deadline ? deadline > other.deadline : sequence > other.sequence;
+    }
+  };
 
   void Cancel(TimerNode* node);
-  // Of the heap or a run, the one whose front is the earliest of all and not cancelled.
-  struct Part {
-    TimerHeap* heap = nullptr;
-    TimerRun* run = nullptr;
-    const TimerEntry* front = nullptr;  // Null when no timer waits.
-  };
-  Part FindEarliest();
+  Entry PopTop();
+  void DropCancelledTop();
   void Unqueue(TimerNode* node);
   void Recycle(TimerNode* node);
-  void RemoveCancelled();
+  void Compact();
 
-  TimerHeap heap_;
-  std::array<TimerRun, kRuns> runs_;
-  std::vector<TimerEntry> due_;
+  std::vector<Entry> heap_;
+  std::vector<Entry> due_;
   size_t next_due_ = 0;
   std::vector<TimerNode*> free_;
   uint64_t next_sequence_ = 0;
-  size_t cancelled_ = 0;
+  size_t cancelled_in_heap_ = 0;
 };
 
 }  // namespace squall::internal

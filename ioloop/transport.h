@@ -1,5 +1,4 @@
-// The byte pipe under IOStream and under the HTTP connection: a socket as it is, or TLS on it
-// (ioloop/tls_transport.h).
+// The byte pipe under IOStream and under the HTTP connection, so that TLS can be another one.
 //
 //   std::unique_ptr<squall::Transport> transport = squall::MakePlainTransport(std::move(socket));
 //   char data[4096];
