@@ -106,7 +106,7 @@ TEST_F(LoopStatsTest, NothingIsSlowWithoutAThreshold) {
   EXPECT_THAT(log.messages(), IsEmpty());
 }
 
-// The median, for a busy machine may hold up any one of them.
+// The best of many, for a busy machine may hold up most of them.
 TEST_F(LoopStatsTest, TimersBelowAMillisecondAreNotRoundedUp) {
   int left = 101;
   Timeout timer;
@@ -119,8 +119,8 @@ TEST_F(LoopStatsTest, TimersBelowAMillisecondAreNotRoundedUp) {
   Rearm::Run(&loop_, &timer, &left);
   loop_.Start();
   EXPECT_EQ(loop_.stats().timers, 100u);
-  // Rounded up to whole milliseconds the median would be 0.9 ms late.
-  EXPECT_LT(loop_.stats().timer_lag.Quantile(0.5), absl::Microseconds(600));
+  // Rounded up to whole milliseconds every one would be 0.9 ms late.
+  EXPECT_LT(loop_.stats().timer_lag.Quantile(0.05), absl::Microseconds(600));
 }
 
 }  // namespace

@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -20,6 +22,7 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/iostream_fixture.h"
+#include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
 
 namespace squall {
@@ -60,11 +63,13 @@ class ReadAheadTransport : public Transport {
 // Asks to wait for room before the first read, and for input before the first write.
 class CrossedTransport : public Transport {
  public:
-  explicit CrossedTransport(UniqueFd socket) : plain_(MakePlainTransport(std::move(socket))) {}
+  // Counts the reads in `reads`, which must outlive it.
+  CrossedTransport(UniqueFd socket, int* reads)
+      : plain_(MakePlainTransport(std::move(socket))), reads_(reads) {}
 
   int fd() const override { return plain_->fd(); }
   ssize_t Read(char* data, size_t size) override {
-    if (std::exchange(first_read_, false)) {
+    if ((*reads_)++ == 0) {
       errno = EAGAIN;
       read_events_ = EPOLLOUT;
       return -1;
@@ -87,7 +92,7 @@ class CrossedTransport : public Transport {
 
  private:
   std::unique_ptr<Transport> plain_;
-  bool first_read_ = true;
+  int* const reads_;
   bool first_write_ = true;
   uint32_t read_events_ = EPOLLIN;
   uint32_t write_events_ = EPOLLOUT;
@@ -117,15 +122,40 @@ TEST_F(TransportTest, OctetsThatLeftTheDescriptorNeedNoEvent) {
   EXPECT_THAT(loop_.RunSync(stream.ReadBytes(983), kDeadline), IsOkAndHolds(text.substr(17)));
 }
 
+Task<> ReadWord(IOStream* stream, std::optional<absl::StatusOr<std::string>>* word) {
+  absl::StatusOr<std::string> read = co_await stream->ReadBytes(4);
+  *word = std::move(read);
+}
+
+Task<> Turns(int count) {
+  while (count-- > 0) co_await Sleep(absl::ZeroDuration());
+}
+
+Task<> WaitFor(const std::optional<absl::StatusOr<std::string>>* word) {
+  while (!word->has_value()) co_await Sleep(absl::ZeroDuration());
+}
+
 TEST_F(TransportTest, AReadMayWaitForRoom) {
-  IOStream stream(std::make_unique<CrossedTransport>(std::move(here_)));
+  int reads = 0;
+  IOStream stream(std::make_unique<CrossedTransport>(std::move(here_), &reads));
+  std::optional<absl::StatusOr<std::string>> word;
+  loop_.Spawn(ReadWord(&stream, &word));
+  EXPECT_EQ(reads, 1);
+  // There is room at once, and no input for a long time: it is not input that the read waits for.
+  EXPECT_THAT(loop_.RunSync(Turns(3)), IsOk());
+  EXPECT_EQ(reads, 2);
   Send("word");
-  EXPECT_THAT(loop_.RunSync(stream.ReadBytes(4), kDeadline), IsOkAndHolds("word"));
+  EXPECT_THAT(loop_.RunSync(WaitFor(&word), kDeadline), IsOk());
+  ASSERT_TRUE(word.has_value());
+  EXPECT_THAT(*word, IsOkAndHolds("word"));
 }
 
 TEST_F(TransportTest, AWriteMayWaitForInput) {
-  IOStream stream(std::make_unique<CrossedTransport>(std::move(here_)));
+  int reads = 0;
+  IOStream stream(std::make_unique<CrossedTransport>(std::move(here_), &reads));
   Task<absl::Status> written = stream.Write("word");
+  // There is room, but that is not what it waits for.
+  EXPECT_THAT(loop_.RunSync(Turns(3)), IsOk());
   EXPECT_TRUE(stream.writing());
   Send("go");
   EXPECT_THAT(loop_.RunSync(std::move(written), kDeadline), IsOk());

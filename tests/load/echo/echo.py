@@ -19,7 +19,7 @@ import sys
 SERVERS = {
     "epoll": ["echo_epoll"],
     "squall": ["echo_squall"],
-    "squall, lines": ["echo_squall", "lines"],
+    "squall-lines": ["echo_squall", "lines"],
     "libuv": ["echo_uv"],
     "libevent": ["echo_event"],
 }
@@ -75,18 +75,21 @@ def measure(name, connections, seconds, processors):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--connections", default="1,100,10000")
-    parser.add_argument("--servers", default=",".join(SERVERS).replace("squall, lines", "squall_lines"))
+    parser.add_argument("--servers", default=",".join(SERVERS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one server in one round")
     options = parser.parse_args()
-    names = [name.replace("squall_lines", "squall, lines") for name in options.servers.split(",")]
+    names = options.servers.split(",")
+    for name in names:
+        if name not in SERVERS:
+            sys.exit("there is no server %s; there are %s" % (name, ", ".join(SERVERS)))
     processors = sorted(os.sched_getaffinity(0))
     if len(processors) < 2:
         print("one processor: server and client share it")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     print("%11s  %-14s %9s %9s %10s %9s %9s" % (
-        "connections", "server", "CPU us", "x epoll", "messages/s", "p50 us", "p99 us"))
+        "connections", "server", "CPU us", "x " + names[0], "messages/s", "p50 us", "p99 us"))
     for connections in map(int, options.connections.split(",")):
         if hard < connections + 100:
             print("%11d  left out: only %d descriptors may be open (ulimit -n)" % (connections, hard))
