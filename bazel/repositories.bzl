@@ -5,6 +5,7 @@ load(
     "absl_repository",
     "debian_directory",
     "grpc_repository",
+    "header_library",
     "overlay_repository",
     "protobuf_repository",
     "system_library",
@@ -56,6 +57,14 @@ def squall_deps():
     _maybe(system_library, "com_github_nlohmann_json", package = "nlohmann-json3-dev", targets = {"json": "nlohmann_json"})
     _maybe(system_library, "com_googlesource_code_re2", package = "libre2-dev", targets = {"re2": "re2"})
     _maybe(system_library, "net_zlib", package = "zlib1g-dev", targets = {"zlib": "zlib"})
+    _maybe(
+        header_library,
+        "asio",
+        package = "libasio-dev",
+        defines = ["ASIO_STANDALONE"],
+        path = "/usr/include/asio.hpp",
+        target = "asio",
+    )
     _maybe(system_library, "org_libevent", package = "libevent-dev", targets = {"event": "libevent"})
     _maybe(system_library, "org_libuv", package = "libuv1-dev", targets = {"uv": "libuv"})
     _maybe(
