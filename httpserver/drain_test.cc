@@ -64,7 +64,7 @@ TEST_F(DrainTest, the_last_server_answers_what_waits_in_the_backlog) {
       clients.push_back(std::make_unique<RawClient>(server.port()));
       clients.back()->Send(kGet);
     }
-    server.server().Drain({.idle_close_after = absl::Hours(1), .last_server = true},
+    server.server().Drain({.idle_close_after = absl::Hours(1), .pool_ends = true},
                           [this] { ++done_; });
   });
   for (auto& client : clients) EXPECT_EQ(client->ReadResponse().body, "Hello world");
@@ -77,7 +77,7 @@ TEST_F(DrainTest, after_the_last_server_connections_are_refused_though_a_copy_is
   const UniqueFd masters_copy(fcntl(sockets[0].fd(), F_DUPFD_CLOEXEC, 0));
   HttpServer server(app_);
   server.AddSockets(std::move(sockets));
-  server.Drain({.last_server = true}, nullptr);
+  server.Drain({.pool_ends = true}, nullptr);
   const UniqueFd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(connect(client.get(), address.data(), address.size()), -1);
   EXPECT_EQ(errno, ECONNREFUSED);

@@ -23,15 +23,10 @@ HttpServer::HttpServer(HttpServerConnectionDelegate& app, HttpServerOptions opti
 
 HttpServer::~HttpServer() { Stop(); }
 
-void HttpServer::Drain(const HttpDrainOptions& options, absl::AnyInvocable<void()> done) {
+void HttpServer::Drain(const DrainRequest& request, absl::AnyInvocable<void()> done) {
   // First, so that what is accepted now is told with its first answer that the connection ends.
-  core_->Drain(options.idle_close_after, std::move(done));
-  if (options.last_server) {
-    AcceptLast();
-  } else {
-    AcceptOwnWaiting();
-  }
-  Stop();
+  core_->Drain(request.idle_close_after, std::move(done));
+  StopForDrain(request);
   core_->stats().SetAccepting(false);
 }
 
@@ -51,8 +46,7 @@ void HttpServer::OnSocketsAdded() {
   using internal::WorkerStats;
   const auto joined = core_->stats().Attach(
       [this](const DrainRequest& request, absl::AnyInvocable<void()> done) {
-        Drain({.idle_close_after = request.idle_close_after, .last_server = request.pool_ends},
-              std::move(done));
+        Drain(request, std::move(done));
       },
       accept_stats());
   if (joined == WorkerStats::Joined::kDrainingWorker) return Stop();

@@ -22,30 +22,19 @@
 #include <memory>
 
 #include "absl/functional/any_invocable.h"
-#include "absl/time/time.h"
 #include "squall/base/unique_fd.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/http_server_options.h"
 #include "squall/httpserver/tcpserver.h"
 #include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
+#include "squall/process/drain.h"
 
 namespace squall {
 
 namespace internal {
 class HttpServerCore;
 }  // namespace internal
-
-// How the server is to stop, as the worker's drain says it (process/worker.h).
-struct HttpDrainOptions {
-  // Keep-alive connections that stay silent are closed after this time. Until then their next
-  // request is answered, with `Connection: close`.
-  absl::Duration idle_close_after = absl::Seconds(24);
-  // Nobody else will accept from these sockets: first take the connections that wait in their
-  // backlogs, then have the kernel refuse new ones in every process that shares them. Closing
-  // alone would reset what waits, and what comes while somebody still holds a copy.
-  bool last_server = false;
-};
 
 class HttpServer : public TcpServer {
  public:
@@ -57,16 +46,16 @@ class HttpServer : public TcpServer {
   // Stops accepting and closes this process's listeners at once; answers what is in flight and the
   // next request of each kept connection with `Connection: close`; closes silent connections after
   // idle_close_after; then calls `done` once, from the loop, when no connection is left. A second
-  // call brings idle_close_after forward if it is sooner and adds its `done`. In a worker of
-  // ForkProcesses() the worker's drain calls this.
-  void Drain(const HttpDrainOptions& options, absl::AnyInvocable<void()> done);
+  // call brings idle_close_after forward if it is sooner and adds its `done`. If the pool ends, as
+  // TcpServer::Drain(). In a worker of ForkProcesses() the worker's drain calls this.
+  void Drain(const DrainRequest& request, absl::AnyInvocable<void()> done) override;
 
   // Stops no listener and closes every connection at once; exchanges in flight get
   // OnConnectionClose() (Tornado's close_all_connections).
   void CloseAllConnections();
 
   // Connections open now.
-  size_t connection_count() const;
+  size_t connection_count() const override;
 
  protected:
   void HandleConnection(UniqueFd connection, SocketAddress peer) override;

@@ -2,10 +2,16 @@
 
 #include <sys/socket.h>
 
+#include <cstddef>
 #include <exception>
+#include <memory>
+#include <stop_token>
 #include <utility>
+#include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "squall/base/logging.h"
+#include "squall/httpserver/stream_serving.h"
 #include "squall/ioloop/ioloop.h"
 
 namespace squall {
@@ -27,12 +33,16 @@ void Apply(const TcpOptions& options, const ListenSocket& socket) {
 
 }  // namespace
 
-TcpServer::TcpServer(Options options) : options_(std::move(options)) {
+TcpServer::TcpServer(Options options)
+    : options_(std::move(options)), serving_(std::make_shared<internal::StreamServing>()) {
   const absl::Status tcp = Validate(options_.tcp);
   CHECK(tcp.ok()) << tcp.message();
 }
 
-TcpServer::~TcpServer() { Stop(); }
+TcpServer::~TcpServer() {
+  Stop();
+  serving_->LoseServer();
+}
 
 absl::Status TcpServer::Listen(uint16_t port, const BindOptions& options) {
   absl::StatusOr<std::vector<ListenSocket>> sockets = BindSockets(port, options);
@@ -53,7 +63,7 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
     AcceptOptions accept;
     accept.policy = options_.accept_policy;
     accept.budget = options_.accept_budget;
-    accept.stats = &accept_stats_;
+    accept.stats = &serving_->accept_stats();
     accept.standing = [this] { return StandingAmongSiblings(); };
     Listener& listener = listeners_.emplace_back();
     listener.socket = std::move(socket);
@@ -95,6 +105,39 @@ void TcpServer::AcceptOwnWaiting() {
   }
 }
 
+void TcpServer::StopForDrain(const DrainRequest& request) {
+  if (request.pool_ends) {
+    AcceptLast();
+  } else {
+    AcceptOwnWaiting();
+  }
+  Stop();
+}
+
+void TcpServer::Drain(const DrainRequest& request, absl::AnyInvocable<void()> done) {
+  StopForDrain(request);
+  serving_->SetAccepting(false);
+  // Last, for what was accepted just now has to end before it is done.
+  serving_->Drain(std::move(done));
+}
+
+std::stop_token TcpServer::drain_token() const { return serving_->drain_token(); }
+
+size_t TcpServer::connection_count() const { return serving_->connection_count(); }
+
+const AcceptStats& TcpServer::accept_stats() const { return serving_->accept_stats(); }
+
+AcceptStanding TcpServer::StandingAmongSiblings() { return serving_->StandingAmongSiblings(); }
+
+void TcpServer::OnSocketsAdded() {
+  const bool accept =
+      serving_->JoinWorker([this](const DrainRequest& request, absl::AnyInvocable<void()> done) {
+        Drain(request, std::move(done));
+      });
+  if (!accept) return Stop();
+  serving_->SetAccepting(true);
+}
+
 std::vector<SocketAddress> TcpServer::addresses() const {
   std::vector<SocketAddress> result;
   result.reserve(listeners_.size());
@@ -108,6 +151,7 @@ void TcpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
 }
 
 Task<> TcpServer::Serve(TcpServer* server, IOStream stream, SocketAddress peer) {
+  const internal::StreamServing::Connection connection(server->serving_);
   try {
     co_await server->HandleStream(std::move(stream), peer);
   } catch (const std::exception& error) {

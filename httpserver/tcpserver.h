@@ -4,7 +4,7 @@
 //    public:
 //     squall::Task<> HandleStream(squall::IOStream stream, squall::SocketAddress peer) override {
 //       for (;;) {
-//         auto line = co_await stream.ReadUntil("\n");
+//         auto line = co_await squall::WithStop(drain_token(), stream.ReadUntil("\n"));
 //         if (!line.ok() || !(co_await stream.Write(*std::move(line))).ok()) co_return;
 //       }
 //     }
@@ -15,13 +15,18 @@
 //   squall::IOLoop::Current().Start();
 //
 // A pre-fork program binds before ForkProcesses() and gives the sockets to AddSockets() in each
-// worker. One thread: the one whose IOLoop::Current() accepted the sockets.
+// worker. There the server counts its connections into the worker's scoreboard row and takes part
+// in the worker's drain by itself. One thread: the one whose IOLoop::Current() accepted the sockets.
 #ifndef SQUALL_HTTPSERVER_TCPSERVER_H_
 #define SQUALL_HTTPSERVER_TCPSERVER_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <stop_token>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/iostream.h"
@@ -31,13 +36,18 @@
 #include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
 #include "squall/netutil/tcp_options.h"
+#include "squall/process/drain.h"
 
 namespace squall {
+
+namespace internal {
+class StreamServing;
+}  // namespace internal
 
 class TcpServer {
  public:
   struct Options {
-    AcceptPolicy accept_policy = AcceptPolicy::kExclusive;
+    AcceptPolicy accept_policy = AcceptPolicy::kBalanced;
     int accept_budget = 1;  // accepts per wake-up; more than 1 hoards connections beside siblings
     IOStreamOptions stream;
     // Set on the listening sockets by AddSockets(), and so on what is accepted from then on.
@@ -75,6 +85,20 @@ class TcpServer {
   // go on: they would take it only after a while.
   void AcceptOwnWaiting();
 
+  // Closes this process's listeners, asks drain_token() to stop, and calls `done` once, from the
+  // loop, when no HandleStream() is under way. A second call adds its `done`. If the request says
+  // that the pool ends, nobody else will accept from these sockets: what waits in their backlogs is
+  // accepted first, and then the kernel refuses new connections. The times in the request are for
+  // servers that know which connections are idle; here those end when their HandleStream() does, or
+  // with the worker at the end of its grace.
+  virtual void Drain(const DrainRequest& request, absl::AnyInvocable<void()> done);
+  // For HandleStream(): a read between two requests belongs into WithStop(drain_token(), ...), which
+  // ends it when the drain begins. May be asked to stop by nothing else.
+  std::stop_token drain_token() const;
+
+  // Connections open now.
+  virtual size_t connection_count() const;
+
   // Where this server listens, in the order of AddSockets(); empty after Stop(). Tests read the
   // port of `Listen(0)` here.
   std::vector<SocketAddress> addresses() const;
@@ -89,13 +113,16 @@ class TcpServer {
   virtual void HandleConnection(UniqueFd connection, SocketAddress peer);
 
   // Of all listeners of this server together.
-  const AcceptStats& accept_stats() const { return accept_stats_; }
+  const AcceptStats& accept_stats() const;
 
-  // AcceptOptions::standing, for accept_policy kBalanced. The default: no sibling.
-  virtual AcceptStanding StandingAmongSiblings() { return {}; }
+  // AcceptOptions::standing, for accept_policy kBalanced.
+  virtual AcceptStanding StandingAmongSiblings();
 
-  // Called in AddSockets() after the sockets are registered.
-  virtual void OnSocketsAdded() {}
+  // Called in AddSockets() after the sockets are registered. The default joins the worker.
+  virtual void OnSocketsAdded();
+
+  // The part of a drain that closes the listeners.
+  void StopForDrain(const DrainRequest& request);
 
  private:
   struct Listener {
@@ -106,7 +133,7 @@ class TcpServer {
   static Task<> Serve(TcpServer* server, IOStream stream, SocketAddress peer);
 
   Options options_;
-  AcceptStats accept_stats_;
+  const std::shared_ptr<internal::StreamServing> serving_;
   std::vector<Listener> listeners_;
 };
 

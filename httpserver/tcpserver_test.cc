@@ -1,7 +1,10 @@
 // Tornado's tcpserver_test.py: TCPServerTest, and what a server does when descriptors run out.
 #include "squall/httpserver/tcpserver.h"
 
+#include <errno.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <functional>
 #include <memory>
@@ -11,9 +14,17 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
+#include "squall/base/unique_fd.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/iostream.h"
+#include "squall/ioloop/task.h"
+#include "squall/ioloop/with_stop.h"
+#include "squall/netutil/sockets.h"
 
 namespace squall {
 namespace {
@@ -149,6 +160,133 @@ TEST(TCPServerTest, listen_on_a_used_port_says_so) {
   TestServer two(Greet);
   ASSERT_TRUE(one.Listen(0, {.address = "127.0.0.1"}).ok());
   EXPECT_FALSE(two.Listen(one.addresses().front().port(), {.address = "127.0.0.1"}).ok());
+}
+
+Task<> EchoUntilDrain(TcpServer* server, IOStream stream) {
+  while (true) {
+    absl::StatusOr<std::string> line =
+        co_await WithStop(server->drain_token(), stream.ReadUntil("\n"));
+    if (!line.ok()) co_return;
+    (co_await stream.Write(*std::move(line))).IgnoreError();
+  }
+}
+
+// Echoes whether or not the server drains.
+Task<> EchoForEver(IOStream stream) {
+  while (true) {
+    absl::StatusOr<std::string> line = co_await stream.ReadUntil("\n");
+    if (!line.ok()) co_return;
+    (co_await stream.Write(*std::move(line))).IgnoreError();
+  }
+}
+
+// Runs `call` on the loop of another thread, and waits until it is done.
+void CallOn(IOLoop& loop, absl::AnyInvocable<void()> call) {
+  absl::Notification called;
+  loop.AddCallback([&] {
+    call();
+    called.Notify();
+  });
+  called.WaitForNotification();
+}
+
+TEST(TCPServerTest, drain_without_connections_is_done_in_the_next_turn) {
+  TestServer server(Greet);
+  ASSERT_TRUE(server.Listen(0, {.address = "127.0.0.1"}).ok());
+  int done = 0;
+  server.Drain({}, [&] { ++done; });
+  server.Drain({}, [&] { ++done; });
+  EXPECT_EQ(done, 0);
+  EXPECT_TRUE(server.addresses().empty());
+  IOLoop::Current().AddCallback([] { IOLoop::Current().Stop(); });
+  IOLoop::Current().Start();
+  EXPECT_EQ(done, 2);
+}
+
+TEST(TCPServerTest, drain_ends_reads_that_wait_for_the_token_and_then_is_done) {
+  TestServer* self = nullptr;
+  TestServer server([&self](IOStream stream) { return EchoUntilDrain(self, std::move(stream)); });
+  self = &server;
+  ASSERT_TRUE(server.Listen(0, {.address = "127.0.0.1"}).ok());
+  const uint16_t port = server.addresses().front().port();
+  IOLoop& loop = IOLoop::Current();
+  WithClient([&] {
+    RawClient client(port);
+    client.Send("a\n");
+    EXPECT_EQ(client.ReadUntil("\n"), "a\n");
+    absl::Notification done;
+    CallOn(loop, [&] {
+      EXPECT_EQ(server.connection_count(), 1u);
+      EXPECT_FALSE(server.drain_token().stop_requested());
+      server.Drain({}, [&] { done.Notify(); });
+      EXPECT_FALSE(done.HasBeenNotified());
+    });
+    EXPECT_EQ(client.ReadAll(), "");
+    done.WaitForNotification();
+    CallOn(loop, [&] { EXPECT_EQ(server.connection_count(), 0u); });
+  });
+}
+
+TEST(TCPServerTest, drain_waits_for_streams_that_go_on) {
+  TestServer server(EchoForEver);
+  ASSERT_TRUE(server.Listen(0, {.address = "127.0.0.1"}).ok());
+  const uint16_t port = server.addresses().front().port();
+  IOLoop& loop = IOLoop::Current();
+  WithClient([&] {
+    absl::Notification done;
+    {
+      RawClient client(port);
+      client.Send("a\n");
+      EXPECT_EQ(client.ReadUntil("\n"), "a\n");
+      CallOn(loop, [&] { server.Drain({}, [&] { done.Notify(); }); });
+      client.Send("b\n");
+      EXPECT_EQ(client.ReadUntil("\n"), "b\n");
+      CallOn(loop, [&] { EXPECT_FALSE(done.HasBeenNotified()); });
+    }
+    done.WaitForNotification();
+  });
+}
+
+TEST(TCPServerTest, drain_is_done_though_the_server_is_gone) {
+  auto server = std::make_unique<TestServer>(EchoForEver);
+  ASSERT_TRUE(server->Listen(0, {.address = "127.0.0.1"}).ok());
+  const uint16_t port = server->addresses().front().port();
+  IOLoop& loop = IOLoop::Current();
+  WithClient([&] {
+    absl::Notification done;
+    {
+      RawClient client(port);
+      client.Send("a\n");
+      EXPECT_EQ(client.ReadUntil("\n"), "a\n");
+      CallOn(loop, [&] {
+        server->Drain({}, [&] { done.Notify(); });
+        server.reset();
+      });
+      client.Send("b\n");
+      EXPECT_EQ(client.ReadUntil("\n"), "b\n");
+    }
+    done.WaitForNotification();
+  });
+}
+
+TEST(TCPServerTest, drain_when_the_pool_ends_takes_what_waits_and_then_refuses) {
+  TestServer server(Greet);
+  auto sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
+  const UniqueFd copy(::dup(sockets[0].fd()));
+  server.AddSockets(std::move(sockets));
+  const SocketAddress address = server.addresses().front();
+  RawClient waiting(address);
+  bool done = false;
+  server.Drain({.pool_ends = true}, [&] {
+    done = true;
+    IOLoop::Current().Stop();
+  });
+  IOLoop::Current().Start();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(waiting.ReadAll(), "data");
+  const UniqueFd late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(::connect(late.get(), address.data(), address.size()), -1);
+  EXPECT_EQ(errno, ECONNREFUSED);
 }
 
 // EMFILE: the server neither spins nor dies, and goes on when there are descriptors again.

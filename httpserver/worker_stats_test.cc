@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
@@ -19,8 +20,12 @@
 #include "squall/base/unique_fd.h"
 #include "squall/httpserver/httpserver.h"
 #include "squall/httpserver/raw_client.h"
+#include "squall/httpserver/tcpserver.h"
 #include "squall/httpserver/test_app.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/iostream.h"
+#include "squall/ioloop/task.h"
+#include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/worker_setup.h"
@@ -66,6 +71,11 @@ class WorkerStatsTest : public testing::Test {
     setup.channel = std::move(channel);
     setup.scoreboard = std::move(scoreboard_);
     WorkerSetup::BecomeWorker(std::move(setup));
+    RunServer(std::move(sockets));
+    _exit(0);
+  }
+
+  virtual void RunServer(std::vector<ListenSocket> sockets) {
     TestApp app;
     app.Route("/slow", {.finish = [](TestApp::Exchange& e) {
                 absl::SleepFor(kBlock);
@@ -74,12 +84,9 @@ class WorkerStatsTest : public testing::Test {
     app.Route("/big", {.finish = [](TestApp::Exchange& e) {
                 e.Answer(std::string(kMore, 'x')).IgnoreError();
               }});
-    {
-      HttpServer server(app);
-      server.AddSockets(std::move(sockets));
-      IOLoop::Current().Start();
-    }
-    _exit(0);
+    HttpServer server(app);
+    server.AddSockets(std::move(sockets));
+    IOLoop::Current().Start();
   }
 
   WorkerSnapshot Read() const { return scoreboard_.Read(Clock::Real().Now()).workers.at(0); }
@@ -103,6 +110,37 @@ class WorkerStatsTest : public testing::Test {
   UniqueFd lifeline_;
   Scoreboard scoreboard_ = Scoreboard::Create(1).value();
 };
+
+class EchoServer : public TcpServer {
+ public:
+  Task<> HandleStream(IOStream stream, SocketAddress) override {
+    while (true) {
+      absl::StatusOr<std::string> some = co_await stream.ReadBytes(100, ReadMode::kPartial);
+      if (!some.ok()) co_return;
+      (co_await stream.Write(*std::move(some))).IgnoreError();
+    }
+  }
+};
+
+class StreamWorkerStatsTest : public WorkerStatsTest {
+ protected:
+  void RunServer(std::vector<ListenSocket> sockets) override {
+    EchoServer server;
+    server.AddSockets(std::move(sockets));
+    IOLoop::Current().Start();
+  }
+};
+
+TEST_F(StreamWorkerStatsTest, ConnectionsOfATcpServerAreCounted) {
+  RawClient one(port_);
+  {
+    RawClient two(port_);
+    const WorkerSnapshot worker =
+        ReadWhen([](const WorkerSnapshot& worker) { return worker.connections == 2; });
+    EXPECT_EQ(worker.counters[WorkerCounter::kAccepted], 2u);
+  }
+  ReadWhen([](const WorkerSnapshot& worker) { return worker.connections == 1; });
+}
 
 // Who has the last octet and connects anew must not find its old connection counted, or the new one
 // goes to a busier worker.

@@ -25,9 +25,11 @@ struct DrainOptions {
 // What a draining worker's handlers get to know. The times run from the request to stop: a worker
 // that was busy and hears of it late is told what is left of them.
 struct DrainRequest {
-  absl::Duration grace;             // How long until SIGTERM.
-  absl::Duration idle_close_after;  // How long until silent keep-alive connections are closed.
-  bool supervisor_gone = false;     // The master died; nobody will send the signals.
+  // How long until SIGTERM.
+  absl::Duration grace = absl::Seconds(30);
+  // How long until silent keep-alive connections are closed.
+  absl::Duration idle_close_after = absl::Seconds(24);
+  bool supervisor_gone = false;  // The master died; nobody will send the signals.
   // No sibling stays to take what waits in the listeners' backlogs: take it before closing them.
   bool pool_ends = false;
 };
