@@ -76,6 +76,8 @@ bool IOStream::writing() const { return state_->writing(); }
 
 int IOStream::fd() const { return state_->fd(); }
 
+const Transport* IOStream::transport() const { return state_->transport(); }
+
 void IOStream::set_nodelay(bool nodelay) {
   const int value = nodelay ? 1 : 0;
   // ENOTSUP and the like of other families are what the header promises to ignore.

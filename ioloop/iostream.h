@@ -118,6 +118,8 @@ class IOStream {
 
   // -1 when closed. The descriptor stays the stream's.
   int fd() const;
+  // What it reads and writes, for TlsTransport::From(). Null when closed.
+  const Transport* transport() const;
 
   // TCP_NODELAY; nothing on sockets that are not TCP.
   void set_nodelay(bool nodelay);

@@ -56,6 +56,7 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
   bool reading() const { return reading_; }
   bool writing() const { return !out_.empty(); }
   int fd() const { return closed() ? -1 : transport_->fd(); }
+  const Transport* transport() const { return transport_.get(); }
 
  private:
   enum class FillResult { kData, kWouldBlock, kEnd, kFull };

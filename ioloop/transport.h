@@ -32,6 +32,14 @@ class Transport {
   // The descriptor to wait on, owned by the transport.
   virtual int fd() const = 0;
 
+  // What has to pass before the first octet of the user's, such as the handshake of TLS. Read and
+  // Write do it by themselves; Handshake() of ioloop/handshake.h does it before, with a deadline. 0
+  // when it is done, or -1 with errno, EAGAIN when read_events() must come first.
+  virtual int Handshake() { return 0; }
+
+  // Whether what passes is hidden from everybody else on the way.
+  virtual bool encrypted() const { return false; }
+
   // Up to `size` > 0 octets: their number, 0 at the end of the stream, or -1 with errno, EAGAIN
   // when there is nothing now. Never EINTR.
   virtual ssize_t Read(char* data, size_t size) = 0;

@@ -1,0 +1,71 @@
+#include "squall/ioloop/handshake.h"
+
+#include <errno.h>
+
+#include <coroutine>
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/with_timeout.h"
+
+namespace squall {
+namespace {
+
+// Suspends until epoll reports `events`, or an error, on a descriptor.
+class EventAwaiter {
+ public:
+  EventAwaiter(int fd, uint32_t events) : fd_(fd), events_(events) {}
+  EventAwaiter(const EventAwaiter&) = delete;
+  EventAwaiter& operator=(const EventAwaiter&) = delete;
+  ~EventAwaiter() { Remove(); }
+
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter) {
+    status_ = IOLoop::Current().AddHandler(fd_, events_, [this, waiter](uint32_t) {
+      Remove();
+      waiter.resume();
+    });
+    registered_ = status_.ok();
+    return registered_;
+  }
+  absl::Status await_resume() { return std::move(status_); }
+
+ private:
+  void Remove() {
+    if (!std::exchange(registered_, false)) return;
+    // The loop may have ended before the task.
+    if (IOLoop* const loop = IOLoop::IfExists()) loop->RemoveHandler(fd_);
+  }
+
+  const int fd_;
+  const uint32_t events_;
+  bool registered_ = false;
+  absl::Status status_;
+};
+
+Task<absl::Status> Shake(Transport* transport) {
+  while (transport->Handshake() != 0) {
+    const int error = errno;
+    if (error != EAGAIN && error != EWOULDBLOCK) {
+      co_return transport->ErrorStatus(error, "shaking hands");
+    }
+    absl::Status waited = co_await EventAwaiter(transport->fd(), transport->read_events());
+    if (!waited.ok()) co_return waited;
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace
+
+Task<absl::Status> Handshake(Transport* transport, absl::Duration timeout) {
+  absl::Status shaken = co_await WithTimeout(timeout, Shake(transport));
+  if (absl::IsDeadlineExceeded(shaken)) {
+    co_return absl::DeadlineExceededError(
+        absl::StrCat("the handshake was not done after ", absl::FormatDuration(timeout)));
+  }
+  co_return shaken;
+}
+
+}  // namespace squall
