@@ -1,5 +1,6 @@
 // Those tests of Tornado's gen_test.py that are about several coroutines and about timeouts, each
 // under its name there. What squall adds is in gather_test.cc and with_timeout_test.cc.
+#include <future>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -15,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
+#include "squall/ioloop/executor.h"
 #include "squall/ioloop/future_fixture.h"
 #include "squall/ioloop/gather.h"
 #include "squall/ioloop/ioloop.h"
@@ -184,6 +186,37 @@ TEST_F(WithTimeoutTest, FailsBeforeTimeout) {
 TEST_F(WithTimeoutTest, AlreadyResolved) {
   EXPECT_THAT(future_.PutNowait("asdf"), IsOk());
   EXPECT_THAT(loop_.RunSync(WithTimeout(absl::Hours(1), GetFrom(&future_))), IsOkAndHolds("asdf"));
+}
+
+TEST_F(WithTimeoutTest, TimeoutConcurrentFuture) {
+  std::promise<void> promise;
+  {
+    Executor executor({.max_threads = 1});
+    EXPECT_THAT(loop_.RunSync(WithTimeout(
+                    absl::ZeroDuration(),
+                    executor.Run([future = promise.get_future()]() mutable { future.wait(); }))),
+                StatusIs(absl::StatusCode::kDeadlineExceeded));
+    promise.set_value();
+  }
+}
+
+// Work is submitted when it is awaited, so what is there before WithTimeout is its result.
+TEST_F(WithTimeoutTest, CompletedConcurrentFuture) {
+  Executor executor({.max_threads = 1});
+  std::promise<int> promise;
+  EXPECT_THAT(loop_.RunSync(executor.Run([&promise] { promise.set_value(42); })), IsOk());
+  EXPECT_THAT(loop_.RunSync(WithTimeout(
+                  absl::Hours(1), executor.Run([&promise] { return promise.get_future().get(); }))),
+              IsOkAndHolds(42));
+}
+
+TEST_F(WithTimeoutTest, NormalConcurrentFuture) {
+  Executor executor({.max_threads = 1});
+  std::promise<int> promise;
+  loop_.CallLater(kShort, [&promise] { promise.set_value(42); }).Detach();
+  EXPECT_THAT(loop_.RunSync(WithTimeout(
+                  absl::Hours(1), executor.Run([&promise] { return promise.get_future().get(); }))),
+              IsOkAndHolds(42));
 }
 
 class RunnerGCTest : public internal::FutureFixture {};
