@@ -147,17 +147,18 @@ void HttpServerCore::CloseIdle() {
     Http1Connection& connection = **next++;  // the connection may remove itself
     connection.CloseIfIdle();
   }
+  if (on_close_idle_ != nullptr) on_close_idle_();
 }
 
 void HttpServerCore::MaybeFinishDrain() {
-  if (!draining_ || !connections_.empty() || drain_done_.empty()) return;
+  if (!draining_ || HasConnections() || drain_done_.empty()) return;
   if (std::exchange(done_scheduled_, true)) return;
   loop().AddCallback([self = self_] {
     if (*self == nullptr) return;
     HttpServerCore& core = **self;
     core.done_scheduled_ = false;
-    if (!core.connections_.empty())
-      return;  // one was accepted by hand meanwhile; its end asks again
+    // One was accepted by hand, or has got its header meanwhile; its end asks again.
+    if (core.HasConnections()) return;
     core.idle_close_.Cancel();
     for (auto& done : std::exchange(core.drain_done_, {})) done();
   });

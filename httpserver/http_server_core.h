@@ -16,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -49,6 +50,14 @@ class HttpServerCore {
   void Drain(absl::Duration idle_close_after, absl::AnyInvocable<void()> done);
   void CloseAll();
   size_t connection_count() const { return connections_.size(); }
+  // How many connections are accepted and still to come; a drain waits for them, too.
+  void SetExpected(size_t connections) {
+    expected_ = connections;
+    MaybeFinishDrain();
+  }
+
+  // Called when a drain closes the silent connections, for those that are not here.
+  void OnCloseIdle(absl::AnyInvocable<void()> callback) { on_close_idle_ = std::move(callback); }
 
   // For the connections.
   const HttpServerOptions& options() const { return options_; }
@@ -80,6 +89,7 @@ class HttpServerCore {
   void RunPosted();
   void CloseIdle();
   void MaybeFinishDrain();
+  bool HasConnections() const { return !connections_.empty() || expected_ > 0; }
 
   HttpServerConnectionDelegate& app_;
   const HttpServerOptions options_;
@@ -94,10 +104,12 @@ class HttpServerCore {
   time_t date_second_ = -1;
   std::string date_;
   ConnectionList connections_;
+  size_t expected_ = 0;
   std::vector<Http1Connection*> posted_;
   bool post_scheduled_ = false;
   bool draining_ = false;
   bool closing_idle_ = false;
+  absl::AnyInvocable<void()> on_close_idle_;
   bool done_scheduled_ = false;
   Timeout idle_close_;
   MonotonicTime idle_close_at_ = MonotonicTime::Infinite();

@@ -60,6 +60,11 @@ absl::Status Validate(const HttpServerOptions& options) {
       !trusted.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("http.trusted_downstream: ", trusted.message()));
   }
+  if (options.proxy_protocol.has_value()) {
+    if (const absl::Status proxy = Validate(*options.proxy_protocol); !proxy.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("http.", proxy.message()));
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/netutil/accept.h"
+#include "squall/netutil/proxy_protocol.h"
 
 namespace squall {
 
@@ -32,6 +33,9 @@ struct HttpServerOptions {
   // Proxies to skip from the right of X-Forwarded-For: addresses or CIDR ("10.0.0.0/8"). An entry
   // that is neither is a CHECK failure in the constructor: Validate() tells in good time.
   std::vector<std::string> trusted_downstream = {};
+  // Behind a proxy that speaks the PROXY protocol: peer() and remote_ip() are the client's. With
+  // xheaders the fields of the request come on top of it.
+  std::optional<ProxyProtocolOptions> proxy_protocol = {};
 
   // What protocol() says, for instance "https" behind a proxy that ends TLS. Unset: the
   // transport's.

@@ -12,6 +12,7 @@ TcpServer::Options TcpServerOptions(const HttpServerOptions& options) {
   TcpServer::Options result;
   result.accept_policy = options.accept_policy;
   result.accept_budget = options.accept_budget;
+  result.proxy_protocol = options.proxy_protocol;
   return result;
 }
 
@@ -19,9 +20,14 @@ TcpServer::Options TcpServerOptions(const HttpServerOptions& options) {
 
 HttpServer::HttpServer(HttpServerConnectionDelegate& app, HttpServerOptions options)
     : TcpServer(TcpServerOptions(options)),
-      core_(std::make_unique<internal::HttpServerCore>(app, std::move(options))) {}
+      core_(std::make_unique<internal::HttpServerCore>(app, std::move(options))) {
+  core_->OnCloseIdle([this] { CloseWaitingForHeader(); });
+}
 
-HttpServer::~HttpServer() { Stop(); }
+HttpServer::~HttpServer() {
+  Stop();
+  CloseWaitingForHeader();
+}
 
 void HttpServer::Drain(const DrainRequest& request, absl::AnyInvocable<void()> done) {
   // First, so that what is accepted now is told with its first answer that the connection ends.
@@ -30,13 +36,18 @@ void HttpServer::Drain(const DrainRequest& request, absl::AnyInvocable<void()> d
   core_->stats().SetAccepting(false);
 }
 
-void HttpServer::CloseAllConnections() { core_->CloseAll(); }
+void HttpServer::CloseAllConnections() {
+  CloseWaitingForHeader();
+  core_->CloseAll();
+}
 
 size_t HttpServer::connection_count() const { return core_->connection_count(); }
 
 void HttpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
   core_->Accept(std::move(connection), peer);
 }
+
+void HttpServer::OnWaitingForHeader(size_t connections) { core_->SetExpected(connections); }
 
 AcceptStanding HttpServer::StandingAmongSiblings() {
   return core_->stats().StandingAmongSiblings();

@@ -59,6 +59,7 @@ class HttpServer : public TcpServer {
 
  protected:
   void HandleConnection(UniqueFd connection, SocketAddress peer) override;
+  void OnWaitingForHeader(size_t connections) override;
   void OnSocketsAdded() override;
   AcceptStanding StandingAmongSiblings() override;
 

@@ -37,11 +37,13 @@ void StreamServing::Drain(absl::AnyInvocable<void()> done) {
 }
 
 void StreamServing::MaybeFinishDrain() {
-  if (connections_ > 0 || drain_done_.empty()) return;
+  if (!drained() || drain_done_.empty()) return;
   // The tasks of a loop end with it.
   IOLoop* const loop = IOLoop::IfExists();
   if (loop == nullptr) return;
   loop->AddCallback([self = shared_from_this()] {
+    // One that was expected may have come; its end asks again.
+    if (!self->drained()) return;
     for (absl::AnyInvocable<void()>& done : std::exchange(self->drain_done_, {})) done();
   });
 }

@@ -51,6 +51,11 @@ class StreamServing : public std::enable_shared_from_this<StreamServing> {
   void LoseServer() { on_drain_ = nullptr; }
 
   size_t connection_count() const { return connections_; }
+  // Connections that are accepted and still to come; a drain waits for them, too.
+  void SetExpected(size_t connections) {
+    expected_ = connections;
+    MaybeFinishDrain();
+  }
   std::stop_token drain_token() const { return drain_.get_token(); }
   // Asks drain_token() to stop, and calls `done` once from the loop when no connection is left.
   void Drain(absl::AnyInvocable<void()> done);
@@ -61,6 +66,7 @@ class StreamServing : public std::enable_shared_from_this<StreamServing> {
   AcceptStats& accept_stats() { return accept_stats_; }
 
  private:
+  bool drained() const { return connections_ == 0 && expected_ == 0; }
   void MaybeFinishDrain();
 
   WorkerStats::DrainHandler on_drain_;
@@ -68,6 +74,7 @@ class StreamServing : public std::enable_shared_from_this<StreamServing> {
   AcceptStats accept_stats_;
   WorkerStats stats_;
   size_t connections_ = 0;
+  size_t expected_ = 0;
   std::stop_source drain_;
   std::vector<absl::AnyInvocable<void()>> drain_done_;
 };

@@ -31,16 +31,37 @@ void Apply(const TcpOptions& options, const ListenSocket& socket) {
   if (!applied.ok()) LOG(WARNING) << "On " << socket.address() << ": " << applied.message();
 }
 
+// Runs what an exception of the user's must not leave.
+template <typename F>
+void Guarded(const SocketAddress& peer, F&& handle) {
+  try {
+    handle();
+  } catch (const std::exception& error) {
+    LOG(ERROR) << "Error in connection callback for " << peer << ": " << error.what();
+  } catch (...) {
+    LOG(ERROR) << "Error in connection callback for " << peer;
+  }
+}
+
 }  // namespace
 
 TcpServer::TcpServer(Options options)
     : options_(std::move(options)), serving_(std::make_shared<internal::StreamServing>()) {
   const absl::Status tcp = Validate(options_.tcp);
   CHECK(tcp.ok()) << tcp.message();
+  if (!options_.proxy_protocol.has_value()) return;
+  proxy_protocol_ = std::make_unique<ProxyProtocolReceiver>(
+      *options_.proxy_protocol,
+      [this](UniqueFd connection, SocketAddress peer, ProxyHeader header) {
+        Guarded(peer,
+                [&] { HandleProxiedConnection(std::move(connection), peer, std::move(header)); });
+      },
+      [this](size_t connections) { OnWaitingForHeader(connections); });
 }
 
 TcpServer::~TcpServer() {
   Stop();
+  CloseWaitingForHeader();
   serving_->LoseServer();
 }
 
@@ -69,15 +90,7 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
     listener.socket = std::move(socket);
     listener.handle = AddAcceptHandler(
         loop, listener.socket,
-        [this](UniqueFd connection, SocketAddress peer) {
-          try {
-            HandleConnection(std::move(connection), peer);
-          } catch (const std::exception& error) {
-            LOG(ERROR) << "Error in connection callback for " << peer << ": " << error.what();
-          } catch (...) {
-            LOG(ERROR) << "Error in connection callback for " << peer;
-          }
-        },
+        [this](UniqueFd connection, SocketAddress peer) { OnAccept(std::move(connection), peer); },
         std::move(accept));
   }
   OnSocketsAdded();
@@ -143,6 +156,25 @@ std::vector<SocketAddress> TcpServer::addresses() const {
   result.reserve(listeners_.size());
   for (const Listener& listener : listeners_) result.push_back(listener.socket.address());
   return result;
+}
+
+void TcpServer::OnAccept(UniqueFd connection, SocketAddress peer) {
+  if (proxy_protocol_ != nullptr) {
+    proxy_protocol_->Receive(std::move(connection), peer);
+  } else {
+    Guarded(peer, [&] { HandleConnection(std::move(connection), peer); });
+  }
+}
+
+void TcpServer::OnWaitingForHeader(size_t connections) { serving_->SetExpected(connections); }
+
+void TcpServer::CloseWaitingForHeader() {
+  if (proxy_protocol_ != nullptr) proxy_protocol_->CloseWaiting();
+}
+
+void TcpServer::HandleProxiedConnection(UniqueFd connection, SocketAddress peer,
+                                        ProxyHeader header) {
+  HandleConnection(std::move(connection), ClientOf(header, peer));
 }
 
 void TcpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {

@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -34,6 +35,8 @@
 #include "squall/netutil/accept.h"
 #include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
+#include "squall/netutil/proxy_header.h"
+#include "squall/netutil/proxy_protocol.h"
 #include "squall/netutil/sockets.h"
 #include "squall/netutil/tcp_options.h"
 #include "squall/process/drain.h"
@@ -52,6 +55,9 @@ class TcpServer {
     IOStreamOptions stream;
     // Set on the listening sockets by AddSockets(), and so on what is accepted from then on.
     TcpOptions tcp = {};
+    // Behind a proxy that speaks the PROXY protocol: HandleStream() gets the client's address. The
+    // header is read before anything else, also before TLS.
+    std::optional<ProxyProtocolOptions> proxy_protocol = {};
   };
 
   TcpServer() : TcpServer(Options()) {}
@@ -72,7 +78,7 @@ class TcpServer {
   void AddSocket(ListenSocket socket);
 
   // Stops accepting and closes this process's copies of the listening sockets; accepted connections
-  // go on. May be called twice and inside any callback.
+  // go on, also those that wait for their PROXY header. May be called twice and inside any callback.
   void Stop();
 
   // Accepts what waits in the backlogs now, then makes the kernel refuse new connections in every
@@ -112,6 +118,17 @@ class TcpServer {
   // IOStream and spawns HandleStream(); servers without coroutines override it.
   virtual void HandleConnection(UniqueFd connection, SocketAddress peer);
 
+  // Called instead with Options::proxy_protocol; `peer` is the proxy, or a client that came directly
+  // and is served, then the header's version is 0. The default calls HandleConnection() with the
+  // address of the client.
+  virtual void HandleProxiedConnection(UniqueFd connection, SocketAddress peer, ProxyHeader header);
+
+  // Called when the number of accepted connections that wait for their PROXY header has changed. A
+  // drain has to wait for them; the default has that of this class do so.
+  virtual void OnWaitingForHeader(size_t connections);
+  // Closes those.
+  void CloseWaitingForHeader();
+
   // Of all listeners of this server together.
   const AcceptStats& accept_stats() const;
 
@@ -131,9 +148,11 @@ class TcpServer {
   };
 
   static Task<> Serve(TcpServer* server, IOStream stream, SocketAddress peer);
+  void OnAccept(UniqueFd connection, SocketAddress peer);
 
   Options options_;
   const std::shared_ptr<internal::StreamServing> serving_;
+  std::unique_ptr<ProxyProtocolReceiver> proxy_protocol_;
   std::vector<Listener> listeners_;
 };
 

@@ -36,12 +36,16 @@ absl::StatusOr<TrustedNetworks> TrustedNetworks::Parse(const std::vector<std::st
   TrustedNetworks result;
   for (const std::string& entry : entries) {
     const std::string_view text = ToStd(absl::StripAsciiWhitespace(entry));
+    if (text == "unix:") {
+      result.unix_ = true;
+      continue;
+    }
     const size_t slash = text.find('/');
     Network network;
     bool is_v4 = false;
     if (!ParseAddress(text.substr(0, slash), &network.address, &is_v4)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "\"", entry, "\" is not an IP address or network; write 10.0.0.1 or 10.0.0.0/8"));
+          "\"", entry, "\" is not an IP address or network; write 10.0.0.1, 10.0.0.0/8 or unix:"));
     }
     network.prefix = 128;
     if (slash != std::string_view::npos) {
@@ -67,6 +71,7 @@ bool TrustedNetworks::Contains(std::string_view ip) const {
 }
 
 bool TrustedNetworks::Contains(const SocketAddress& address) const {
+  if (address.is_unix()) return unix_;
   const std::string host = address.host();
   return !host.empty() && Contains(std::string_view(host).substr(0, host.find('%')));
 }

@@ -1,4 +1,4 @@
-// A set of IP addresses and networks: the proxies that HttpServerOptions::trusted_downstream or
+// A set of addresses and networks: the proxies that HttpServerOptions::trusted_downstream or
 // ProxyProtocolOptions::trusted names.
 //
 //   auto proxies = squall::TrustedNetworks::Parse({"127.0.0.1", "10.0.0.0/8", "fd00::/8"});
@@ -23,16 +23,17 @@ class TrustedNetworks {
  public:
   TrustedNetworks() = default;
 
-  // Each entry is an IPv4 or IPv6 address, or a network in CIDR notation. Bits below the prefix are
-  // ignored. InvalidArgument names the entry that is neither.
+  // Each entry is an IPv4 or IPv6 address, a network in CIDR notation, or "unix:" for everybody who
+  // may connect to a unix socket. Bits below the prefix are ignored. InvalidArgument names the entry
+  // that is none of these.
   static absl::StatusOr<TrustedNetworks> Parse(const std::vector<std::string>& entries);
 
   // False for what is not an address. An IPv4-mapped IPv6 address is its IPv4 address.
   bool Contains(std::string_view ip) const;
-  // False for addresses of other families than IPv4 and IPv6. A scope does not matter.
+  // A scope does not matter, nor does the path of a unix socket.
   bool Contains(const SocketAddress& address) const;
 
-  bool empty() const { return networks_.empty(); }
+  bool empty() const { return networks_.empty() && !unix_; }
 
  private:
   // IPv4 is held as ::ffff:a.b.c.d, so that one comparison serves both families.
@@ -46,6 +47,7 @@ class TrustedNetworks {
   bool ContainsAddress(const Address& address) const;
 
   std::vector<Network> networks_;
+  bool unix_ = false;
 };
 
 }  // namespace squall

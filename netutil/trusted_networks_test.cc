@@ -53,6 +53,16 @@ TEST(TrustedNetworksTest, SocketAddresses) {
   EXPECT_FALSE(networks->Contains(SocketAddress()));
 }
 
+TEST(TrustedNetworksTest, UnixSockets) {
+  const auto networks = TrustedNetworks::Parse({"unix:"});
+  ASSERT_TRUE(networks.ok());
+  EXPECT_FALSE(networks->empty());
+  EXPECT_TRUE(networks->Contains(SocketAddress::Parse("unix:/run/a").value()));
+  EXPECT_FALSE(networks->Contains(SocketAddress::Parse("127.0.0.1:80").value()));
+  EXPECT_FALSE(networks->Contains("unix:"));
+  EXPECT_FALSE(networks->Contains(SocketAddress()));
+}
+
 TEST(TrustedNetworksTest, ErrorsNameTheEntry) {
   for (const char* bad : {"", "host", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "/8"}) {
     auto networks = TrustedNetworks::Parse({"127.0.0.1", bad});
