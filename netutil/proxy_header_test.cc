@@ -216,8 +216,8 @@ TEST(ProxyHeaderV2Test, Fields) {
   EXPECT_EQ(header.authority, "example.com");
   EXPECT_EQ(header.unique_id, std::string(128, 'u'));
   EXPECT_EQ(header.netns, "blue");
-  EXPECT_THAT(header.others,
-              ElementsAre(ProxyTlv{.type = 0xea, .value = "vpce"}, ProxyTlv{.type = 0xe0, .value = ""}));
+  EXPECT_THAT(header.others, ElementsAre(ProxyTlv{.type = 0xea, .value = "vpce"},
+                                         ProxyTlv{.type = 0xe0, .value = ""}));
   ASSERT_TRUE(header.tls.has_value());
   EXPECT_TRUE(header.tls->over_tls);
   EXPECT_TRUE(header.tls->certificate_on_connection);
