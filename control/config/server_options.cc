@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
@@ -200,6 +201,17 @@ void ReadWorker(Reader& reader, WorkerSettings& worker) {
   reader.Read("no_new_privs", worker.no_new_privs);
 }
 
+void ReadProxyProtocol(Reader& reader, std::optional<ProxyProtocolOptions>& proxy_protocol) {
+  ProxyProtocolOptions proxy;
+  reader.ReadAll("http.proxy_protocol.trusted", proxy.trusted);
+  reader.ReadChoice<UntrustedSource>(
+      "http.proxy_protocol.untrusted",
+      {{"refuse", UntrustedSource::kRefuse}, {"serve", UntrustedSource::kServe}}, proxy.untrusted);
+  reader.Read("http.proxy_protocol.timeout", proxy.timeout);
+  reader.ReadSize("http.proxy_protocol.max_header_size", proxy.max_header_size);
+  if (!proxy.trusted.empty()) proxy_protocol = std::move(proxy);
+}
+
 void ReadHttp(Reader& reader, HttpServerOptions& http) {
   reader.ReadChoice<AcceptPolicy>("accept_policy",
                                   {{"balanced", AcceptPolicy::kBalanced},
@@ -219,6 +231,7 @@ void ReadHttp(Reader& reader, HttpServerOptions& http) {
   reader.Read("http.idle_connection_timeout", http.idle_connection_timeout);
   reader.Read("http.write_timeout", http.write_timeout);
   reader.Read("http.answer_half_closed", http.answer_half_closed);
+  ReadProxyProtocol(reader, http.proxy_protocol);
 }
 
 }  // namespace

@@ -84,6 +84,11 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   EXPECT_EQ(http.idle_connection_timeout, absl::InfiniteDuration());
   EXPECT_EQ(http.write_timeout, absl::Seconds(29));
   EXPECT_FALSE(http.answer_half_closed);
+  ASSERT_TRUE(http.proxy_protocol.has_value());
+  EXPECT_THAT(http.proxy_protocol->trusted, ElementsAre("192.0.2.0/24", "unix:"));
+  EXPECT_EQ(http.proxy_protocol->untrusted, UntrustedSource::kServe);
+  EXPECT_EQ(http.proxy_protocol->timeout, absl::Seconds(30));
+  EXPECT_EQ(http.proxy_protocol->max_header_size, 2u << 10);
 }
 
 TEST(ServerOptions, EveryOptionOfThePoolArrives) {
@@ -163,10 +168,11 @@ TEST(ServerOptions, EverySettingOfAWorkerArrives) {
 
 // So no option of the file can be forgotten in ToServerOptions.
 TEST(ServerOptions, EveryOptionRefusesWhatItIsNot) {
-  const std::set<std::string> take_any_text = {
-      "listen",       "static",   "user",     "group",
-      "chdir",        "pid_file", "log_file", "http.trusted_downstream",
-      "http.protocol"};
+  const std::set<std::string> take_any_text = {"listen",        "static",
+                                               "user",          "group",
+                                               "chdir",         "pid_file",
+                                               "log_file",      "http.trusted_downstream",
+                                               "http.protocol", "http.proxy_protocol.trusted"};
   for (const ServerOptionName& option : ServerOptionNames()) {
     if (take_any_text.contains(option.path)) continue;
     ServerConfig config("server.conf");
@@ -277,6 +283,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"http { trusted_downstream: \"10.0.0.0/33\" }",
              "server.conf:1:8: http.trusted_downstream: \"10.0.0.0/33\" has no prefix length from "
              "0 to 32 after the slash"},
+        Case{"http { proxy_protocol { trusted: \"proxy\" } }",
+             "server.conf:1:25: http.proxy_protocol.trusted: \"proxy\" is not an IP address or "
+             "network; write 10.0.0.1, 10.0.0.0/8 or unix:"},
+        Case{
+            "http { proxy_protocol { trusted: \"::1\" timeout: \"0\" } }",
+            "server.conf:1:40: http.proxy_protocol.timeout must be positive (inf: no timeout), not "
+            "0"},
         Case{"http { header_timeout: \"0\" }",
              "server.conf:1:8: http.header_timeout must be positive (inf: no timeout), not 0"}));
 

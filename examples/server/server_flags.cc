@@ -175,6 +175,15 @@ ABSL_FLAG(absl::Duration, http_write_timeout, squall::HttpServerOptions().write_
           "while the client reads nothing");
 ABSL_FLAG(bool, http_answer_half_closed, true,
           "a client that shuts down its side still gets its answer");
+ABSL_FLAG(
+    Strings, http_proxy_protocol_trusted, {},
+    "proxies in front that speak the PROXY protocol: addresses, networks or unix:, with commas "
+    "between");
+ABSL_FLAG(std::string, http_proxy_protocol_untrusted, "refuse",
+          "refuse or serve: what becomes of connections from elsewhere");
+ABSL_FLAG(absl::Duration, http_proxy_protocol_timeout, squall::ProxyProtocolOptions().timeout,
+          "for the whole header of the PROXY protocol");
+ABSL_FLAG(std::string, http_proxy_protocol_max_header_size, "4KiB", "of the PROXY protocol");
 
 namespace {
 
