@@ -16,6 +16,7 @@
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/loop_stats.h"
+#include "squall/ioloop/periodic_callback.h"
 #include "squall/ioloop/timeout.h"
 
 namespace {
@@ -35,6 +36,19 @@ TEST(LoopTour, CallbacksAndTimers) {
 
   EXPECT_EQ(done, (std::vector<std::string>{"callback", "timer"}));
   squall::IOLoop::ClearCurrent();
+}
+
+TEST(LoopTour, Periodically) {
+  squall::IOLoop& loop = squall::IOLoop::Current();
+  int looks = 0;
+
+  squall::PeriodicCallback look(absl::Milliseconds(5), [&] {
+    if (++looks == 3) loop.Stop();
+  });
+  look.Start();
+  loop.Start();
+
+  EXPECT_EQ(looks, 3);
 }
 
 TEST(LoopTour, Descriptors) {
