@@ -6,59 +6,84 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/local_ptr.h"
+#include "squall/ioloop/read_request.h"
 #include "squall/ioloop/stream_state.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/transport.h"
 
 namespace squall {
 
-using internal::ReadRequest;
+using internal::LocalPtr;
 using internal::StreamState;
 
 IOStream::IOStream(UniqueFd connected_socket, IOStreamOptions options)
     : IOStream(MakePlainTransport(std::move(connected_socket)), options) {}
 
 IOStream::IOStream(std::unique_ptr<Transport> transport, IOStreamOptions options)
-    : state_(std::make_shared<StreamState>(std::move(transport), options)) {}
+    : state_(LocalPtr<StreamState>::Make(std::move(transport), options)) {}
 
 IOStream::IOStream(IOStream&&) noexcept = default;
 
 IOStream& IOStream::operator=(IOStream&& other) noexcept {
   if (this != &other) {
-    if (state_ != nullptr) state_->Abandon();
+    if (state_) state_->Abandon();
     state_ = std::move(other.state_);
   }
   return *this;
 }
 
 IOStream::~IOStream() {
-  if (state_ != nullptr) state_->Abandon();
+  if (state_) state_->Abandon();
 }
 
 Task<absl::StatusOr<std::string>> IOStream::ReadUntil(std::string delimiter, size_t max_bytes) {
-  return StreamState::Read(state_, ReadRequest{.kind = ReadRequest::Kind::kUntil,
-                                               .delimiter = std::move(delimiter),
-                                               .max_bytes = max_bytes});
+  return StreamState::Read(state_, internal::UntilRequest(std::move(delimiter), max_bytes));
+}
+
+Task<absl::StatusOr<std::string>> IOStream::ReadUntilMatch(FindEnd find, size_t max_bytes) {
+  return StreamState::Read(state_, internal::MatchRequest(std::move(find), max_bytes));
 }
 
 Task<absl::StatusOr<std::string>> IOStream::ReadBytes(size_t n, ReadMode mode) {
-  const auto kind =
-      mode == ReadMode::kExact ? ReadRequest::Kind::kExact : ReadRequest::Kind::kPartial;
-  return StreamState::Read(state_, ReadRequest{.kind = kind, .size = n});
+  return StreamState::Read(state_, internal::BytesRequest(n, mode == ReadMode::kPartial));
 }
 
 Task<absl::StatusOr<std::string>> IOStream::ReadUntilClose() {
-  return StreamState::Read(state_, ReadRequest{.kind = ReadRequest::Kind::kUntilClose});
+  return StreamState::Read(state_, internal::UntilCloseRequest());
 }
 
+Task<absl::StatusOr<size_t>> IOStream::ReadInto(std::span<char> memory, ReadMode mode) {
+  return StreamState::Read(state_, internal::IntoRequest(memory, mode == ReadMode::kPartial));
+}
+
+Task<absl::StatusOr<std::string_view>> IOStream::Peek(size_t at_least) {
+  return StreamState::Read(state_, internal::PeekRequest(at_least));
+}
+
+void IOStream::Consume(size_t n) { state_->Consume(n); }
+
 Task<absl::Status> IOStream::Write(std::string data) { return state_->Write(std::move(data)); }
+
+Task<absl::Status> IOStream::Writev(std::vector<std::string> parts) {
+  return state_->Writev(parts);
+}
+
+Task<absl::Status> IOStream::WriteBorrowed(std::span<const std::string_view> parts) {
+  return state_->WriteBorrowed(parts);
+}
+
+Task<absl::Status> IOStream::CloseWrite() { return state_->CloseWrite(); }
 
 void IOStream::SetCloseCallback(absl::AnyInvocable<void()> callback) {
   state_->SetCloseCallback(std::move(callback));

@@ -1,5 +1,5 @@
-// A connected socket for coroutines: read until a delimiter, read so many octets, write with
-// back-pressure.
+// A connected socket for coroutines: read until a delimiter, read so many octets, parse in place,
+// write with back-pressure.
 //
 //   squall::Task<> Echo(squall::UniqueFd connection) {
 //     squall::IOStream stream(std::move(connection));
@@ -14,12 +14,16 @@
 // Nothing is read from the socket while nobody reads from the stream, so a slow reader slows its
 // peer. The peer's end of stream ends reading only: what is still to be written is written. After
 // an error or Close() what has been received already can be read. Belongs to the loop of the thread
-// that made it. A Task returned here may outlive the stream, it then fails with CANCELLED.
+// that made it. A Task returned here may outlive the stream, it then fails with CANCELLED. It may
+// also be destroyed while it waits, by WithTimeout, WithStop or Race: what a read had received stays
+// in the stream for the next one, what a write had queued is still written.
 //
-// Errors: UNAVAILABLE the peer closed the stream; OUT_OF_RANGE no delimiter within max_bytes;
-// RESOURCE_EXHAUSTED a buffer limit; FAILED_PRECONDITION a second read at a time; CANCELLED the
-// stream was closed here; the status given to Close(); else what StatusFromErrno makes of recv and
-// sendmsg (base/status.h).
+// Errors: UNAVAILABLE the peer closed the stream, or is gone (ECONNRESET, EPIPE, EHOSTUNREACH);
+// DEADLINE_EXCEEDED it does not answer any more (ETIMEDOUT: keepalive, TCP_USER_TIMEOUT);
+// OUT_OF_RANGE no delimiter within max_bytes; RESOURCE_EXHAUSTED a buffer limit;
+// FAILED_PRECONDITION a second read at a time, a write after CloseWrite; CANCELLED the stream was
+// closed here; the status given to Close(); else what StatusFromErrno makes of recv and send
+// (base/status.h). ErrnoFromStatus gives the errno.
 //
 // Source: tornado.iostream.IOStream, reference/tornado.md 1.4, but for the half-closed peer.
 #ifndef SQUALL_IOLOOP_IOSTREAM_H_
@@ -29,12 +33,16 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/local_ptr.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/transport.h"
 
@@ -57,7 +65,7 @@ struct IOStreamOptions {
   // Received octets held for reads; more is needed for a read → RESOURCE_EXHAUSTED, and the stream
   // closes.
   size_t max_buffer_size = 1 << 20;
-  // Octets asked for with one recv; at most half of max_buffer_size is used.
+  // Octets asked for with one recv; at most half of max_buffer_size is used, and at most 64 KiB.
   size_t read_chunk_size = 64 << 10;
   // Octets that may wait to be sent; a Write above it → RESOURCE_EXHAUSTED, nothing of it is
   // written.
@@ -95,10 +103,47 @@ class IOStream {
   // Everything up to the end of the stream.
   Task<absl::StatusOr<std::string>> ReadUntilClose();
 
+  // Everything up to where `find` says, for ends that are no fixed text: it gets all that there is,
+  // at least one octet, and returns how many of them the read gives, or nullopt for "not yet". More than
+  // `max_bytes` is OUT_OF_RANGE, as in ReadUntil. Called whenever there are no more octets for now,
+  // and meanwhile each time they have doubled. What it throws leaves through the co_await.
+  // read_until_regex.h is ReadUntilMatch for regular expressions.
+  using FindEnd = absl::AnyInvocable<std::optional<size_t>(std::string_view octets)>;
+  Task<absl::StatusOr<std::string>> ReadUntilMatch(FindEnd find, size_t max_bytes = kUnlimited);
+
+  // Fills `memory`, or with kPartial receives at least one octet into it; returns how many. The
+  // octets go straight from the socket to their place, and max_buffer_size does not limit them.
+  // `memory` must outlive the Task. If the read fails or the Task is destroyed before it is done,
+  // what it had received goes back into the stream, which may then hold more than max_buffer_size.
+  Task<absl::StatusOr<size_t>> ReadInto(std::span<char> memory, ReadMode mode = ReadMode::kExact);
+
+  // All that is received and not read yet, in place, once that is at least so much: for parsers
+  // that copy nothing. The octets stay unread until Consume. The view is valid until the next read,
+  // Peek or Consume, also when the stream is closed meanwhile, and while the IOStream lives.
+  // UNAVAILABLE when the peer ended before `at_least`: what came is there for a smaller one.
+  // RESOURCE_EXHAUSTED above max_buffer_size; the stream stays as it is.
+  Task<absl::StatusOr<std::string_view>> Peek(size_t at_least = 1);
+  // Counts the first `n` octets of what Peek has shown as read. Aborts if there are fewer, or while
+  // a read is pending.
+  void Consume(size_t n);
+
   // Writes in this call what the socket takes and queues the rest; the data are under way whether
   // or not the Task is awaited. The Task is done when all of it is handed to the kernel, which is
   // the back-pressure.
   Task<absl::Status> Write(std::string data);
+  // As Write of all `parts` one after the other, with one system call for up to 64 of them and no
+  // copy.
+  Task<absl::Status> Writev(std::vector<std::string> parts);
+  // As Writev, but what is not written in this call stays where it is: the octets must live, and not
+  // change, until the Task is done or destroyed. Destroyed before it is done, it copies what is left.
+  // The span itself is not needed after the call.
+  Task<absl::Status> WriteBorrowed(std::span<const std::string_view> parts);
+
+  // Tells the peer that nothing more will be written, after all that is queued; reading goes on.
+  // Writes fail with FAILED_PRECONDITION from now on. The Task is done when the end is handed to the
+  // kernel, which happens whether or not it is awaited. On a pipe, which has one direction, it is
+  // Close() after all that is queued. Harmless when called again.
+  Task<absl::Status> CloseWrite();
 
   // Runs `callback` once on the loop after the stream was closed, from here or by the peer, and
   // after the octets received before were read. While there is a callback, an idle stream notices
@@ -125,7 +170,7 @@ class IOStream {
   void set_nodelay(bool nodelay);
 
  private:
-  std::shared_ptr<internal::StreamState> state_;
+  internal::LocalPtr<internal::StreamState> state_;
 };
 
 }  // namespace squall

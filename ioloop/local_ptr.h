@@ -1,6 +1,7 @@
 // Internal to ioloop: a shared_ptr for one thread, which counts without atomic instructions.
 //
 //   internal::LocalPtr<State> state = internal::LocalPtr<State>::Make();
+//   internal::LocalPtr<State> same = internal::LocalPtr<State>::Of(&*state);
 #ifndef SQUALL_IOLOOP_LOCAL_PTR_H_
 #define SQUALL_IOLOOP_LOCAL_PTR_H_
 
@@ -17,6 +18,12 @@ class LocalPtr {
   static LocalPtr Make(Args&&... args) {
     return LocalPtr(new Shared(std::forward<Args>(args)...));
   }
+  // One more owner of a value that Make() made.
+  static LocalPtr Of(T* value) {
+    LocalPtr owner(static_cast<Shared*>(value));
+    ++owner.shared_->owners;
+    return owner;
+  }
   LocalPtr(const LocalPtr& other) : shared_(other.shared_) {
     if (shared_ != nullptr) ++shared_->owners;
   }
@@ -30,14 +37,13 @@ class LocalPtr {
   }
 
   explicit operator bool() const { return shared_ != nullptr; }
-  T& operator*() const { return shared_->value; }
-  T* operator->() const { return &shared_->value; }
+  T& operator*() const { return *shared_; }
+  T* operator->() const { return shared_; }
 
  private:
-  struct Shared {
+  struct Shared final : T {
     template <typename... Args>
-    explicit Shared(Args&&... args) : value(std::forward<Args>(args)...) {}
-    T value;
+    explicit Shared(Args&&... args) : T(std::forward<Args>(args)...) {}
     int owners = 1;
   };
 

@@ -23,11 +23,11 @@ class Counted {
 };
 
 TEST(LocalPtrTest, Null) {
-  const LocalPtr<int> null;
+  const LocalPtr<Counted> null;
   EXPECT_FALSE(null);
-  LocalPtr<int> copy = null;
+  LocalPtr<Counted> copy = null;
   EXPECT_FALSE(copy);
-  copy = LocalPtr<int>();
+  copy = LocalPtr<Counted>();
   EXPECT_FALSE(copy);
 }
 
@@ -56,6 +56,20 @@ TEST(LocalPtrTest, MovedFromIsNull) {
   first = std::move(second);
   EXPECT_EQ(first->number(), 1);
   EXPECT_EQ(alive, 1);
+}
+
+TEST(LocalPtrTest, AValueMakesOwnersOfItself) {
+  int alive = 0;
+  Counted* value = nullptr;
+  {
+    LocalPtr<Counted> first = LocalPtr<Counted>::Make(&alive, 1);
+    value = &*first;
+    const LocalPtr<Counted> second = LocalPtr<Counted>::Of(value);
+    EXPECT_EQ(&*second, value);
+    first = LocalPtr<Counted>();
+    EXPECT_EQ(alive, 1);
+  }
+  EXPECT_EQ(alive, 0);
 }
 
 TEST(LocalPtrTest, Assignment) {

@@ -90,6 +90,7 @@ class PipeTransport : public Transport {
     errno = ENOTSOCK;
     return -1;
   }
+  bool short_read_drains() const override { return true; }
 
  private:
   const UniqueFd pipe_;

@@ -2,48 +2,94 @@
 #ifndef SQUALL_IOLOOP_READ_BUFFER_H_
 #define SQUALL_IOLOOP_READ_BUFFER_H_
 
+#include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace squall::internal {
 
-// Amortised O(1) per octet. Empty it holds no memory, for idle connections are many.
+// Amortised O(1) per octet. Empty it is one null pointer, for idle connections are many.
 class ReadBuffer {
  public:
-  size_t size() const { return data_.size() - begin_; }
-  bool empty() const { return size() == 0; }
-  // Valid until the next Append or Take.
-  std::string_view view() const { return std::string_view(data_).substr(begin_); }
+  size_t size() const {
+    return storage_ == nullptr ? 0 : storage_->octets.size() - storage_->begin;
+  }
+  bool empty() const { return storage_ == nullptr; }
+  // Valid until the next Append, Take or Drop.
+  std::string_view view() const {
+    if (storage_ == nullptr) return {};
+    return std::string_view(storage_->octets).substr(storage_->begin);
+  }
+
+  // view(), valid through Appends until the next Take or Drop.
+  std::string_view PinnedView() {
+    if (storage_ == nullptr) return {};
+    storage_->is_pinned = true;
+    return view();
+  }
 
   void Append(std::string_view octets) {
-    // Moves at most as many octets as were taken since the last move.
-    if (begin_ > data_.size() / 2) {
-      data_.erase(0, begin_);
-      begin_ = 0;
+    if (octets.empty()) return;
+    if (storage_ == nullptr) {
+      storage_ = std::make_unique<Storage>();
+      // No string that lives inside its object: those change their place when they are moved.
+      storage_->octets.reserve(std::max(octets.size(), kSmallest));
     }
-    data_.append(octets);
+    Storage& storage = *storage_;
+    const bool full = storage.octets.size() + octets.size() > storage.octets.capacity();
+    // Moves at most as many octets as were taken since the last move.
+    if (full || storage.begin > storage.octets.size() / 2) {
+      if (std::exchange(storage.is_pinned, false)) {
+        std::string moved;
+        moved.reserve(2 * (size() + octets.size()));
+        moved.assign(storage.octets, storage.begin);
+        storage.pinned = std::exchange(storage.octets, std::move(moved));
+      } else {
+        storage.octets.erase(0, storage.begin);
+      }
+      storage.begin = 0;
+    }
+    storage.octets.append(octets);
   }
 
   // The first `n` <= size() octets.
   std::string Take(size_t n) {
     std::string taken;
-    if (n == data_.size()) {
-      taken.swap(data_);
+    if (n == 0) return taken;
+    if (storage_->begin == 0 && n == storage_->octets.size()) {
+      taken.swap(storage_->octets);
+      storage_.reset();
       return taken;
     }
-    taken.assign(data_, begin_, n);
-    begin_ += n;
-    if (begin_ == data_.size()) {
-      std::string().swap(data_);
-      begin_ = 0;
-    }
+    taken.assign(storage_->octets, storage_->begin, n);
+    Drop(n);
     return taken;
   }
 
+  // Forgets the first `n` <= size() octets.
+  void Drop(size_t n) {
+    if (storage_ == nullptr) return;
+    std::string().swap(storage_->pinned);
+    storage_->is_pinned = false;
+    storage_->begin += n;
+    if (storage_->begin == storage_->octets.size()) storage_.reset();
+  }
+
  private:
-  std::string data_;
-  size_t begin_ = 0;
+  static constexpr size_t kSmallest = 64;
+
+  struct Storage {
+    std::string octets;
+    size_t begin = 0;
+    // What a view still points at after `octets` had to move.
+    std::string pinned;
+    bool is_pinned = false;
+  };
+
+  std::unique_ptr<Storage> storage_;  // Null when there are none.
 };
 
 }  // namespace squall::internal

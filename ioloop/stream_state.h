@@ -2,50 +2,50 @@
 #ifndef SQUALL_IOLOOP_STREAM_STATE_H_
 #define SQUALL_IOLOOP_STREAM_STATE_H_
 
-#include <sys/epoll.h>
+#include <sys/types.h>
 
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <span>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "squall/ioloop/flush_waiters.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/iostream.h"
+#include "squall/ioloop/local_ptr.h"
 #include "squall/ioloop/read_buffer.h"
+#include "squall/ioloop/read_request.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/transport.h"
 #include "squall/ioloop/write_queue.h"
 
 namespace squall::internal {
 
-// What a read waits for.
-struct ReadRequest {
-  enum class Kind { kUntil, kExact, kPartial, kUntilClose };
-
-  Kind kind;
-  size_t size = 0;             // Of kExact and kPartial.
-  std::string delimiter = {};  // Of kUntil,
-  size_t max_bytes = 0;        // as this is.
-  // Octets at the front of the buffer in which no delimiter begins.
-  size_t scanned = 0;
-};
-
-class StreamState : public std::enable_shared_from_this<StreamState> {
+// Reading is in stream_reading.cc, writing in stream_writing.cc, the rest in stream_state.cc. Small,
+// for idle connections are many: what only some streams have is behind a pointer.
+class StreamState {
  public:
-  StreamState(std::unique_ptr<Transport> transport, IOStreamOptions options);
+  StreamState(std::unique_ptr<Transport> transport, const IOStreamOptions& options);
   StreamState(const StreamState&) = delete;
   StreamState& operator=(const StreamState&) = delete;
   ~StreamState();
 
-  static Task<absl::StatusOr<std::string>> Read(std::shared_ptr<StreamState> state,
-                                                ReadRequest request);
+  template <typename Request>
+  static Task<absl::StatusOr<typename Request::Result>> Read(LocalPtr<StreamState> state,
+                                                             Request request);
+  void Consume(size_t n);
+
   Task<absl::Status> Write(std::string data);
+  Task<absl::Status> Writev(std::span<std::string> parts);
+  Task<absl::Status> WriteBorrowed(std::span<const std::string_view> parts);
+  Task<absl::Status> CloseWrite();
+
   void SetCloseCallback(absl::AnyInvocable<void()> callback);
   void Close(absl::Status why);
   // The IOStream is gone.
@@ -53,70 +53,137 @@ class StreamState : public std::enable_shared_from_this<StreamState> {
 
   bool closed() const { return transport_ == nullptr; }
   const absl::Status& close_status() const { return close_status_; }
-  bool reading() const { return reading_; }
+  bool reading() const { return request_ != nullptr; }
   bool writing() const { return !out_.empty(); }
   int fd() const { return closed() ? -1 : transport_->fd(); }
   const Transport* transport() const { return transport_.get(); }
 
  private:
-  enum class FillResult { kData, kWouldBlock, kEnd, kFull };
+  // Suspends a read until it is done or cannot be done any more.
+  class ReadAwaiter;
+  class BorrowedOctets;
+  enum class WriteSide : uint8_t { kOpen, kEnding, kEnded };
 
-  // Suspends the reader until the socket has something to say or the stream is closed.
-  class ReadableAwaiter;
-  // Suspends a writer until `target` octets are written or the stream is closed.
-  class FlushedAwaiter;
-  class ReadingScope;
+  static absl::Status PeerClosed() { return absl::UnavailableError("the peer closed the stream"); }
 
-  static Task<absl::Status> WaitFlushed(std::shared_ptr<StreamState> state, uint64_t target);
-
-  absl::StatusOr<std::optional<std::string>> TakeFromBuffer(ReadRequest& request);
-  absl::StatusOr<std::optional<std::string>> TakeUntil(ReadRequest& request);
-  absl::Status EndOfReading() const;
-  FillResult Fill();
-  FillResult ProbeEnd();
+  absl::Status CheckRead(const ReadRequest& request) const;
+  bool Advance();
+  Arrival Receive();
+  std::span<char> ScratchFor(size_t buffered) const;
+  void ReceiveEnd(ssize_t result);
+  bool ProbeEnd();
   void FillAll();
+  std::string_view Unread() const;
+  void KeepFresh();
+  void GiveBack();
+  void EndRead();
+  std::string TakeString(size_t n);
+  std::string Deliver(const BytesRequest& request) { return TakeString(request.answer().size); }
+  std::string Deliver(const UntilRequest& request) { return TakeString(request.answer().size); }
+  std::string Deliver(const MatchRequest& request);
+  std::string Deliver(const UntilCloseRequest& request);
+  std::string_view Deliver(const PeekRequest& request);
+  size_t Deliver(const IntoRequest& request);
+  absl::Status FailRead();
+  absl::Status EndOfReading() const;
   void AfterRead();
   void ReportEof();
+
+  absl::Status CheckWrite(size_t size) const;
+  template <typename Part, typename Add>
+  absl::StatusOr<uint64_t> Send(std::span<Part> parts, Add add);
+  static Task<absl::Status> WaitFlushed(LocalPtr<StreamState> state, uint64_t target);
+  static Task<absl::Status> WaitFlushedBorrowed(BorrowedOctets octets);
+  static Task<absl::Status> WaitWriteEnded(LocalPtr<StreamState> state);
+  void EndWriting();
+  absl::Status BreakWriting(std::string_view doing);
   void Flush();
+  void ResumeWriters();
 
   void OnEvents(uint32_t events);
   void OnHangUp(uint32_t events);
   void UpdateInterest(bool drop_read = false);
   void Unregister();
-
   void PostReader();
+  void GoOnReading();
   void ResumeReader();
-  void ResumeWriters();
   void ScheduleCloseNotice();
   void NotifyClosed();
 
   IOLoop* const loop_;
-  const IOStreamOptions options_;
   std::unique_ptr<Transport> transport_;  // Null when closed.
   absl::Status close_status_;
+  std::unique_ptr<absl::AnyInvocable<void()>> close_callback_;
+
+  const size_t max_buffer_size_;
+  const size_t max_write_buffer_size_;
+  const uint32_t read_chunk_size_;
+  // What epoll knows of the descriptor, if registered_.
+  uint32_t registered_events_ = 0;
 
   ReadBuffer in_;
-  bool reading_ = false;
-  std::coroutine_handle<> reader_;  // The read that waits for the socket.
-  bool reader_posted_ = false;      // It goes on in the loop's next turn.
-  int fills_ = 0;                   // Calls of recv since the loop last had its turn.
-  bool eof_ = false;                // The peer's end was received,
-  bool eof_reported_ = false;       // and the user has come to it.
+  ReadRequest* request_ = nullptr;  // The read in progress, and
+  std::coroutine_handle<> reader_;  // its coroutine when it waits for the socket.
+  // Octets at the front of this thread's scratch memory that come next, while in_ is empty. Only
+  // from a recv to the end of the read or of Advance().
+  uint32_t fresh_ = 0;
+  uint8_t receives_ = 0;  // Calls of recv since the loop last had its turn.
 
-  WriteQueue out_;
-  std::vector<FlushedAwaiter*> writers_;
-
-  // What epoll knows of the descriptor.
-  bool registered_ = false;
-  uint32_t registered_events_ = 0;
+  const OnPeerEof on_peer_eof_;
+  WriteSide write_side_ = WriteSide::kOpen;
+  bool registered_ : 1 = false;
+  bool reader_posted_ : 1 = false;  // The reader goes on in the loop's next turn.
+  bool drained_ : 1 = false;        // recv would say EAGAIN, as far as is known.
+  bool eof_ : 1 = false;            // The peer's end was received,
+  bool eof_reported_ : 1 = false;   // and the user has come to it.
   // Both directions are dead. epoll would report that for ever, so the descriptor is out of it for
   // good.
-  bool hung_up_ = false;
+  bool hung_up_ : 1 = false;
   // The peer's end is known but lies behind more octets than the buffer takes.
-  bool peer_close_muted_ = false;
+  bool peer_close_muted_ : 1 = false;
 
-  absl::AnyInvocable<void()> close_callback_;
+  WriteQueue out_;
+  FlushWaiters writers_;
 };
+
+class StreamState::ReadAwaiter {
+ public:
+  ReadAwaiter(StreamState* state, ReadRequest* request) : state_(state) {
+    state_->request_ = request;
+  }
+  ReadAwaiter(const ReadAwaiter&) = delete;
+  ReadAwaiter& operator=(const ReadAwaiter&) = delete;
+  ~ReadAwaiter() { state_->EndRead(); }
+
+  bool await_ready() const { return state_->Advance(); }
+  bool await_suspend(std::coroutine_handle<> reader) const {
+    state_->reader_ = reader;
+    // Fails by closing, and then the reader has to go on at once.
+    state_->UpdateInterest();
+    if (!state_->closed()) return true;
+    state_->reader_ = nullptr;
+    return !state_->Advance();
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  StreamState* const state_;
+};
+
+template <typename Request>
+Task<absl::StatusOr<typename Request::Result>> StreamState::Read(LocalPtr<StreamState> state,
+                                                                 Request request) {
+  if (absl::Status refused = state->CheckRead(request); !refused.ok()) co_return refused;
+  co_await ReadAwaiter(&*state, &request);
+  switch (request.answer().kind) {
+    case ReadRequest::Answer::Kind::kTake:
+      co_return state->Deliver(request);
+    case ReadRequest::Answer::Kind::kNever:
+      co_return request.Failure();
+    case ReadRequest::Answer::Kind::kMore:
+      co_return state->FailRead();
+  }
+}
 
 }  // namespace squall::internal
 

@@ -32,17 +32,21 @@ class PlainTransport : public Transport {
   }
 
   ssize_t Write(const iovec* buffers, int count) override {
+    constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
     msghdr message = {};
     message.msg_iov = const_cast<iovec*>(buffers);
     message.msg_iovlen = count;
     ssize_t result;
     do {
-      result = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+      // send() spares the kernel the copy of the array.
+      result = count == 1 ? ::send(socket_.get(), buffers->iov_base, buffers->iov_len, kFlags)
+                          : ::sendmsg(socket_.get(), &message, kFlags);
     } while (result < 0 && errno == EINTR);
     return result;
   }
 
   int ShutdownWrite() override { return ::shutdown(socket_.get(), SHUT_WR); }
+  bool short_read_drains() const override { return true; }
 
  private:
   UniqueFd socket_;
@@ -51,7 +55,12 @@ class PlainTransport : public Transport {
 }  // namespace
 
 absl::Status Transport::ErrorStatus(int error_number, std::string_view doing) const {
-  return StatusFromErrno(error_number, doing);
+  const absl::Status status = StatusFromErrno(error_number, doing);
+  if (error_number != EPIPE) return status;
+  absl::Status gone = absl::UnavailableError(status.message());
+  status.ForEachPayload(
+      [&gone](auto type, const auto& payload) { gone.SetPayload(type, payload); });
+  return gone;
 }
 
 std::unique_ptr<Transport> MakePlainTransport(UniqueFd socket) {

@@ -48,7 +48,8 @@ class Transport {
   // errno, EAGAIN when there is no room now. Never EINTR, and never SIGPIPE.
   virtual ssize_t Write(const iovec* buffers, int count) = 0;
 
-  // Tells the peer that nothing more will be written; reading goes on. 0, or -1 with errno.
+  // Tells the peer that nothing more will be written; reading goes on. 0, or -1 with errno: EAGAIN
+  // when that has to wait for write_events(), ENOTSOCK when only the end of the descriptor says it.
   virtual int ShutdownWrite() = 0;
 
   // What to wait for with epoll after EAGAIN: inside, a read may have to write first and a write
@@ -60,8 +61,13 @@ class Transport {
   // does not tell of them. False after a Read that failed with EAGAIN.
   virtual bool HasBufferedInput() const { return false; }
 
+  // Whether a Read that gave fewer octets than asked for has taken all that there was, so that a
+  // stream need not try again before epoll tells of more. True spares a system call per message.
+  virtual bool short_read_drains() const { return false; }
+
   // The failure of the last call, whose errno was `error_number`, in words; `doing` is such as
-  // "reading from the stream".
+  // "reading from the stream". Here: as StatusFromErrno, but for EPIPE, which says that the peer is
+  // gone as ECONNRESET does, and is UNAVAILABLE as well.
   virtual absl::Status ErrorStatus(int error_number, std::string_view doing) const;
 };
 

@@ -3,9 +3,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -59,5 +64,59 @@ squall::Task<absl::StatusOr<std::string>> Piped() {
 }
 
 TEST(StreamTour, Pipe) { EXPECT_EQ(*squall::IOLoop::Current().RunSync(Piped()), "through a pipe"); }
+
+squall::Task<absl::StatusOr<std::string>> Exchange(squall::IOStream stream,
+                                                   std::vector<std::string> request) {
+  absl::Status sent = co_await stream.Writev(std::move(request));  // one system call
+  if (!sent.ok()) co_return sent;
+  absl::Status ended = co_await stream.CloseWrite();  // after all that is queued; reading goes on
+  if (!ended.ok()) co_return ended;
+  absl::StatusOr<std::string> answer = co_await stream.ReadUntilClose();
+  co_return answer;
+}
+
+// Adds numbers of two octets where they were received.
+squall::Task<int> Sum(squall::IOStream* stream) {
+  int sum = 0;
+  while (true) {
+    absl::StatusOr<std::string_view> octets = co_await stream->Peek(2);
+    if (!octets.ok()) co_return sum;  // the end
+    size_t parsed = 0;
+    for (; octets->size() - parsed >= 2; parsed += 2) {
+      sum += 256 * static_cast<uint8_t>((*octets)[parsed]) +
+             static_cast<uint8_t>((*octets)[parsed + 1]);
+    }
+    stream->Consume(parsed);  // the rest, at most one octet, waits for more
+  }
+}
+
+squall::Task<absl::Status> Receive(squall::IOStream* stream, std::span<char> picture) {
+  absl::StatusOr<size_t> size = co_await stream->ReadInto(picture);  // recv writes to its place
+  co_return size.status();
+}
+
+squall::Task<absl::Status> Answer(squall::IOStream stream) {
+  std::string picture(3, ' ');
+  absl::Status received = co_await Receive(&stream, std::span(picture));
+  if (!received.ok()) co_return received;
+  int sum = co_await Sum(&stream);
+  absl::Status written = co_await stream.Write(picture + " " + std::to_string(sum));
+  co_return written;
+}
+
+TEST(StreamTour, Exchange) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  // It answers after the end of the request.
+  squall::IOStream server(squall::UniqueFd{ends[0]},
+                          {.on_peer_eof = squall::OnPeerEof::kKeepWriting});
+  squall::IOStream client(squall::UniqueFd{ends[1]});
+  std::vector<std::string> request = {"pic", std::string("\x01\x00\x00\x02", 4), "\x01\x01"};
+  auto both = squall::IOLoop::Current().RunSync(
+      squall::Gather(Answer(std::move(server)), Exchange(std::move(client), std::move(request))));
+  EXPECT_TRUE(std::get<0>(*both).ok());
+  EXPECT_EQ(std::get<1>(*both).value(), "pic 515");
+  squall::IOLoop::ClearCurrent();
+}
 
 }  // namespace

@@ -1,0 +1,123 @@
+#include "squall/ioloop/read_request.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace squall::internal {
+namespace {
+
+using Answer = ReadRequest::Answer;
+
+constexpr Answer kMore = {Answer::Kind::kMore};
+constexpr Answer kNever = {Answer::Kind::kNever};
+
+Answer Take(size_t n) { return {Answer::Kind::kTake, n}; }
+
+}  // namespace
+
+Answer BytesRequest::Look(std::string_view octets, Arrival) {
+  if (partial_) return octets.empty() && size_ > 0 ? kMore : Take(std::min(size_, octets.size()));
+  return octets.size() < size_ ? kMore : Take(size_);
+}
+
+absl::Status BytesRequest::Check(size_t max_buffer_size) const {
+  if (partial_ || size_ <= max_buffer_size) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("ReadBytes: ", size_,
+                                                   " octets do not fit into max_buffer_size ",
+                                                   max_buffer_size, "; read them in parts"));
+}
+
+UntilRequest::UntilRequest(std::string delimiter, size_t max_bytes)
+    : delimiter_(std::move(delimiter)), max_bytes_(max_bytes) {}
+
+Answer UntilRequest::Look(std::string_view octets, Arrival) {
+  const std::string_view rest = octets.substr(scanned_);
+  // memmem is linear in its input, std::string_view::find is not.
+  const void* const at =
+      rest.empty() ? nullptr
+                   : ::memmem(rest.data(), rest.size(), delimiter_.data(), delimiter_.size());
+  const size_t seen =
+      at == nullptr
+          ? octets.size()
+          : static_cast<size_t>(static_cast<const char*>(at) - octets.data()) + delimiter_.size();
+  if (seen > max_bytes_) return kNever;
+  if (at != nullptr) return Take(seen);
+  // A delimiter may have begun in the last octets.
+  scanned_ = octets.size() - std::min(octets.size(), delimiter_.size() - 1);
+  return kMore;
+}
+
+absl::Status UntilRequest::Failure() const {
+  return absl::OutOfRangeError(absl::StrCat("no delimiter \"", absl::CEscape(delimiter_),
+                                            "\" within ", max_bytes_, " octets"));
+}
+
+absl::Status UntilRequest::Check(size_t) const {
+  if (!delimiter_.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError("ReadUntil: the delimiter is empty");
+}
+
+MatchRequest::MatchRequest(Find find, size_t max_bytes)
+    : find_(std::move(find)), max_bytes_(max_bytes) {}
+
+// While more comes, looks again each time the octets have doubled, so that the looks cost no more
+// than a few times the last one.
+Answer MatchRequest::Look(std::string_view octets, Arrival arrival) {
+  if (octets.empty()) return kMore;
+  if (arrival == Arrival::kSome && octets.size() < next_look_ && octets.size() <= max_bytes_) {
+    return kMore;
+  }
+  next_look_ = octets.size() * 2;
+  std::optional<size_t> end;
+  try {
+    end = find_(octets);
+  } catch (...) {
+    exception_ = std::current_exception();
+    return Take(0);
+  }
+  if (end.value_or(octets.size()) > max_bytes_) return kNever;
+  return end.has_value() ? Take(std::min(*end, octets.size())) : kMore;
+}
+
+absl::Status MatchRequest::Failure() const {
+  return absl::OutOfRangeError(absl::StrCat("no match within ", max_bytes_, " octets"));
+}
+
+Answer UntilCloseRequest::Look(std::string_view octets, Arrival arrival) {
+  return arrival == Arrival::kEnd ? Take(octets.size()) : kMore;
+}
+
+Answer PeekRequest::Look(std::string_view octets, Arrival) {
+  return octets.size() < at_least_ ? kMore : Take(octets.size());
+}
+
+absl::Status PeekRequest::Check(size_t max_buffer_size) const {
+  if (at_least_ <= max_buffer_size) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "Peek: ", at_least_, " octets do not fit into max_buffer_size ", max_buffer_size));
+}
+
+Answer IntoRequest::Look(std::string_view octets, Arrival) {
+  const size_t got = std::min(memory_.size(), octets.size() + received_);
+  return got == memory_.size() || (partial_ && got > 0) ? Take(got) : kMore;
+}
+
+std::span<char> IntoRequest::Room(size_t buffered) { return memory_.subspan(buffered + received_); }
+
+std::string_view IntoRequest::GiveBack(size_t buffered) {
+  return {memory_.data() + buffered, std::exchange(received_, 0)};
+}
+
+}  // namespace squall::internal

@@ -1,0 +1,37 @@
+// Reads a stream up to a regular expression.
+//
+//   absl::StatusOr<std::string> head =
+//       co_await squall::ReadUntilRegex(stream, "\r?\n\r?\n", 64 << 10);
+//
+// Has a target of its own, //ioloop:read_until_regex, so that programs without it need no RE2.
+//
+// Source: tornado.iostream.BaseIOStream.read_until_regex.
+#ifndef SQUALL_IOLOOP_READ_UNTIL_REGEX_H_
+#define SQUALL_IOLOOP_READ_UNTIL_REGEX_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "re2/re2.h"
+#include "squall/ioloop/iostream.h"
+#include "squall/ioloop/task.h"
+
+namespace squall {
+
+// Everything up to and including the first match of `pattern`, as IOStream::ReadUntil has it for a
+// text, errors and `max_bytes` included. The pattern is RE2's and matches octets (Latin-1, so "." is
+// any octet but \n); INVALID_ARGUMENT says what RE2 finds wrong with it, and the stream stays as it
+// is. A pattern that could go on matching ("a+") matches what has come until then. What is there is
+// searched anew whenever more has come and when it has doubled, so bound it by `max_bytes`. The
+// stream may be moved or destroyed while the Task waits.
+Task<absl::StatusOr<std::string>> ReadUntilRegex(IOStream& stream, std::string_view pattern,
+                                                 size_t max_bytes = IOStream::kUnlimited);
+// The same with a compiled pattern, which is not owned and must outlive the Task.
+Task<absl::StatusOr<std::string>> ReadUntilRegex(IOStream& stream, const re2::RE2* pattern,
+                                                 size_t max_bytes = IOStream::kUnlimited);
+
+}  // namespace squall
+
+#endif  // SQUALL_IOLOOP_READ_UNTIL_REGEX_H_

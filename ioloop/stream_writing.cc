@@ -1,0 +1,189 @@
+#include <errno.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "squall/ioloop/flush_waiters.h"
+#include "squall/ioloop/local_ptr.h"
+#include "squall/ioloop/stream_state.h"
+#include "squall/ioloop/task.h"
+#include "squall/ioloop/transport.h"
+
+namespace squall::internal {
+namespace {
+
+constexpr size_t kMaxBuffersPerWrite = 64;
+
+Task<absl::Status> Ready(absl::Status status) { co_return status; }
+
+bool WouldBlock(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK; }
+
+}  // namespace
+
+// Octets of the user in the queue. When the task that waits for them goes before they are written,
+// so may their memory, and they are copied.
+class StreamState::BorrowedOctets {
+ public:
+  BorrowedOctets(LocalPtr<StreamState> state, uint64_t begin, uint64_t end)
+      : state_(std::move(state)), begin_(begin), end_(end) {}
+  BorrowedOctets(BorrowedOctets&&) noexcept = default;
+  ~BorrowedOctets() {
+    if (state_) state_->out_.CopyBorrowed(begin_, end_);
+  }
+
+  const LocalPtr<StreamState>& state() const { return state_; }
+  uint64_t end() const { return end_; }
+
+ private:
+  LocalPtr<StreamState> state_;
+  uint64_t begin_;
+  uint64_t end_;
+};
+
+absl::Status StreamState::CheckWrite(size_t size) const {
+  if (closed()) return EndOfReading();
+  if (write_side_ != WriteSide::kOpen) {
+    return absl::FailedPreconditionError("Write: CloseWrite() has ended the writing");
+  }
+  if (size > max_write_buffer_size_ - std::min(max_write_buffer_size_, out_.size())) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("Write: ", size, " octets on top of ", out_.size(),
+                     " that wait exceed max_write_buffer_size ", max_write_buffer_size_));
+  }
+  return absl::OkStatus();
+}
+
+// Writes what the socket takes of `parts` and has `add(part, skip)` queue the rest. Returns the
+// number of the last octet, to wait for; an error says that nothing of it is under way.
+template <typename Part, typename Add>
+absl::StatusOr<uint64_t> StreamState::Send(std::span<Part> parts, Add add) {
+  size_t size = 0;
+  for (const Part& part : parts) size += part.size();
+  if (absl::Status refused = CheckWrite(size); !refused.ok()) return refused;
+  size_t written = 0;
+  const bool was_empty = out_.empty();
+  if (was_empty && size > 0) {
+    iovec buffers[kMaxBuffersPerWrite];
+    const size_t count = std::min(parts.size(), kMaxBuffersPerWrite);
+    for (size_t i = 0; i < count; ++i) {
+      buffers[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
+    }
+    const ssize_t result = transport_->Write(buffers, static_cast<int>(count));
+    if (result < 0 && !WouldBlock(errno)) return BreakWriting("writing to the stream");
+    written = std::max<ssize_t>(result, 0);
+    if (written == size) return out_.total_removed();
+  }
+  size_t skip = written;
+  for (Part& part : parts) {
+    const size_t skipped = std::min(skip, part.size());
+    skip -= skipped;
+    if (skipped < part.size()) add(part, skipped);
+  }
+  const uint64_t target = out_.total_added();
+  if (written > 0) {
+    Flush();
+  } else if (was_empty) {
+    UpdateInterest();
+  }
+  return target;
+}
+
+Task<absl::Status> StreamState::Write(std::string data) { return Writev(std::span(&data, 1)); }
+
+Task<absl::Status> StreamState::Writev(std::span<std::string> parts) {
+  const absl::StatusOr<uint64_t> target =
+      Send(parts, [this](std::string& part, size_t skip) { out_.Add(std::move(part), skip); });
+  if (!target.ok() || out_.total_removed() >= *target) return Ready(target.status());
+  return WaitFlushed(LocalPtr<StreamState>::Of(this), *target);
+}
+
+Task<absl::Status> StreamState::WriteBorrowed(std::span<const std::string_view> parts) {
+  const uint64_t begin = out_.total_added();
+  const absl::StatusOr<uint64_t> target = Send(
+      parts, [this](std::string_view part, size_t skip) { out_.AddBorrowed(part.substr(skip)); });
+  if (!target.ok() || out_.total_removed() >= *target) return Ready(target.status());
+  return WaitFlushedBorrowed(BorrowedOctets(LocalPtr<StreamState>::Of(this), begin, *target));
+}
+
+Task<absl::Status> StreamState::WaitFlushed(LocalPtr<StreamState> state, uint64_t target) {
+  if (!state->closed() && state->out_.total_removed() < target) {
+    co_await FlushWaiters::Awaiter(&state->writers_, target);
+  }
+  if (state->out_.total_removed() >= target) co_return absl::OkStatus();
+  co_return state->EndOfReading();
+}
+
+Task<absl::Status> StreamState::WaitFlushedBorrowed(BorrowedOctets octets) {
+  absl::Status flushed = co_await WaitFlushed(octets.state(), octets.end());
+  co_return flushed;
+}
+
+Task<absl::Status> StreamState::CloseWrite() {
+  if (write_side_ == WriteSide::kOpen && !closed()) {
+    write_side_ = WriteSide::kEnding;
+    if (out_.empty()) EndWriting();
+    if (write_side_ == WriteSide::kEnding) UpdateInterest();
+  }
+  return WaitWriteEnded(LocalPtr<StreamState>::Of(this));
+}
+
+Task<absl::Status> StreamState::WaitWriteEnded(LocalPtr<StreamState> state) {
+  if (!state->closed() && state->write_side_ == WriteSide::kEnding) {
+    co_await FlushWaiters::Awaiter(&state->writers_, FlushWaiters::kEnd);
+  }
+  if (state->write_side_ == WriteSide::kEnded) co_return absl::OkStatus();
+  co_return state->EndOfReading();
+}
+
+void StreamState::EndWriting() {
+  if (transport_->ShutdownWrite() == 0) {
+    write_side_ = WriteSide::kEnded;
+    if (eof_reported_) ReportEof();
+  } else if (errno == ENOTSOCK) {
+    write_side_ = WriteSide::kEnded;
+    Close(absl::OkStatus());
+  } else if (!WouldBlock(errno)) {
+    BreakWriting("ending the writing").IgnoreError();
+  }
+}
+
+absl::Status StreamState::BreakWriting(std::string_view doing) {
+  absl::Status broken = transport_->ErrorStatus(errno, doing);
+  // The peer's last words are still to be read.
+  FillAll();
+  Close(broken);
+  return EndOfReading();
+}
+
+void StreamState::Flush() {
+  while (!out_.empty()) {
+    iovec buffers[kMaxBuffersPerWrite];
+    const ssize_t written = transport_->Write(buffers, out_.Fill(buffers, kMaxBuffersPerWrite));
+    if (written >= 0) {
+      out_.Remove(written);
+      continue;
+    }
+    if (WouldBlock(errno)) break;
+    return BreakWriting("writing to the stream").IgnoreError();
+  }
+  if (out_.empty() && write_side_ == WriteSide::kEnding) EndWriting();
+  UpdateInterest();
+  if (!closed() && out_.empty() && eof_reported_) ReportEof();
+}
+
+void StreamState::ResumeWriters() {
+  const bool ended = closed() || write_side_ == WriteSide::kEnded;
+  writers_.ResumeUpTo(ended ? FlushWaiters::kEnd : out_.total_removed());
+}
+
+}  // namespace squall::internal
