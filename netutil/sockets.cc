@@ -5,15 +5,14 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <optional>
 
 #include "absl/status/status.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
 #include "squall/base/standard_fds.h"
 #include "squall/base/status.h"
+#include "squall/netutil/host_lookup.h"
 #include "squall/netutil/inherited_sockets.h"
 
 namespace squall {
@@ -23,59 +22,14 @@ namespace {
 // the port on one address only, so that two in a row are already rare.
 constexpr size_t kMaxPortClashes = 16;
 
-absl::StatusCode CodeOfResolverError(int error) {
-  switch (error) {
-    case EAI_NONAME:
-    case EAI_NODATA:
-      return absl::StatusCode::kNotFound;
-    case EAI_AGAIN:
-      return absl::StatusCode::kUnavailable;
-    case EAI_FAMILY:
-    case EAI_ADDRFAMILY:
-      return absl::StatusCode::kInvalidArgument;
-    case EAI_MEMORY:
-      return absl::StatusCode::kResourceExhausted;
-    default:
-      return absl::StatusCode::kUnknown;
-  }
-}
-
 // All stream addresses of options.address, each once, IPv4 first, in the resolver's order
 // otherwise.
 absl::StatusOr<std::vector<SocketAddress>> Resolve(uint16_t port, const BindOptions& options) {
-  const std::string quoted = absl::StrCat("\"", absl::CHexEscape(options.address), "\"");
-  if (options.address.find('\0') != std::string::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot listen on ", quoted, ": a host name contains no NUL"));
-  }
-  addrinfo hints = {};
-  hints.ai_family = options.family;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(options.address.empty() ? nullptr : options.address.c_str(),
-                                  absl::StrCat(port).c_str(), &hints, &found);
-  const int saved_errno = errno;
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, [](addrinfo* list) {
-    if (list != nullptr) ::freeaddrinfo(list);
-  });
-  if (error == EAI_SYSTEM) {
-    return StatusFromErrno(saved_errno, absl::StrCat("cannot resolve host name ", quoted));
-  }
-  if (error != 0) {
-    return absl::Status(
-        CodeOfResolverError(error),
-        absl::StrCat("cannot resolve host name ", quoted, ": ", ::gai_strerror(error)));
-  }
-  std::vector<SocketAddress> addresses;
-  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
-    const SocketAddress address = SocketAddress::FromSockaddr(entry->ai_addr, entry->ai_addrlen);
-    if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
-      addresses.push_back(address);
-    }
-  }
+  absl::StatusOr<std::vector<SocketAddress>> addresses = internal::LookUpHost(
+      options.address, {.port = port, .family = options.family, .flags = AI_PASSIVE});
+  if (!addresses.ok()) return addresses.status();
   std::stable_sort(
-      addresses.begin(), addresses.end(),
+      addresses->begin(), addresses->end(),
       [](const SocketAddress& a, const SocketAddress& b) { return a.family() < b.family(); });
   return addresses;
 }
