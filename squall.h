@@ -36,6 +36,7 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
+#include "squall/netutil/connect.h"
 #include "squall/netutil/sockets.h"
 #include "squall/process/cpu_count.h"
 #include "squall/process/fork.h"
