@@ -65,7 +65,12 @@ def squall_deps():
         path = "/usr/include/asio.hpp",
         target = "asio",
     )
-    _maybe(system_library, "org_libevent", package = "libevent-dev", targets = {"event": "libevent"})
+    _maybe(
+        system_library,
+        "org_libevent",
+        package = "libevent-dev",
+        targets = {"event": "libevent", "event_pthreads": "libevent_pthreads"},
+    )
     _maybe(system_library, "org_libuv", package = "libuv1-dev", targets = {"uv": "libuv"})
     _maybe(
         system_library,

@@ -39,8 +39,10 @@ void CallbackInbox::OnReadable() {
 void CallbackInbox::TakeAll(std::vector<AddedCallback>& callbacks) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    taken_.swap(callbacks_);
     has_callbacks_.store(false, std::memory_order_relaxed);
+    // The usual case: none is moved, and fewer vectors have to be in the cache.
+    if (callbacks.empty()) return callbacks.swap(callbacks_);
+    taken_.swap(callbacks_);
   }
   std::move(taken_.begin(), taken_.end(), std::back_inserter(callbacks));
   taken_.clear();

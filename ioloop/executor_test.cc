@@ -331,6 +331,9 @@ TEST_F(ExecutorTest, AThreadThatCannotBeStarted) {
 }
 
 TEST_F(ExecutorTest, NoDescriptorForTheResults) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer of undefined behaviour looks at objects through a pipe of its own";
+#endif
   Executor executor;
   struct rlimit before;
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
