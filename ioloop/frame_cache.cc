@@ -31,7 +31,7 @@ void FreeFrameWithoutRoom(void* frame, size_t size_class) noexcept {
   static_cast<void>(&end);
   frame_cache.state = FrameCache::State::kUsed;
   for (FrameCache::FreeList& list : frame_cache.lists) list.room = FrameCache::kMaxFrames;
-  FreeFrame(frame, (size_class + 1) * FrameCache::kStep);
+  FreeFrame(frame, FrameCache::SizeOf(size_class));
 }
 
 }  // namespace squall::internal

@@ -15,9 +15,14 @@ TEST(FrameCacheTest, AFreedFrameIsTheNextOfItsSize) {
   FreeFrame(first, 200);
   void* const other_size = AllocateFrame(300);
   EXPECT_NE(other_size, first);
-  void* const same_size = AllocateFrame(250);  // 193 to 256 octets are one size
+  void* const same_size = AllocateFrame(216);  // 185 to 216 octets are one size
   EXPECT_EQ(same_size, first);
-  FreeFrame(same_size, 250);
+  FreeFrame(same_size, 185);
+  EXPECT_EQ(AllocateFrame(217 - 32), first);
+  void* const next_size = AllocateFrame(217);
+  EXPECT_NE(next_size, first);
+  FreeFrame(next_size, 217);
+  FreeFrame(first, 200);
   FreeFrame(other_size, 300);
 #else
   GTEST_SKIP() << "no cache with AddressSanitizer";
@@ -29,7 +34,7 @@ TEST(FrameCacheTest, HoldsABoundedNumberOfEachSize) {
   std::vector<void*> frames;
   for (size_t i = 0; i < 3 * FrameCache::kMaxFrames; ++i) frames.push_back(AllocateFrame(500));
   for (void* frame : frames) FreeFrame(frame, 500);
-  const FrameCache::FreeList& list = frame_cache.lists[(500 - 1) / FrameCache::kStep];
+  const FrameCache::FreeList& list = frame_cache.lists[FrameCache::ClassOf(500)];
   EXPECT_EQ(list.room, 0u);
   size_t held = 0;
   for (const FrameCache::FreeFrame* frame = list.first; frame != nullptr; frame = frame->next) {
@@ -42,8 +47,8 @@ TEST(FrameCacheTest, HoldsABoundedNumberOfEachSize) {
 }
 
 TEST(FrameCacheTest, LargeFramesAreNotKept) {
-  void* const frame = AllocateFrame(FrameCache::kClasses * FrameCache::kStep + 1);
-  FreeFrame(frame, FrameCache::kClasses * FrameCache::kStep + 1);
+  void* const frame = AllocateFrame(FrameCache::SizeOf(FrameCache::kClasses - 1) + 1);
+  FreeFrame(frame, FrameCache::SizeOf(FrameCache::kClasses - 1) + 1);
   for (const FrameCache::FreeList& list : frame_cache.lists) EXPECT_NE(list.first, frame);
 }
 

@@ -87,8 +87,10 @@ struct Model {
   IOStream* stream;
   std::string_view rest;  // What was not read.
   size_t max_buffer_size;
-  // The peer's end was reported.
+  // The peer's end was reported,
   bool ended = false;
+  // or may have been, to a read that was destroyed.
+  bool may_have_ended = false;
 };
 
 // `expected` octets, or why not: the first failure that is not the end of the stream closes it in
@@ -194,12 +196,14 @@ Task<bool> ReadOnce(Model* model, uint8_t form, uint8_t parameter) {
       auto first = co_await Race(stream.ReadInto({memory.get(), model->rest.size() + 1}),
                                  Pause(absl::Microseconds(parameter % 4)));
       model->ended |= first.index() == 0;
+      model->may_have_ended = true;
       co_return true;
     }
     default: {
       absl::StatusOr<std::string> got = co_await stream.ReadUntilClose();
       if (absl::IsUnavailable(got.status())) {
-        Require(model->ended && model->rest.empty(), "ReadUntilClose failed");
+        Require((model->ended || model->may_have_ended) && model->rest.empty(),
+                "ReadUntilClose failed");
         co_return false;
       }
       co_return Compare(model, got.status(), got.value_or(""),

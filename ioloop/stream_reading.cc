@@ -160,16 +160,16 @@ void StreamState::EndRead() {
 }
 
 std::string StreamState::TakeString(size_t n) {
-  std::string taken;
-  if (fresh_ > 0) {
-    const std::string_view fresh = Unread();
-    taken.assign(fresh, 0, n);
-    fresh_ = 0;
-    in_.Append(fresh.substr(n));
-  } else {
-    taken = in_.Take(n);
+  if (fresh_ == 0) {
+    std::string taken = in_.Take(n);
+    AfterRead();
+    return taken;
   }
-  AfterRead();
+  const std::string_view fresh = Unread();
+  fresh_ = 0;
+  in_.Append(fresh.substr(n));
+  std::string taken(fresh.substr(0, n));
+  AfterRead();  // may receive
   return taken;
 }
 
@@ -235,7 +235,7 @@ void StreamState::AfterRead() {
 void StreamState::ReportEof() {
   if (closed()) return;
   eof_reported_ = true;
-  const bool nothing_to_write = out_.empty() && on_peer_eof_ == OnPeerEof::kClose;
+  const bool nothing_to_write = out_.empty() && !keeps_writing_;
   if (hung_up_ || write_side_ == WriteSide::kEnded || nothing_to_write) Close(PeerClosed());
 }
 

@@ -35,7 +35,7 @@ StreamState::StreamState(std::unique_ptr<Transport> transport, const IOStreamOpt
       max_buffer_size_(options.max_buffer_size),
       max_write_buffer_size_(options.max_write_buffer_size.value_or(IOStream::kUnlimited)),
       read_chunk_size_(ChunkSize(options)),
-      on_peer_eof_(options.on_peer_eof) {
+      keeps_writing_(options.on_peer_eof == OnPeerEof::kKeepWriting) {
   CHECK(transport_ != nullptr && transport_->fd() >= 0) << "an IOStream needs a connected socket";
   CHECK_GT(options.max_buffer_size, 0u);
   CHECK_GT(options.read_chunk_size, 0u);
@@ -98,7 +98,7 @@ void StreamState::UpdateInterest(bool drop_read) {
   } else if (events != registered_events_) {
     status = loop_->UpdateHandler(fd(), events);
   }
-  registered_events_ = events;
+  registered_events_ = static_cast<uint16_t>(events);
   if (!status.ok()) Close(status);
 }
 

@@ -117,33 +117,33 @@ class StreamState {
 
   const size_t max_buffer_size_;
   const size_t max_write_buffer_size_;
-  const uint32_t read_chunk_size_;
-  // What epoll knows of the descriptor, if registered_.
-  uint32_t registered_events_ = 0;
-
   ReadBuffer in_;
   ReadRequest* request_ = nullptr;  // The read in progress, and
   std::coroutine_handle<> reader_;  // its coroutine when it waits for the socket.
+
+  WriteQueue out_;
+  FlushWaiters writers_;
+
+  // The small ones together, and last, so that they share their words with the count of owners.
+  const uint32_t read_chunk_size_;
   // Octets at the front of this thread's scratch memory that come next, while in_ is empty. Only
   // from a recv to the end of the read or of Advance().
   uint32_t fresh_ = 0;
-  uint8_t receives_ = 0;  // Calls of recv since the loop last had its turn.
-
-  const OnPeerEof on_peer_eof_;
-  WriteSide write_side_ = WriteSide::kOpen;
+  // What epoll knows of the descriptor, if registered_.
+  uint16_t registered_events_ = 0;
+  uint8_t receives_ : 5 = 0;  // Calls of recv since the loop last had its turn.
+  bool keeps_writing_ : 1;    // OnPeerEof::kKeepWriting
   bool registered_ : 1 = false;
   bool reader_posted_ : 1 = false;  // The reader goes on in the loop's next turn.
-  bool drained_ : 1 = false;        // recv would say EAGAIN, as far as is known.
-  bool eof_ : 1 = false;            // The peer's end was received,
-  bool eof_reported_ : 1 = false;   // and the user has come to it.
+  WriteSide write_side_ : 2 = WriteSide::kOpen;
+  bool drained_ : 1 = false;       // recv would say EAGAIN, as far as is known.
+  bool eof_ : 1 = false;           // The peer's end was received,
+  bool eof_reported_ : 1 = false;  // and the user has come to it.
   // Both directions are dead. epoll would report that for ever, so the descriptor is out of it for
   // good.
   bool hung_up_ : 1 = false;
   // The peer's end is known but lies behind more octets than the buffer takes.
   bool peer_close_muted_ : 1 = false;
-
-  WriteQueue out_;
-  FlushWaiters writers_;
 };
 
 class StreamState::ReadAwaiter {
