@@ -108,13 +108,14 @@ void TcpServer::Stop() {
   listeners_.clear();
 }
 
+// What is accepted may call Stop(), and then there are no listeners any more.
 void TcpServer::AcceptLast() {
-  for (Listener& listener : listeners_) listener.handle.AcceptLast();
+  for (size_t i = 0; i < listeners_.size(); ++i) listeners_[i].handle.AcceptLast();
 }
 
 void TcpServer::AcceptOwnWaiting() {
-  for (Listener& listener : listeners_) {
-    if (!listener.socket.siblings().empty()) listener.handle.AcceptWaiting();
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (!listeners_[i].socket.siblings().empty()) listeners_[i].handle.AcceptWaiting();
   }
 }
 

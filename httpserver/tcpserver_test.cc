@@ -17,6 +17,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/base/unique_fd.h"
 #include "squall/httpserver/raw_client.h"
@@ -287,6 +288,32 @@ TEST(TCPServerTest, drain_when_the_pool_ends_takes_what_waits_and_then_refuses) 
   const UniqueFd late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(::connect(late.get(), address.data(), address.size()), -1);
   EXPECT_EQ(errno, ECONNREFUSED);
+}
+
+TEST(TCPServerTest, stop_while_the_last_connections_are_accepted) {
+  TestServer* self = nullptr;
+  std::unique_ptr<IOStream> here;
+  UniqueFd there;
+  TestServer server([&](IOStream stream) {
+    self->Stop();
+    // Gets the numbers of the listening sockets.
+    int fds[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    here = std::make_unique<IOStream>(UniqueFd(fds[0]));
+    there = UniqueFd(fds[1]);
+    return Greet(std::move(stream));
+  });
+  self = &server;
+  ASSERT_TRUE(server.Listen(0, {.address = "127.0.0.1"}).ok());
+  ASSERT_TRUE(server.Listen(0, {.address = "127.0.0.1"}).ok());
+  RawClient waiting(server.addresses().front());
+  server.Drain({.pool_ends = true}, nullptr);
+  EXPECT_EQ(server.streams, 1);
+  ASSERT_NE(here, nullptr);
+  ASSERT_EQ(::send(there.get(), "x", 1, 0), 1);
+  const auto read = IOLoop::Current().RunSync(here->ReadBytes(1), absl::Seconds(20));
+  EXPECT_EQ(read.value_or("nothing"), "x");
+  here = nullptr;
 }
 
 // EMFILE: the server neither spins nor dies, and goes on when there are descriptors again.

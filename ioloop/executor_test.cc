@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 #include <stop_token>
@@ -203,6 +204,11 @@ TEST_F(ExecutorTest, AFullQueueRefuses) {
   gate.Open();
   RunUntilDone(running, second, third);
   EXPECT_THAT(third.result(), IsOk());
+  EXPECT_THAT(loop_.RunSync(executor.Run([] {})), IsOk());
+}
+
+TEST_F(ExecutorTest, AQueueWithoutABound) {
+  Executor executor({.max_threads = 1, .max_queued = std::numeric_limits<size_t>::max()});
   EXPECT_THAT(loop_.RunSync(executor.Run([] {})), IsOk());
 }
 

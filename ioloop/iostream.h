@@ -106,7 +106,8 @@ class IOStream {
   // Everything up to where `find` says, for ends that are no fixed text: it gets all that there is,
   // at least one octet, and returns how many of them the read gives, or nullopt for "not yet". More than
   // `max_bytes` is OUT_OF_RANGE, as in ReadUntil. Called whenever there are no more octets for now,
-  // and meanwhile each time they have doubled. What it throws leaves through the co_await.
+  // and meanwhile each time they have doubled. What it throws leaves through the co_await. It may
+  // close this stream, and must not read or write any.
   // read_until_regex.h is ReadUntilMatch for regular expressions.
   using FindEnd = absl::AnyInvocable<std::optional<size_t>(std::string_view octets)>;
   Task<absl::StatusOr<std::string>> ReadUntilMatch(FindEnd find, size_t max_bytes = kUnlimited);
@@ -145,9 +146,9 @@ class IOStream {
   // Close() after all that is queued. Harmless when called again.
   Task<absl::Status> CloseWrite();
 
-  // Runs `callback` once on the loop after the stream was closed, from here or by the peer, and
-  // after the octets received before were read. While there is a callback, an idle stream notices
-  // that its peer closed.
+  // Runs `callback` once on the loop after the stream was closed, from here or by the peer. After an
+  // orderly end of the peer that is when the octets received before were read; after an error or
+  // Close() it is at once. While there is a callback, an idle stream notices that its peer closed.
   void SetCloseCallback(absl::AnyInvocable<void()> callback);
 
   // Closes the socket at once; unwritten octets are dropped. Pending tasks fail with `why`, or

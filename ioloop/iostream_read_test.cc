@@ -126,6 +126,33 @@ TEST_P(IOStreamTest, APeekedViewOutlivesWhatComesUninvited) {
   EXPECT_THAT(Run(stream_->ReadBytes(rest.size() + 6)), IsOkAndHolds("abcdef" + rest));
 }
 
+TEST_P(IOStreamTest, APeekedViewOfFewOctetsOutlivesWhatComesUninvited) {
+  stream_->SetCloseCallback([] {});
+  const std::string text = "0123456789012345678";
+  Send(text + "abc");
+  ASSERT_TRUE(Run(stream_->Peek(text.size() + 3)).ok());
+  stream_->Consume(text.size());
+  ASSERT_THAT(Run(stream_->Peek()), IsOkAndHolds("abc"));
+  // Has the few octets move, which were shown before.
+  Send("de");
+  const std::string_view view = Run(stream_->Peek(5)).value();
+  Send(std::string(100'000, 'x'));
+  ASSERT_EQ(::shutdown(peer_.get(), SHUT_WR), 0);
+  for (int i = 0; i < 5; ++i) Run(Turn()).IgnoreError();
+  EXPECT_EQ(view, "abcde");
+}
+
+TEST_P(IOStreamTest, AMatchMayCloseTheStream) {
+  Send("x\nBAD");
+  ASSERT_THAT(Run(stream_->ReadUntil("\n")), IsOkAndHolds("x\n"));
+  auto close = [&](std::string_view) -> std::optional<size_t> {
+    stream_->Close();
+    return std::nullopt;
+  };
+  EXPECT_THAT(Run(stream_->ReadUntilMatch(close)), StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_TRUE(stream_->closed());
+}
+
 TEST_P(IOStreamTest, PeekAtTheEnd) {
   Send("abc");
   ASSERT_EQ(::shutdown(peer_.get(), SHUT_WR), 0);

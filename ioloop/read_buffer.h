@@ -44,7 +44,7 @@ class ReadBuffer {
     if (full || storage.begin > storage.octets.size() / 2) {
       if (std::exchange(storage.is_pinned, false)) {
         std::string moved;
-        moved.reserve(2 * (size() + octets.size()));
+        moved.reserve(std::max(2 * (size() + octets.size()), kSmallest));
         moved.assign(storage.octets, storage.begin);
         storage.pinned = std::exchange(storage.octets, std::move(moved));
       } else {

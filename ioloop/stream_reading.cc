@@ -67,6 +67,8 @@ bool StreamState::Advance() {
 // Calls recv once, unless that is known to be useless or it is the others' turn. kAll: the next one
 // would be.
 Arrival StreamState::Receive() {
+  // By what looked at the octets.
+  if (closed()) return Arrival::kAll;
   if (!hung_up_) {
     if (receives_ >= kMaxReceivesInARow) return Arrival::kAll;
     if (drained_ && !transport_->HasBufferedInput()) return Arrival::kAll;
@@ -113,6 +115,7 @@ void StreamState::ReceiveEnd(ssize_t result) {
 // With a full buffer that does not do: whether the peer ended exactly where the buffer did, or else
 // the read cannot be done. False: neither is known.
 bool StreamState::ProbeEnd() {
+  if (closed()) return true;
   if (in_.size() < max_buffer_size_ || !request_->Room(in_.size()).empty()) return false;
   if (!hung_up_ && drained_ && !transport_->HasBufferedInput()) return false;
   // If there is one it is lost, but so is the stream.
@@ -157,6 +160,8 @@ void StreamState::EndRead() {
   if (request_->answer().kind != ReadRequest::Answer::Kind::kTake) GiveBack();
   request_ = nullptr;
   reader_ = nullptr;
+  // A read may change what a write waits for.
+  if (writing()) UpdateInterest();
 }
 
 std::string StreamState::TakeString(size_t n) {

@@ -81,7 +81,11 @@ absl::StatusOr<uint64_t> StreamState::Send(std::span<Part> parts, Add add) {
     const ssize_t result = transport_->Write(buffers, static_cast<int>(count));
     if (result < 0 && !WouldBlock(errno)) return BreakWriting("writing to the stream");
     written = std::max<ssize_t>(result, 0);
-    if (written == size) return out_.total_removed();
+    if (written == size) {
+      // It may have taken from the descriptor what the reader waits for, or changed its events.
+      if (reader_) UpdateInterest();
+      return out_.total_removed();
+    }
   }
   size_t skip = written;
   for (Part& part : parts) {

@@ -84,7 +84,9 @@ absl::Status ThreadPool::Submit(std::shared_ptr<Work> work) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (closing_) return GoneError();
-    if (queued_ + running_ >= max_queued_ + static_cast<size_t>(max_threads_)) {
+    const size_t busy = queued_ + running_;
+    const size_t threads = max_threads_;
+    if (busy >= threads && busy - threads >= max_queued_) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "Executor::Run: ", running_, " works run and ", queued_, " wait in executor '", name_,
           "', which has max_threads ", max_threads_, " and max_queued ", max_queued_));

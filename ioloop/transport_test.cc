@@ -42,20 +42,29 @@ class ReadAheadTransport : public Transport {
   int fd() const override { return plain_->fd(); }
   ssize_t Read(char* data, size_t size) override {
     if (ahead_.empty()) {
-      char buffer[4096];
-      const ssize_t got = plain_->Read(buffer, sizeof buffer);
+      const ssize_t got = ReadAhead();
       if (got <= 0) return got;
-      ahead_.assign(buffer, got);
     }
     *data = ahead_.front();
     ahead_.erase(0, 1);
     return 1;
   }
-  ssize_t Write(const iovec* buffers, int count) override { return plain_->Write(buffers, count); }
+  // Takes what the socket has, too, as the end of a handshake does.
+  ssize_t Write(const iovec* buffers, int count) override {
+    ReadAhead();
+    return plain_->Write(buffers, count);
+  }
   int ShutdownWrite() override { return plain_->ShutdownWrite(); }
   bool HasBufferedInput() const override { return !ahead_.empty(); }
 
  private:
+  ssize_t ReadAhead() {
+    char buffer[4096];
+    const ssize_t got = plain_->Read(buffer, sizeof buffer);
+    if (got > 0) ahead_.append(buffer, got);
+    return got;
+  }
+
   std::unique_ptr<Transport> plain_;
   std::string ahead_;
 };
@@ -98,6 +107,30 @@ class CrossedTransport : public Transport {
   uint32_t write_events_ = EPOLLOUT;
 };
 
+// Writes nothing before a read has got something.
+class ReadFirstTransport : public Transport {
+ public:
+  explicit ReadFirstTransport(UniqueFd socket) : plain_(MakePlainTransport(std::move(socket))) {}
+
+  int fd() const override { return plain_->fd(); }
+  ssize_t Read(char* data, size_t size) override {
+    const ssize_t got = plain_->Read(data, size);
+    if (got > 0) write_events_ = EPOLLOUT;
+    return got;
+  }
+  ssize_t Write(const iovec* buffers, int count) override {
+    if (write_events_ == EPOLLOUT) return plain_->Write(buffers, count);
+    errno = EAGAIN;
+    return -1;
+  }
+  int ShutdownWrite() override { return plain_->ShutdownWrite(); }
+  uint32_t write_events() const override { return write_events_; }
+
+ private:
+  std::unique_ptr<Transport> plain_;
+  uint32_t write_events_ = EPOLLIN;
+};
+
 class TransportTest : public testing::Test {
  protected:
   ~TransportTest() override { IOLoop::ClearCurrent(); }
@@ -133,6 +166,28 @@ Task<> Turns(int count) {
 
 Task<> WaitFor(const std::optional<absl::StatusOr<std::string>>* word) {
   while (!word->has_value()) co_await Sleep(absl::ZeroDuration());
+}
+
+TEST_F(TransportTest, AWriteMayTakeWhatAReaderWaitsFor) {
+  IOStream stream(std::make_unique<ReadAheadTransport>(std::move(here_)));
+  std::optional<absl::StatusOr<std::string>> word;
+  loop_.Spawn(ReadWord(&stream, &word));
+  EXPECT_TRUE(loop_.RunSync(Turns(3), kDeadline).ok());
+  Send("word");
+  // Before epoll tells of it.
+  EXPECT_TRUE(loop_.RunSync(stream.Write("x"), kDeadline).ok());
+  EXPECT_TRUE(loop_.RunSync(WaitFor(&word), kDeadline).ok());
+  EXPECT_THAT(word.value_or(absl::UnknownError("none")), IsOkAndHolds("word"));
+}
+
+TEST_F(TransportTest, AReadThatNeedNotWaitMayChangeWhatAWriteWaitsFor) {
+  IOStream stream(std::make_unique<ReadFirstTransport>(std::move(here_)));
+  Task<absl::Status> written = stream.Write("x");
+  EXPECT_TRUE(loop_.RunSync(Turns(3), kDeadline).ok());
+  Send("word");
+  // Before epoll tells of it.
+  EXPECT_THAT(loop_.RunSync(stream.ReadBytes(4), kDeadline), IsOkAndHolds("word"));
+  EXPECT_TRUE(loop_.RunSync(std::move(written), kDeadline).ok());
 }
 
 TEST_F(TransportTest, AReadMayWaitForRoom) {

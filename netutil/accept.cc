@@ -127,8 +127,9 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   void AcceptAllAndRefuse(int fd) {
     AcceptAll(fd);
-    // The manager's next start answers those who come from now on.
-    if (!inherited_) ::shutdown(fd, SHUT_RD);
+    // The manager's next start answers those who come from now on. A callback may have stopped the
+    // accepting and closed the socket.
+    if (!inherited_ && state_ != State::kStopped) ::shutdown(fd, SHUT_RD);
   }
 
   void AcceptAll(int fd) {

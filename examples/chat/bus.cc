@@ -19,6 +19,9 @@
 namespace {
 
 constexpr size_t kMaxMessage = 4096;
+constexpr int kMaxWaiting = 1 << 20;
+// Then it is the members' turn.
+constexpr int kMaxMessagesInARow = 16;
 
 // The next message, of `size` octets in `buffer`; false when there is none.
 bool Receive(int fd, char (&buffer)[kMaxMessage], std::string_view* message) {
@@ -34,10 +37,13 @@ absl::StatusOr<Bus> Bus::Create(int size) {
   std::vector<Pair> pairs;
   for (int i = 0; i < size; ++i) {
     int fds[2];
-    if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) != 0) {
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
       return squall::StatusFromErrno(errno, "socketpair for the bus");
     }
     pairs.push_back({squall::UniqueFd(fds[0]), squall::UniqueFd(fds[1])});
+    // For a worker that is busy for a moment; the system's default is a few hundred lines.
+    const int octets = kMaxWaiting;
+    ::setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &octets, sizeof octets);
   }
   return Bus(std::move(pairs));
 }
@@ -54,7 +60,9 @@ void Bus::Join(int task_id, Handler handler) {
       fd, squall::IOLoop::kRead, [fd, handler = std::move(handler)](uint32_t) mutable {
         char buffer[kMaxMessage];
         std::string_view message;
-        while (Receive(fd, buffer, &message)) handler(message);
+        for (int i = 0; i < kMaxMessagesInARow && Receive(fd, buffer, &message); ++i) {
+          handler(message);
+        }
       });
   CHECK(added.ok()) << added;
 }

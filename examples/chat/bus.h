@@ -1,4 +1,4 @@
-// What one process of a pool tells all others: a pair of datagram sockets for each task id, made
+// What one process of a pool tells all others: a pair of sockets for each task id, made
 // before the fork and so inherited by every worker, also by the replacement of one that died.
 //
 //   absl::StatusOr<Bus> bus = Bus::Create(8);

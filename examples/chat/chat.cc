@@ -52,6 +52,8 @@ absl::Status Run() {
   ChatServer server(&room);
   server.AddSockets(std::move(sockets));
   squall::IOLoop::Current().Start();
+  // Those who are still there leave the room while there is one.
+  squall::IOLoop::ClearCurrent();
   return absl::OkStatus();
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "squall/ioloop/race.h"
+#include "squall/ioloop/sleep.h"
 #include "squall/ioloop/with_stop.h"
 #include "squall/ioloop/with_timeout.h"
 
@@ -23,11 +24,17 @@ constexpr size_t kMaxLine = 1000;
 constexpr size_t kMaxName = 32;
 constexpr absl::Duration kTimeToSayAName = absl::Seconds(60);
 
-// Without what would move the cursor of somebody else's terminal.
+// Without what would move the cursor of somebody else's terminal: the control characters of ASCII,
+// and those from U+0080 to U+009F in UTF-8.
 std::string Printable(std::string_view line) {
   std::string text;
   for (const char c : line) {
-    if (!absl::ascii_iscntrl(static_cast<unsigned char>(c))) text.push_back(c);
+    const auto octet = static_cast<unsigned char>(c);
+    if (!text.empty() && text.back() == '\xc2' && octet >= 0x80 && octet <= 0x9f) {
+      text.pop_back();
+    } else if (!absl::ascii_iscntrl(octet)) {
+      text.push_back(c);
+    }
   }
   return std::string(absl::StripAsciiWhitespace(text));
 }
@@ -54,6 +61,8 @@ Task<> Listen(IOStream* stream, Room* room, std::string name) {
     absl::StatusOr<std::string> line = co_await ReadLine(stream);
     if (!line.ok() || *line == "/quit") co_return;
     if (!line->empty()) room->Say(absl::StrCat(name, ": ", *line));
+    // The others read what was said before there is more.
+    co_await squall::Sleep(absl::ZeroDuration());
   }
 }
 

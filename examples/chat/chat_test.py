@@ -66,8 +66,15 @@ class ChatTest(unittest.TestCase):
 
     def test_control_characters_are_left_out(self):
         anna = self.join("anna")
-        anna.send("a\x1b\x07b\r\n")
-        self.assertEqual(anna.line(), "anna: ab")
+        anna.send("a\x1b\x07b\u009bc\u00e9\u20ac\r\n")
+        self.assertEqual(anna.line(), "anna: abc\u00e9\u20ac")
+
+    def test_a_long_paste_cuts_nobody_off(self):
+        anna = self.join("anna")
+        anna.send("line\n" * 1200 + "end\n")
+        for _ in range(1200):
+            self.assertEqual(anna.line(), "anna: line")
+        self.assertEqual(anna.line(), "anna: end")
 
     def test_who_does_not_read_is_cut_off(self):
         anna, deaf = self.join("anna"), self.join("deaf")
