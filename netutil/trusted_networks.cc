@@ -3,11 +3,13 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <charconv>
 #include <cstring>
+#include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
 
@@ -44,17 +46,21 @@ absl::StatusOr<TrustedNetworks> TrustedNetworks::Parse(const std::vector<std::st
     Network network;
     bool is_v4 = false;
     if (!ParseAddress(text.substr(0, slash), &network.address, &is_v4)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "\"", entry, "\" is not an IP address or network; write 10.0.0.1, 10.0.0.0/8 or unix:"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", absl::CHexEscape(entry),
+                       "\" is not an IP address or network; write 10.0.0.1, 10.0.0.0/8 or unix:"));
     }
     network.prefix = 128;
     if (slash != std::string_view::npos) {
       const int bits = is_v4 ? 32 : 128;
       int prefix = -1;
-      if (!absl::SimpleAtoi(ToAbsl(text.substr(slash + 1)), &prefix) || prefix < 0 ||
-          prefix > bits) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "\"", entry, "\" has no prefix length from 0 to ", bits, " after the slash"));
+      const std::string_view digits = text.substr(slash + 1);
+      const char* const end = digits.data() + digits.size();
+      const auto [stop, error] = std::from_chars(digits.data(), end, prefix);
+      if (error != std::errc() || stop != end || prefix < 0 || prefix > bits) {
+        return absl::InvalidArgumentError(absl::StrCat("\"", absl::CHexEscape(entry),
+                                                       "\" has no prefix length from 0 to ", bits,
+                                                       " after the slash"));
       }
       network.prefix = prefix + (128 - bits);
     }

@@ -69,6 +69,12 @@ TEST(TrustedNetworksTest, ErrorsNameTheEntry) {
     ASSERT_FALSE(networks.ok()) << bad;
     EXPECT_NE(networks.status().message().find(bad), absl::string_view::npos) << bad;
   }
+  // In one line, whatever is in it.
+  for (const char* bad : {"10.0.0.1\nfake", "10.0.0.1/\n8"}) {
+    auto networks = TrustedNetworks::Parse({bad});
+    ASSERT_FALSE(networks.ok());
+    EXPECT_EQ(networks.status().message().find('\n'), absl::string_view::npos);
+  }
 }
 
 }  // namespace
