@@ -22,7 +22,10 @@ MonotonicTime Now() { return Clock::Real().Now(); }
 
 Http1Connection::Http1Connection(HttpServerCore& core, std::unique_ptr<Transport> transport,
                                  SocketAddress peer)
-    : core_(core), transport_(std::move(transport)), peer_(peer) {}
+    : core_(core),
+      transport_(std::move(transport)),
+      encrypted_(transport_->encrypted()),
+      peer_(peer) {}
 
 Http1Connection::~Http1Connection() {
   if (output_.capacity() > 0) core_.ReturnOutput(std::move(output_));
@@ -198,7 +201,7 @@ void Http1Connection::Receive() {
   } else if (size == 0) {
     end_of_input_ = true;
   } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
-    Close(transport_->ErrorStatus(errno, "read from client"));
+    Fail(errno, "read from client");
   }
 }
 

@@ -58,6 +58,7 @@ class Http1Connection final : public HttpConnection {
   std::string_view remote_ip() const override;
   std::string_view protocol() const override;
   const SocketAddress& peer() const override { return peer_; }
+  const Transport* transport() const override { return transport_.get(); }
   absl::Status WriteHead(const ResponseHead& head, std::string_view first_body) override;
   absl::Status Write(std::string_view body) override;
   absl::Status Finish() override;
@@ -137,10 +138,13 @@ class Http1Connection final : public HttpConnection {
   void SetHeld(bool held);
   void GoOnEnding();
   void Close(absl::Status why);
+  // The transport failed with errno.
+  void Fail(int error_number, std::string_view doing);
 
   HttpServerCore& core_;
   HttpServerCore::ConnectionList::iterator self_;
   std::unique_ptr<Transport> transport_;
+  const bool encrypted_;
   const SocketAddress peer_;
   mutable std::string peer_ip_;  // made when first asked for
 

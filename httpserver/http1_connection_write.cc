@@ -34,7 +34,8 @@ std::string_view Http1Connection::remote_ip() const {
 std::string_view Http1Connection::protocol() const {
   if (forwarded_ != nullptr) return forwarded_->protocol;
   const std::optional<std::string>& fixed = core_.options().protocol;
-  return fixed.has_value() ? std::string_view(*fixed) : std::string_view("http");
+  if (fixed.has_value()) return *fixed;
+  return encrypted_ ? "https" : "http";
 }
 
 absl::Status Http1Connection::CheckWritable() const {
@@ -184,7 +185,7 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
   }
   const ssize_t sent = transport_->Write(vector, count);
   if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-    Close(transport_->ErrorStatus(errno, "write to client"));
+    Fail(errno, "write to client");
     return;
   }
   size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
@@ -242,7 +243,7 @@ bool Http1Connection::Flush() {
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
         if (!blocked_) NoteBlocked();
       } else {
-        Close(transport_->ErrorStatus(errno, "write to client"));
+        Fail(errno, "write to client");
       }
       return false;
     }
@@ -351,6 +352,16 @@ void Http1Connection::GoOnEnding() {
     }
   }
   if (state_ == State::kLingering) Discard();
+}
+
+void Http1Connection::Fail(int error_number, std::string_view doing) {
+  const absl::Status why = transport_->ErrorStatus(error_number, doing);
+  // Clients come and go; but what one does wrong in the transport's own protocol is a refusal like
+  // that of a bad request, and nobody else can tell why it was not served.
+  if (error_number == EPROTO) {
+    LOG(INFO) << "Refused the connection of " << peer_ << ": " << why.message();
+  }
+  Close(why);
 }
 
 void Http1Connection::Close(absl::Status why) {

@@ -62,6 +62,7 @@
 #include "squall/httpserver/request_head.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/task.h"
+#include "squall/ioloop/transport.h"
 #include "squall/netutil/address.h"
 
 namespace squall {
@@ -94,6 +95,9 @@ class HttpConnection {
 
   // The other end of the socket, whatever the headers say.
   virtual const SocketAddress& peer() const = 0;
+
+  // What carries the octets, for TlsTransport::From(); null when the connection is closed.
+  virtual const Transport* transport() const { return nullptr; }
 
   // Starts an answer whose body comes in pieces and sends head and `first_body` at once. Without a
   // Content-Length in `head` the body is chunked for HTTP/1.1 and ends with the connection for

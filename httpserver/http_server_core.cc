@@ -7,6 +7,7 @@
 #include "squall/httpserver/http1_connection.h"
 #include "squall/httpserver/http_date.h"
 #include "squall/ioloop/transport.h"
+#include "squall/ioloop/transport_factory.h"
 
 namespace squall::internal {
 namespace {
@@ -51,9 +52,11 @@ IOLoop& HttpServerCore::loop() {
 
 void HttpServerCore::Accept(UniqueFd fd, SocketAddress peer) {
   stats_.ConnectionOpened();
+  std::unique_ptr<Transport> transport = options_.transport != nullptr
+                                             ? options_.transport->MakeTransport(std::move(fd))
+                                             : MakePlainTransport(std::move(fd));
   const auto position = connections_.insert(
-      connections_.end(),
-      std::make_unique<Http1Connection>(*this, MakePlainTransport(std::move(fd)), peer));
+      connections_.end(), std::make_unique<Http1Connection>(*this, std::move(transport), peer));
   (*position)->Start(position);
 }
 

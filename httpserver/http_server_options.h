@@ -10,12 +10,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "squall/ioloop/transport_factory.h"
 #include "squall/netutil/accept.h"
 #include "squall/netutil/proxy_protocol.h"
 
@@ -36,6 +38,10 @@ struct HttpServerOptions {
   // Behind a proxy that speaks the PROXY protocol: peer() and remote_ip() are the client's. With
   // xheaders the fields of the request come on top of it.
   std::optional<ProxyProtocolOptions> proxy_protocol = {};
+
+  // What carries the octets of each connection, such as a TlsAcceptor (ioloop/tls_acceptor.h) for
+  // HTTPS. Its handshake has to be done within header_timeout. Null: the socket as it is.
+  std::shared_ptr<TransportFactory> transport = {};
 
   // What protocol() says, for instance "https" behind a proxy that ends TLS. Unset: the
   // transport's.

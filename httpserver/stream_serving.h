@@ -48,7 +48,12 @@ class StreamServing : public std::enable_shared_from_this<StreamServing> {
   // the worker drains already and nothing should be accepted.
   bool JoinWorker(WorkerStats::DrainHandler on_drain);
   // From here on Drain() takes the place of `on_drain`.
-  void LoseServer() { on_drain_ = nullptr; }
+  void LoseServer() {
+    on_drain_ = nullptr;
+    server_lost_ = true;
+  }
+  // Nothing more may be asked of it.
+  bool server_lost() const { return server_lost_; }
 
   size_t connection_count() const { return connections_; }
   // Connections that are accepted and still to come; a drain waits for them, too.
@@ -75,6 +80,7 @@ class StreamServing : public std::enable_shared_from_this<StreamServing> {
   WorkerStats stats_;
   size_t connections_ = 0;
   size_t expected_ = 0;
+  bool server_lost_ = false;
   std::stop_source drain_;
   std::vector<absl::AnyInvocable<void()>> drain_done_;
 };

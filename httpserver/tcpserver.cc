@@ -12,7 +12,9 @@
 #include "absl/functional/any_invocable.h"
 #include "squall/base/logging.h"
 #include "squall/httpserver/stream_serving.h"
+#include "squall/ioloop/handshake.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/transport.h"
 
 namespace squall {
 namespace {
@@ -179,14 +181,27 @@ void TcpServer::HandleProxiedConnection(UniqueFd connection, SocketAddress peer,
 }
 
 void TcpServer::HandleConnection(UniqueFd connection, SocketAddress peer) {
-  IOStream stream(std::move(connection), options_.stream);
-  IOLoop::Current().Spawn(Serve(this, std::move(stream), peer));
+  std::unique_ptr<Transport> transport =
+      options_.transport != nullptr ? options_.transport->MakeTransport(std::move(connection))
+                                    : MakePlainTransport(std::move(connection));
+  IOLoop::Current().Spawn(Serve(this, std::move(transport), peer));
 }
 
-Task<> TcpServer::Serve(TcpServer* server, IOStream stream, SocketAddress peer) {
-  const internal::StreamServing::Connection connection(server->serving_);
+Task<> TcpServer::Serve(TcpServer* server, std::unique_ptr<Transport> transport,
+                        SocketAddress peer) {
+  const std::shared_ptr<internal::StreamServing> serving = server->serving_;
+  const internal::StreamServing::Connection connection(serving);
+  const IOStreamOptions stream_options = server->options_.stream;
+  if (transport->Handshake() != 0) {
+    absl::Status shaken = co_await Handshake(transport.get(), server->options_.handshake_timeout);
+    if (!shaken.ok()) {
+      LOG(INFO) << "Refused the connection of " << peer << ": " << shaken.message();
+      co_return;
+    }
+    if (serving->server_lost()) co_return;
+  }
   try {
-    co_await server->HandleStream(std::move(stream), peer);
+    co_await server->HandleStream(IOStream(std::move(transport), stream_options), peer);
   } catch (const std::exception& error) {
     LOG(ERROR) << "Error in connection callback for " << peer << ": " << error.what();
   } catch (...) {

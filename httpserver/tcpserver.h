@@ -29,9 +29,12 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/task.h"
+#include "squall/ioloop/transport.h"
+#include "squall/ioloop/transport_factory.h"
 #include "squall/netutil/accept.h"
 #include "squall/netutil/accept_standing.h"
 #include "squall/netutil/address.h"
@@ -58,6 +61,12 @@ class TcpServer {
     // Behind a proxy that speaks the PROXY protocol: HandleStream() gets the client's address. The
     // header is read before anything else, also before TLS.
     std::optional<ProxyProtocolOptions> proxy_protocol = {};
+    // What carries the octets of each connection, such as a TlsAcceptor (ioloop/tls_acceptor.h).
+    // Null: the socket as it is.
+    std::shared_ptr<TransportFactory> transport = {};
+    // For the transport's handshake, which is done before HandleStream() is called. A connection
+    // whose handshake fails is closed, with a line in the log.
+    absl::Duration handshake_timeout = absl::Seconds(15);
   };
 
   TcpServer() : TcpServer(Options()) {}
@@ -147,8 +156,8 @@ class TcpServer {
     AcceptHandle handle;
   };
 
-  static Task<> Serve(TcpServer* server, IOStream stream, SocketAddress peer);
   void OnAccept(UniqueFd connection, SocketAddress peer);
+  static Task<> Serve(TcpServer* server, std::unique_ptr<Transport> transport, SocketAddress peer);
 
   Options options_;
   const std::shared_ptr<internal::StreamServing> serving_;

@@ -18,6 +18,11 @@ namespace {
 constexpr size_t kMaxServers = 256;
 constexpr size_t kMaxSessionsOfAServer = 4;
 
+int IndexOfServerName() {
+  static const int index = ::SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
 }  // namespace
 
 TlsClientContext::~TlsClientContext() {
@@ -62,7 +67,22 @@ absl::StatusOr<std::shared_ptr<TlsClientContext>> TlsClientContext::Create(
   }
   ::SSL_CTX_set_session_cache_mode(context->ctx_,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_set_app_data(context->ctx_, context.get());
+  ::SSL_CTX_sess_set_new_cb(context->ctx_, OnNewSession);
   return context;
+}
+
+bool TlsClientContext::KeepSessions(ssl_st* ssl, const std::string* server_name) {
+  return ::SSL_set_ex_data(ssl, IndexOfServerName(), const_cast<std::string*>(server_name)) == 1;
+}
+
+int TlsClientContext::OnNewSession(ssl_st* ssl, ssl_session_st* session) {
+  const auto* const name =
+      static_cast<const std::string*>(::SSL_get_ex_data(ssl, IndexOfServerName()));
+  if (name == nullptr) return 0;
+  static_cast<TlsClientContext*>(SSL_CTX_get_app_data(::SSL_get_SSL_CTX(ssl)))
+      ->PutSession(*name, session);
+  return 1;  // The session is ours now.
 }
 
 void TlsClientContext::PutSession(const std::string& server_name, ssl_session_st* session) {

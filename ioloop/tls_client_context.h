@@ -24,6 +24,7 @@
 
 struct ssl_ctx_st;
 struct ssl_session_st;
+struct ssl_st;
 
 namespace squall {
 
@@ -41,13 +42,18 @@ class TlsClientContext {
   ssl_ctx_st* ssl_ctx() const { return ctx_; }
   TlsVerification verification() const { return verification_; }
 
-  // For the transport: keeps a session for the next connection to that server, and gives the newest
-  // one or null. Owns what it is given, and the caller owns what is taken.
+  // For the transport: has the sessions of `ssl` kept for the next connection to that server.
+  // `server_name` must outlive `ssl`. False when there is no memory.
+  bool KeepSessions(ssl_st* ssl, const std::string* server_name);
+  // Keeps a session, and gives the newest one or null. Owns what it is given, and the caller owns
+  // what is taken.
   void PutSession(const std::string& server_name, ssl_session_st* session);
   ssl_session_st* TakeSession(const std::string& server_name);
 
  private:
   TlsClientContext() = default;
+
+  static int OnNewSession(ssl_st* ssl, ssl_session_st* session);
 
   ssl_ctx_st* ctx_ = nullptr;
   TlsVerification verification_ = TlsVerification::kPeerAndName;

@@ -83,8 +83,8 @@ class TlsTest : public testing::Test {
     MakeTransports(std::move(server), std::move(client));
     MakeStreams();
   }
-  void MakeStreams() {
-    server_ = std::make_unique<IOStream>(std::move(server_transport_));
+  void MakeStreams(IOStreamOptions of_server = {}) {
+    server_ = std::make_unique<IOStream>(std::move(server_transport_), of_server);
     client_ = std::make_unique<IOStream>(std::move(client_transport_));
   }
 

@@ -69,11 +69,7 @@ class TlsTransportImpl final : public TlsTransport {
 
   int Handshake() override {
     if (read_failure_ != 0) return Again(read_failure_);
-    if (handshake_done()) return 0;
-    Before();
-    const int result = ::SSL_do_handshake(ssl_.get());
-    NoteHandshake();
-    return result == 1 ? 0 : After(result, Direction::kRead);
+    return handshake_done() ? 0 : Shake(Direction::kRead);
   }
 
   ssize_t Read(char* data, size_t size) override {
@@ -116,8 +112,8 @@ class TlsTransportImpl final : public TlsTransport {
 
   int ShutdownWrite() override {
     if (write_failure_ != 0) return Again(write_failure_);
-    if (!handshake_done()) return Again(ENOTCONN);
-    SendCloseNotify();
+    if (!handshake_done() && Shake(Direction::kWrite) != 0) return -1;
+    if (!SendCloseNotify()) return Again(EAGAIN);
     return ::shutdown(fd(), SHUT_WR);
   }
 
@@ -133,6 +129,9 @@ class TlsTransportImpl final : public TlsTransport {
     return read_failure_ == 0 && socket_.octets_read() != stalled_at_ &&
            ::SSL_has_pending(ssl_.get()) == 1;
   }
+
+  // With what HasBufferedInput() tells; epoll tells of the rest.
+  bool short_read_drains() const override { return true; }
 
   absl::Status ErrorStatus(int error_number, std::string_view doing) const override {
     if (failure_.ok()) return Transport::ErrorStatus(error_number, doing);
@@ -189,7 +188,6 @@ class TlsTransportImpl final : public TlsTransport {
   }
   void KeepRenewedSession();
   static int OnVerified(int good, X509_STORE_CTX* verification);
-  static int OnNewSession(SSL* ssl, SSL_SESSION* session);
 
   static int Again(int error) {
     errno = error;
@@ -211,7 +209,14 @@ class TlsTransportImpl final : public TlsTransport {
   }
 
   static std::string_view NextRecord(const iovec* buffers, int count, size_t skip);
-  void SendCloseNotify();
+  int Shake(Direction direction) {
+    Before();
+    const int result = ::SSL_do_handshake(ssl_.get());
+    NoteHandshake();
+    return result == 1 ? 0 : After(result, direction);
+  }
+  // False when it waits for room.
+  bool SendCloseNotify();
 
   SocketBio socket_;
   internal::SslPtr ssl_;
@@ -233,7 +238,7 @@ class TlsTransportImpl final : public TlsTransport {
 void TlsTransportImpl::BeginClient() {
   SSL* const ssl = ssl_.get();
   ::SSL_set_connect_state(ssl);
-  ::SSL_CTX_sess_set_new_cb(client_->ssl_ctx(), OnNewSession);
+  client_->KeepSessions(ssl, &wanted_);
   const bool is_address = IsIpAddress(wanted_);
   if (!is_address && !wanted_.empty()) ::SSL_set_tlsext_host_name(ssl, wanted_.c_str());
   if (client_->verification() == TlsVerification::kPeerAndName) {
@@ -265,12 +270,6 @@ int TlsTransportImpl::OnVerified(int good, X509_STORE_CTX* verification) {
                                                    ::X509_STORE_CTX_get_current_cert(verification),
                                                    self->server_ != nullptr, self->wanted_);
   return good;
-}
-
-int TlsTransportImpl::OnNewSession(SSL* ssl, SSL_SESSION* session) {
-  auto* const self = static_cast<TlsTransportImpl*>(::SSL_get_ex_data(ssl, IndexOfTransport()));
-  self->client_->PutSession(self->wanted_, session);
-  return 1;  // The session is ours now.
 }
 
 // With TLS 1.2 OpenSSL does not tell of a ticket that a resumed session has got.
@@ -337,10 +336,12 @@ std::string_view TlsTransportImpl::NextRecord(const iovec* buffers, int count, s
 }
 
 // Once, and only where the protocol is in order: OpenSSL wants no more calls after a failure.
-void TlsTransportImpl::SendCloseNotify() {
-  if (write_failure_ != 0 || !handshake_done() || std::exchange(close_notify_sent_, true)) return;
+bool TlsTransportImpl::SendCloseNotify() {
+  if (write_failure_ != 0 || !handshake_done() || close_notify_sent_) return true;
   Before();
-  ::SSL_shutdown(ssl_.get());
+  const int result = ::SSL_shutdown(ssl_.get());
+  close_notify_sent_ = result >= 0 || ::SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_WRITE;
+  return close_notify_sent_;
 }
 
 std::optional<TlsPeerCertificate> TlsTransportImpl::peer_certificate() const {

@@ -197,6 +197,35 @@ TEST_P(TlsTransportTest, AChangedOctetIsAnError) {
                        HasSubstr("a record was damaged or changed on its way")));
 }
 
+Task<absl::StatusOr<std::string>> EndAndListen(IOStream* stream) {
+  absl::Status ended = co_await stream->CloseWrite();
+  if (!ended.ok()) co_return ended;
+  absl::StatusOr<std::string> answer = co_await stream->ReadUntilClose();
+  co_return answer;
+}
+
+Task<absl::Status> AnswerTheEnd(IOStream* stream) {
+  absl::StatusOr<std::string> all = co_await stream->ReadUntilClose();
+  if (!all.ok()) co_return all.status();
+  absl::Status written = co_await stream->Write("you said nothing");
+  if (!written.ok()) co_return written;
+  stream->Close();
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<std::string>> EndAndAnswer(IOStream* client, IOStream* server) {
+  auto [answer, answered] = co_await Gather(EndAndListen(client), AnswerTheEnd(server));
+  if (!answered.ok()) co_return answered;
+  co_return answer;
+}
+
+// The end is the first that is said, so that it has to wait for the handshake.
+TEST_P(TlsTransportTest, TheEndOfWritingIsSaidAndAnswered) {
+  MakeTransports(VersionedServer(), Client());
+  MakeStreams({.on_peer_eof = OnPeerEof::kKeepWriting});
+  EXPECT_THAT(Run(EndAndAnswer(client_.get(), server_.get())), IsOkAndHolds("you said nothing"));
+}
+
 TEST_P(TlsTransportTest, ShutdownWriteLetsThePeerAnswer) {
   MakeTransports(VersionedServer(), Client());
   ASSERT_THAT(Shake().client, IsOk());

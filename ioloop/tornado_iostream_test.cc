@@ -1,5 +1,5 @@
-// The unit tests of tornado/test/iostream_test.py on streams over TCP, unix sockets and pipes, by
-// their names: TestReadWriteMixin on all three, TestIOStreamMixin on sockets. Where they differ it
+// The unit tests of tornado/test/iostream_test.py on streams over TCP, unix sockets, pipes and TLS,
+// by their names: TestReadWriteMixin on all four, TestIOStreamMixin on sockets. Where they differ it
 // says why. The rest is in the table of docs/tornado-compat.md.
 #include <fcntl.h>
 #include <unistd.h>
@@ -25,6 +25,7 @@
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/gather.h"
+#include "squall/ioloop/handshake.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/iostream_fixture.h"
@@ -32,6 +33,12 @@
 #include "squall/ioloop/read_until_regex.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
+#include "squall/ioloop/tls_client_context.h"
+#include "squall/ioloop/tls_options.h"
+#include "squall/ioloop/tls_server_context.h"
+#include "squall/ioloop/tls_test_certificates.h"
+#include "squall/ioloop/tls_transport.h"
+#include "squall/ioloop/transport.h"
 
 namespace squall {
 namespace {
@@ -40,10 +47,20 @@ using internal::Family;
 using internal::MakePair;
 using internal::Pattern;
 
-enum class Kind { kTcp, kUnix, kPipe };
+enum class Kind { kTcp, kUnix, kPipe, kTls };
 
 std::string KindName(const testing::TestParamInfo<Kind>& info) {
-  return info.param == Kind::kTcp ? "Tcp" : info.param == Kind::kUnix ? "Unix" : "Pipe";
+  switch (info.param) {
+    case Kind::kTcp:
+      return "Tcp";
+    case Kind::kUnix:
+      return "Unix";
+    case Kind::kPipe:
+      return "Pipe";
+    case Kind::kTls:
+      return "Tls";
+  }
+  return "";
 }
 
 // How a read that runs beside the test has ended.
@@ -79,9 +96,28 @@ class TestReadWriteMixin : public testing::TestWithParam<Kind> {
       ws_ = std::make_unique<PipeStream>(UniqueFd(ends[1]), options);
       return;
     }
+    if (GetParam() == Kind::kTls) return MakeTls(options);
     auto [here, there] = MakePair(GetParam() == Kind::kTcp ? Family::kTcp : Family::kUnix);
     rs_ = std::make_unique<IOStream>(std::move(here), options);
     ws_ = std::make_unique<IOStream>(std::move(there), options);
+  }
+
+  // TestIOStreamSSL and TestIOStreamSSLContext: the server reads, as there.
+  void MakeTls(IOStreamOptions options) {
+    static const std::shared_ptr<const TlsServerContext> server = *TlsServerContext::Create(
+        {.certificates = {internal::TestAuthority("any").Issue().Write("iostream")}});
+    static const std::shared_ptr<TlsClientContext> client =
+        *TlsClientContext::Create({.verification = TlsVerification::kNone});
+    auto [here, there] = MakePair(Family::kTcp);
+    std::unique_ptr<Transport> reader = MakeTlsTransport(std::move(here), server);
+    std::unique_ptr<Transport> writer = MakeTlsTransport(std::move(there), client, "localhost");
+    ASSERT_THAT(loop_.RunSync(ShakeHands(reader.get(), writer.get()), kDeadline), IsOk());
+    rs_ = std::make_unique<IOStream>(std::move(reader), options);
+    ws_ = std::make_unique<IOStream>(std::move(writer), options);
+  }
+  static Task<absl::Status> ShakeHands(Transport* one, Transport* other) {
+    auto [of_one, of_other] = co_await Gather(Handshake(one), Handshake(other));
+    co_return of_one.ok() ? of_other : of_one;
   }
 
   template <typename T>
@@ -136,7 +172,8 @@ class TestReadWriteMixin : public testing::TestWithParam<Kind> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Streams, TestReadWriteMixin,
-                         testing::Values(Kind::kTcp, Kind::kUnix, Kind::kPipe), KindName);
+                         testing::Values(Kind::kTcp, Kind::kUnix, Kind::kPipe, Kind::kTls),
+                         KindName);
 
 TEST_P(TestReadWriteMixin, test_write_zero_bytes) {
   EXPECT_THAT(Run(ws_->Write("")), IsOk());

@@ -20,19 +20,25 @@
 namespace squall {
 
 HttpRequest::HttpRequest(const HttpConnection& connection)
-    : head_(&connection.head()),
+    : connection_(&connection),
+      head_(&connection.head()),
       remote_ip_(connection.remote_ip()),
       protocol_(connection.protocol()),
       start_(Clock::Real().Now()) {}
 
 void HttpRequest::Detach() {
   if (own_head_ != nullptr) return;
+  connection_ = nullptr;
   own_head_ = std::make_unique<const RequestHead>(*head_);
   head_ = own_head_.get();
   own_remote_ip_ = std::string(remote_ip_);
   remote_ip_ = own_remote_ip_;
   own_protocol_ = std::string(protocol_);
   protocol_ = own_protocol_;
+}
+
+const Transport* HttpRequest::transport() const {
+  return connection_ != nullptr ? connection_->transport() : nullptr;
 }
 
 std::string_view HttpRequest::version() const {

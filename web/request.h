@@ -30,6 +30,7 @@
 namespace squall {
 
 class HttpConnection;
+class Transport;
 
 namespace internal {
 class Exchange;
@@ -59,6 +60,9 @@ class HttpRequest {
   std::string_view remote_ip() const { return remote_ip_; }
   // "http" or "https".
   std::string_view protocol() const { return protocol_; }
+  // What carries the octets: TlsTransport::From() of it knows the client's certificate. Null when
+  // the client has left.
+  const Transport* transport() const;
 
   // Host as the client sent it, with its port; "127.0.0.1" when an HTTP/1.0 client sent none.
   std::string_view host() const;
@@ -88,7 +92,8 @@ class HttpRequest {
   // Copies what belongs to the connection, which is about to go.
   void Detach();
 
-  const RequestHead* head_;  // not owned until Detach()
+  const HttpConnection* connection_;  // not owned; null after Detach()
+  const RequestHead* head_;           // not owned until Detach()
   std::unique_ptr<const RequestHead> own_head_;
   std::string_view remote_ip_;
   std::string_view protocol_;

@@ -234,6 +234,36 @@ void ReadHttp(Reader& reader, HttpServerOptions& http) {
   ReadProxyProtocol(reader, http.proxy_protocol);
 }
 
+// Nothing when no certificate is named.
+std::optional<TlsServerOptions> ReadTls(Reader& reader) {
+  std::vector<std::string> certificates;
+  std::vector<std::string> keys;
+  reader.ReadAll("tls.certificate", certificates);
+  reader.ReadAll("tls.key", keys);
+  reader.Each("tls.key",
+              absl::StrCat("one of ", certificates.size(), " keys for ", certificates.size(),
+                           " certificates: as many are needed"),
+              [&](const std::string&) { return keys.size() == certificates.size(); });
+  TlsServerOptions tls;
+  for (size_t i = 0; i < certificates.size(); ++i) {
+    tls.certificates.push_back({certificates[i], i < keys.size() ? keys[i] : ""});
+  }
+  reader.ReadChoice<TlsClientCertificate>("tls.client_certificate",
+                                          {{"none", TlsClientCertificate::kNone},
+                                           {"optional", TlsClientCertificate::kOptional},
+                                           {"required", TlsClientCertificate::kRequired}},
+                                          tls.client_certificate);
+  reader.Read("tls.client_ca", tls.client_ca_file);
+  reader.ReadChoice<TlsVersion>("tls.min_version",
+                                {{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}},
+                                tls.protocol.min_version);
+  reader.Read("tls.ciphers", tls.protocol.ciphers);
+  reader.Read("tls.cipher_suites", tls.protocol.cipher_suites);
+  tls.alpn = {"http/1.1"};
+  if (certificates.empty()) return std::nullopt;
+  return tls;
+}
+
 }  // namespace
 
 absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
@@ -275,8 +305,21 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
   ReadAutoscaler(reader, fork.autoscaler);
   ReadWorker(reader, fork.worker);
   ReadHttp(reader, serve.http);
+  options.tls = ReadTls(reader);
   if (!reader.status().ok()) return reader.status();
   return options;
+}
+
+absl::Status LocateTlsError(const ServerConfig& config, const absl::Status& status) {
+  for (const std::string_view path :
+       {"tls.key", "tls.client_ca", "tls.ciphers", "tls.cipher_suites", "tls.certificate"}) {
+    for (const std::string& text : config.Texts(path)) {
+      if (!absl::StrContains(status.message(), text)) continue;
+      return config.Locate(
+          absl::Status(status.code(), absl::StrCat(ToAbsl(path), ": ", status.message())));
+    }
+  }
+  return status;
 }
 
 bool ChangesAtReload(std::string_view path) {
@@ -285,7 +328,7 @@ bool ChangesAtReload(std::string_view path) {
         "no_new_privs", "accept_policy"}) {
     if (path == of_workers) return true;
   }
-  return path.starts_with("http.");
+  return path.starts_with("http.") || path.starts_with("tls.");
 }
 
 }  // namespace squall

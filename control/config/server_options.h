@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "squall/control/config/server_config.h"
 #include "squall/httpserver/serve_options.h"
+#include "squall/ioloop/tls_options.h"
 
 namespace squall {
 
@@ -23,12 +24,17 @@ struct ServerOptions {
   std::optional<std::string> control = {};
   // The directory behind /static/; empty: none.
   std::string static_root = {};
+  // HTTPS with these certificates. Whoever serves makes the TlsAcceptor, which reads the files.
+  std::optional<TlsServerOptions> tls = {};
 };
 
 // Each value as the option needs it; what nothing was said about has its default. INVALID_ARGUMENT:
 // the first value that is not of the option's kind, with its place. Whether the options make sense,
 // alone and together, is Validate()'s to say: config.Locate(Validate(options.serve)).
 absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config);
+
+// Adds to an error about one of the files of `tls` the place of the option that names it.
+absl::Status LocateTlsError(const ServerConfig& config, const absl::Status& status);
 
 // Which options new workers take over at a reload; the others need a new start of the server.
 bool ChangesAtReload(std::string_view path);

@@ -91,6 +91,31 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   EXPECT_EQ(http.proxy_protocol->max_header_size, 2u << 10);
 }
 
+TEST(ServerOptions, EveryOptionOfTlsArrives) {
+  const std::optional<TlsServerOptions> tls = ToServerOptions(EveryOption())->tls;
+  ASSERT_TRUE(tls.has_value());
+  ASSERT_EQ(tls->certificates.size(), 2u);
+  EXPECT_EQ(tls->certificates[0].certificate_file, "/etc/rsa.pem");
+  EXPECT_EQ(tls->certificates[0].private_key_file, "/etc/rsa.key");
+  EXPECT_EQ(tls->certificates[1].certificate_file, "/etc/ecdsa.pem");
+  EXPECT_EQ(tls->certificates[1].private_key_file, "/etc/ecdsa.key");
+  EXPECT_EQ(tls->client_certificate, TlsClientCertificate::kRequired);
+  EXPECT_EQ(tls->client_ca_file, "/etc/clients.pem");
+  EXPECT_EQ(tls->protocol.min_version, TlsVersion::kTls13);
+  EXPECT_EQ(tls->protocol.ciphers, "ECDHE+AESGCM");
+  EXPECT_EQ(tls->protocol.cipher_suites, "TLS_AES_128_GCM_SHA256");
+  EXPECT_THAT(tls->alpn, ElementsAre("http/1.1"));
+  // Without a certificate there is nothing to be served with it.
+  EXPECT_FALSE(ToServerOptions(ServerConfig())->tls.has_value());
+}
+
+TEST(ServerOptions, KeysAndCertificatesAreAsMany) {
+  EXPECT_EQ(Complaint("tls { certificate: \"a.pem\" certificate: \"b.pem\" key: \"a.key\" }"),
+            "server.conf:1:49: tls.key: \"a.key\" is not one of 2 keys for 2 certificates: as many "
+            "are needed");
+  EXPECT_EQ(Complaint("tls { certificate: \"a.pem\" certificate: \"b.pem\" }"), "OK");
+}
+
 TEST(ServerOptions, EveryOptionOfThePoolArrives) {
   const ServerOptions options = ToServerOptions(EveryOption()).value();
   const ForkOptions& fork = options.serve.fork;
@@ -168,11 +193,20 @@ TEST(ServerOptions, EverySettingOfAWorkerArrives) {
 
 // So no option of the file can be forgotten in ToServerOptions.
 TEST(ServerOptions, EveryOptionRefusesWhatItIsNot) {
-  const std::set<std::string> take_any_text = {"listen",        "static",
-                                               "user",          "group",
-                                               "chdir",         "pid_file",
-                                               "log_file",      "http.trusted_downstream",
-                                               "http.protocol", "http.proxy_protocol.trusted"};
+  const std::set<std::string> take_any_text = {"listen",
+                                               "static",
+                                               "user",
+                                               "group",
+                                               "chdir",
+                                               "pid_file",
+                                               "log_file",
+                                               "http.trusted_downstream",
+                                               "http.protocol",
+                                               "http.proxy_protocol.trusted",
+                                               "tls.certificate",
+                                               "tls.client_ca",
+                                               "tls.ciphers",
+                                               "tls.cipher_suites"};
   for (const ServerOptionName& option : ServerOptionNames()) {
     if (take_any_text.contains(option.path)) continue;
     ServerConfig config("server.conf");

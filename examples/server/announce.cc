@@ -7,16 +7,17 @@
 
 namespace {
 
-std::string Where(const squall::SocketAddress& address) {
-  return address.is_unix() ? address.ToString() : absl::StrCat("http://", address.ToString(), "/");
+std::string Where(const squall::SocketAddress& address, const std::string& scheme) {
+  return address.is_unix() ? address.ToString()
+                           : absl::StrCat(scheme, "://", address.ToString(), "/");
 }
 
-std::string CurlCommand(const squall::SocketAddress& address) {
-  if (!address.is_unix()) return absl::StrCat("curl '", Where(address), "?sleep=3'");
+std::string CurlCommand(const squall::SocketAddress& address, const std::string& scheme) {
+  if (!address.is_unix()) return absl::StrCat("curl '", Where(address, scheme), "?sleep=3'");
   const std::string text = address.ToString();
   return absl::StrCat("curl --",
                       text.starts_with("unix:") ? "unix-socket " : "abstract-unix-socket ",
-                      text.substr(text.find(':') + 1), " 'http://localhost/?sleep=3'");
+                      text.substr(text.find(':') + 1), " '", scheme, "://localhost/?sleep=3'");
 }
 
 }  // namespace
@@ -24,7 +25,7 @@ std::string CurlCommand(const squall::SocketAddress& address) {
 std::string Describe(const Announcement& announcement, const squall::PoolSnapshot& pool) {
   std::vector<std::string> places;
   for (const squall::SocketAddress& address : announcement.addresses) {
-    places.push_back(Where(address));
+    places.push_back(Where(address, announcement.scheme));
   }
   std::vector<pid_t> workers;
   for (const squall::WorkerSnapshot& worker : pool.workers) workers.push_back(worker.slot.pid);
@@ -35,7 +36,7 @@ std::string Describe(const Announcement& announcement, const squall::PoolSnapsho
   const std::string& control = announcement.control;
   absl::StrAppend(&text, "  master ", pool.master_pid, ", workers ", absl::StrJoin(workers, " "),
                   "\n  control ", control.empty() ? "none" : control, "\ntry\n  ",
-                  CurlCommand(announcement.addresses.front()), "\n");
+                  CurlCommand(announcement.addresses.front(), announcement.scheme), "\n");
   if (!control.empty()) {
     absl::StrAppend(&text, "  bazel run admin --",
                     announcement.control_is_default ? "" : absl::StrCat(" --address=", control),

@@ -20,6 +20,7 @@ struct Announcement {
   std::string static_root = {};  // Empty: none.
   std::string control = {};      // Empty: none.
   bool control_is_default = false;
+  std::string scheme = "http";
 };
 
 std::string Describe(const Announcement& announcement, const squall::PoolSnapshot& pool);

@@ -41,6 +41,10 @@ TEST(Announce, OnlyWhatThereIs) {
             "  control none\n"
             "try\n"
             "  curl --unix-socket /run/app.sock 'http://localhost/?sleep=3'\n");
+  announcement.scheme = "https";
+  announcement.addresses = {SocketAddress::Parse("127.0.0.1:8888").value()};
+  EXPECT_NE(Describe(announcement, Pool()).find("  curl 'https://127.0.0.1:8888/?sleep=3'\n"),
+            std::string::npos);
   announcement.control = "unix:/c";
   EXPECT_NE(Describe(announcement, Pool()).find("admin -- --address=unix:/c resize 4\n"),
             std::string::npos);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "squall/base/status_macros.h"
 #include "squall/control/config/config_file.h"
 #include "squall/httpserver/serve_options.h"
+#include "squall/ioloop/tls_acceptor.h"
 
 namespace {
 
@@ -41,6 +43,14 @@ absl::StatusOr<Configuration::Loaded> Configuration::Load() const {
   ASSIGN_OR_RETURN(loaded.options, squall::ToServerOptions(loaded.config));
   RETURN_IF_ERROR(loaded.config.Locate(Validate(loaded.options.serve)));
   RETURN_IF_ERROR(ResolveStaticRoot(loaded.config, loaded.options.static_root));
+  if (loaded.options.tls.has_value()) {
+    if (ticket_keys_ == nullptr) ticket_keys_ = std::make_shared<squall::TlsTicketKeys>();
+    loaded.options.tls->ticket_keys = ticket_keys_;
+    absl::StatusOr<std::shared_ptr<squall::TlsAcceptor>> tls =
+        squall::TlsAcceptor::Create(*loaded.options.tls);
+    if (!tls.ok()) return squall::LocateTlsError(loaded.config, tls.status());
+    loaded.options.serve.http.transport = *std::move(tls);
+  }
   return loaded;
 }
 

@@ -7,18 +7,22 @@
 #ifndef SQUALL_EXAMPLES_SERVER_CONFIGURATION_H_
 #define SQUALL_EXAMPLES_SERVER_CONFIGURATION_H_
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "squall/control/config/server_config.h"
 #include "squall/control/config/server_options.h"
+#include "squall/ioloop/tls_ticket_keys.h"
 
 class Configuration {
  public:
   struct Loaded {
     squall::ServerConfig config;
-    squall::ServerOptions options;  // Checked; the path of the static directory is absolute.
+    // Checked; the path of the static directory is absolute, and TLS is the HTTP server's transport.
+    squall::ServerOptions options;
   };
 
   // The file, and its name in messages; both empty: the command line alone.
@@ -34,12 +38,17 @@ class Configuration {
   absl::Status Reload(const squall::ServerConfig& running, squall::HttpServerOptions& http,
                       squall::WorkerSettings& worker) const;
 
+  // Of what was loaded; null without TLS.
+  squall::TlsTicketKeys* ticket_keys() const { return ticket_keys_.get(); }
+
   // "server.conf", or "command line".
   std::string name() const { return name_.empty() ? "command line" : name_; }
 
  private:
   std::string path_;
   std::string name_;
+  // Of all that is ever loaded, so that sessions survive it; made when first needed.
+  mutable std::shared_ptr<squall::TlsTicketKeys> ticket_keys_;
 };
 
 #endif  // SQUALL_EXAMPLES_SERVER_CONFIGURATION_H_

@@ -96,7 +96,11 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
     std::fputs(Describe(announcement, pool).c_str(), stdout);
     std::fflush(stdout);
   };
-  if (!absl::GetFlag(FLAGS_config).empty()) {
+  announcement.scheme = loaded.options.tls.has_value() ? "https" : "http";
+  if (squall::TlsTicketKeys* const keys = configuration.ticket_keys()) {
+    serve.fork.hooks.before_fork = [keys](const squall::WorkerIdentity&) { keys->Advance(); };
+  }
+  if (!absl::GetFlag(FLAGS_config).empty() || loaded.options.tls.has_value()) {
     serve.on_reload = [&](squall::HttpServerOptions& http, squall::WorkerSettings& worker) {
       return configuration.Reload(loaded.config, http, worker);
     };

@@ -17,6 +17,7 @@
 #include "squall/base/flags.h"
 #include "squall/control/config/config_file.h"
 #include "squall/httpserver/serve_options.h"
+#include "squall/ioloop/tls_options.h"
 
 using OptionalDuration = std::optional<absl::Duration>;
 using OptionalInt = std::optional<int>;
@@ -155,6 +156,18 @@ ABSL_FLAG(Strings, rlimit, {},
 ABSL_FLAG(std::string, umask, "", "octal; by default the master's");
 ABSL_FLAG(std::string, chdir, "", "directory of the workers; by default the master's");
 ABSL_FLAG(bool, no_new_privs, false, "no program that a worker starts can gain privileges");
+
+// HTTPS.
+ABSL_FLAG(Strings, tls_certificate, {},
+          "serve HTTPS: PEM files of certificates, with commas between; read again at SIGHUP");
+ABSL_FLAG(Strings, tls_key, {},
+          "PEM files of their private keys, in the same order; by default in the same files");
+ABSL_FLAG(std::string, tls_client_certificate, "none",
+          "whether clients must show a certificate: none, optional or required");
+ABSL_FLAG(std::string, tls_client_ca, "", "PEM file of the roots that may sign it");
+ABSL_FLAG(std::string, tls_min_version, "1.2", "1.2 or 1.3");
+ABSL_FLAG(std::string, tls_ciphers, squall::TlsProtocolOptions().ciphers, "of TLS 1.2");
+ABSL_FLAG(std::string, tls_cipher_suites, "", "of TLS 1.3; by default OpenSSL's");
 
 // HTTP.
 ABSL_FLAG(bool, http_no_keep_alive, false, "every answer closes its connection");

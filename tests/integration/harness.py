@@ -159,7 +159,7 @@ class Server:
         self.reader.start()
         if not self.announced.wait(PATIENCE):
             raise AssertionError("the server did not start:\n" + self.close())
-        match = re.search(r"http://\S+:(\d+)/", self.announcement)
+        match = re.search(r"https?://\S+:(\d+)/", self.announcement)
         if not match:
             raise AssertionError("the server announced no URL:\n" + self.announcement +
                                  self.close())

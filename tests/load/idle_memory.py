@@ -4,7 +4,7 @@
     bazel run --config=opt //tests/load:idle_memory
 
 For the echo servers of //tests/load/echo (one coroutine and one IOStream for each connection in squall's),
-and for squall's HTTP server beside nginx, one worker each. Bytes are resident memory of the server's
+and for squall's HTTP and HTTPS servers beside nginx, one worker each (TLS 1.3, ECDSA P-256). Bytes are resident memory of the server's
 processes (RSS, and of it what is anonymous) with the connections less that without any, for each
 connection; the kernel's sockets are not in it. nginx sets its table of connections aside at its start,
 so it starts with a small table for the value without any.
@@ -14,12 +14,14 @@ import argparse
 import contextlib
 import os
 import resource
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+import certificates  # noqa: E402
 import peers  # noqa: E402
 
 ECHO = b"m" * 63 + b"\n"
@@ -34,6 +36,8 @@ ROWS = [
     ("libevent, echo", "echo_event", [], ECHO),
     ("squall, HTTP", "squall", [], GET),
     ("nginx, HTTP", "nginx", [], GET),
+    ("squall, HTTPS", "squall-tls", [], GET),
+    ("nginx, HTTPS", "nginx-tls", [], GET),
 ]
 
 
@@ -41,7 +45,13 @@ ROWS = [
 def start(name, arguments, connections):
     """(pid, port) of a server that can hold so many connections."""
     if not name.startswith("echo_"):
-        with peers.start(name, 1, arguments, connections=connections) as server:
+        with contextlib.ExitStack() as stack:
+            pair = None
+            if name.endswith("-tls"):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="squall"))
+                pair = certificates.Authority(folder).issue("site")
+            server = stack.enter_context(
+                peers.start(name, 1, arguments, connections=connections, pair=pair))
             yield server.pid, server.port
         return
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "echo", name)
@@ -67,9 +77,9 @@ def memory(pid):
     return rss, anonymous
 
 
-def exchange(port, message, keep=None):
+def exchange(port, message, tls, keep=None):
     """One message and its answer on a new connection, which is closed unless it is kept."""
-    connection = socket.create_connection(("127.0.0.1", port), 10)
+    connection = peers.connect(port, tls, 10)
     connection.sendall(message)
     if not connection.recv(65536):
         sys.exit("the server closed a connection instead of answering")
@@ -91,18 +101,19 @@ def settled(pid):
 
 
 def measure(name, arguments, message, connections):
+    tls = peers.unverified() if name.endswith("-tls") else None
     with start(name, arguments, 512) as (pid, port):
         for _ in range(200):
-            exchange(port, message)
+            exchange(port, message, tls)
         empty = settled(pid)
     # nginx closes idle connections when less than a sixteenth of its table is free.
     with start(name, arguments, connections + connections // 8 + 512) as (pid, port):
         for _ in range(200):
-            exchange(port, message)
+            exchange(port, message, tls)
         kept = []
         try:
             for _ in range(connections):
-                exchange(port, message, kept)
+                exchange(port, message, tls, kept)
             full = settled(pid)
             for connection in kept[::97]:
                 connection.sendall(message)

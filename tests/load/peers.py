@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ NOBODY = 65534
 # Which program each of squall's names is: with Abseil linked in, or as 45 shared libraries.
 PROGRAMS = {
     "squall": "SQUALL_BENCH_SERVER",
+    "squall-tls": "SQUALL_TLS_BENCH_SERVER",
     "squall-shared": "SQUALL_BENCH_SERVER_SHARED",
 }
 
@@ -41,12 +43,22 @@ http {
   client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/proxy;
   fastcgi_temp_path %(folder)s/fastcgi; uwsgi_temp_path %(folder)s/uwsgi; scgi_temp_path %(folder)s/scgi;
   server {
-    listen 127.0.0.1:%(port)d;
+    listen 127.0.0.1:%(port)d%(tls)s;
     location = /pid { return 200 $pid; }
     location = / { return 200 "hello, world\\n"; }
   }
 }
 """
+
+# What squall has by default; sessions as tickets alone, as squall's.
+NGINX_TLS = """ ssl;
+    ssl_certificate %(folder)s/tls.pem;
+    ssl_certificate_key %(folder)s/tls.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;
+    ssl_prefer_server_ciphers on;
+    ssl_ecdh_curve X25519:prime256v1:secp384r1;
+    ssl_session_cache none"""
 
 GUNICORN = """
 import os
@@ -67,7 +79,7 @@ class Server:
 def available(name):
     if name in PROGRAMS:
         return True
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin") is not None
+    return shutil.which(name.removesuffix("-tls"), path=os.environ.get("PATH", "") + ":/usr/sbin") is not None
 
 
 def leave_out(names):
@@ -78,6 +90,14 @@ def leave_out(names):
     return [name for name in names if available(name)]
 
 
+def unverified():
+    """A client's context that trusts everybody."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -85,14 +105,17 @@ def free_port():
 
 
 def command(name, folder, port, workers, flags, connections):
+    if name == "squall-tls":
+        flags = flags + ["--certificate=%s/tls.pem" % folder, "--key=%s/tls.key" % folder]
     if name in PROGRAMS:
         # A copy, for bazel's folder may be closed to nobody.
         server = shutil.copy(os.environ[PROGRAMS[name]], folder)
         return [server, "--port=%d" % port, "--workers=%d" % workers] + flags
-    if name == "nginx":
+    if name in ("nginx", "nginx-tls"):
         with open(os.path.join(folder, "nginx.conf"), "w") as conf:
             conf.write(NGINX % {"workers": workers, "folder": folder, "port": port,
-                                "connections": connections})
+                                "connections": connections,
+                                "tls": NGINX_TLS % {"folder": folder} if name == "nginx-tls" else ""})
         return [shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin"),
                 "-c", os.path.join(folder, "nginx.conf")]
     if name == "gunicorn":
@@ -112,9 +135,16 @@ def children(pid):
     return found
 
 
-def get(port, path, timeout=5.0):
+def connect(port, tls=None, timeout=5.0):
+    """A connection; with an ssl.SSLContext one that has shaken hands, with the whole handshake sent."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection if tls is None else tls.wrap_socket(connection, server_hostname="localhost")
+
+
+def get(port, path, timeout=5.0, tls=None):
     """The body of one answer, on a connection of its own."""
-    with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+    with connect(port, tls, timeout) as connection:
         connection.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" %
                            path.encode())
         answer = b""
@@ -130,13 +160,22 @@ def get(port, path, timeout=5.0):
 
 
 @contextlib.contextmanager
-def start(name, workers, flags=(), connections=1024):
-    """A server that can hold so many connections in each worker."""
+def start(name, workers, flags=(), connections=1024, pair=None):
+    """A server that can hold so many connections in each worker. `pair` has the certificate and the key
+    of one whose name ends with -tls."""
     folder = tempfile.mkdtemp(prefix="squall-peer-")
     user = {}
     if os.geteuid() == 0:
         os.chown(folder, NOBODY, NOBODY)
         user = {"user": NOBODY, "group": NOBODY, "extra_groups": ()}
+    tls = None
+    if pair is not None:
+        # Where the user nobody can read them.
+        for source, name_of_copy in [(pair.certificate, "tls.pem"), (pair.key, "tls.key")]:
+            copy = shutil.copy(source, os.path.join(folder, name_of_copy))
+            if user:
+                os.chown(copy, NOBODY, NOBODY)
+        tls = unverified()
     port = free_port()
     log = open(os.path.join(folder, "output"), "w")
     process = subprocess.Popen(command(name, folder, port, workers, list(flags), connections),
@@ -145,7 +184,7 @@ def start(name, workers, flags=(), connections=1024):
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                get(port, "/pid")
+                get(port, "/pid", tls=tls)
                 if len(children(process.pid)) >= workers:
                     break
             except OSError:
