@@ -40,6 +40,7 @@ events { worker_connections %(connections)d; }
 http {
   access_log off;
   keepalive_timeout 3600s;
+  keepalive_requests 1000000;
   client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/proxy;
   fastcgi_temp_path %(folder)s/fastcgi; uwsgi_temp_path %(folder)s/uwsgi; scgi_temp_path %(folder)s/scgi;
   server {
