@@ -36,9 +36,16 @@ absl::Status StreamState::CheckRead(const ReadRequest& request) const {
 
 // Goes on with the read in progress. True: it is done, or cannot be done any more; false: it has to
 // wait.
-bool StreamState::Advance() {
+bool StreamState::Advance() { return Advance(Arrival::kSome); }
+
+// The same after a wait: the read has looked at all that there was.
+bool StreamState::AdvanceByMore() {
+  if (closed() || eof_) return Advance(Arrival::kSome);
+  return Advance(Receive());
+}
+
+bool StreamState::Advance(Arrival arrival) {
   using Kind = ReadRequest::Answer::Kind;
-  Arrival arrival = Arrival::kSome;
   while (true) {
     const std::string_view octets = Unread();
     const bool ended = closed() || eof_;
@@ -57,7 +64,10 @@ bool StreamState::Advance() {
     }
     if (ended) return true;
     if (arrival == Arrival::kSome) {
+      const uint8_t receives = receives_;
       arrival = Receive();
+      // No read is satisfied by nothing.
+      if (octets.empty() && receives_ == receives && !closed()) return false;
     } else if (!ProbeEnd()) {
       return false;
     }

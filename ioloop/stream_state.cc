@@ -122,7 +122,7 @@ void StreamState::PostReader() {
 
 void StreamState::GoOnReading() {
   receives_ = 0;
-  if (Advance()) {
+  if (AdvanceByMore()) {
     ResumeReader();
   } else {
     UpdateInterest();

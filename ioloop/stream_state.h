@@ -68,6 +68,8 @@ class StreamState {
 
   absl::Status CheckRead(const ReadRequest& request) const;
   bool Advance();
+  bool AdvanceByMore();
+  bool Advance(Arrival arrival);
   Arrival Receive();
   std::span<char> ScratchFor(size_t buffered) const;
   void ReceiveEnd(ssize_t result);
