@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "squall/base/status.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/with_timeout.h"
 
@@ -61,7 +62,8 @@ Task<absl::Status> Shake(Transport* transport) {
 
 Task<absl::Status> Handshake(Transport* transport, absl::Duration timeout) {
   absl::Status shaken = co_await WithTimeout(timeout, Shake(transport));
-  if (absl::IsDeadlineExceeded(shaken)) {
+  // ETIMEDOUT of the socket is a deadline, too, but the kernel's.
+  if (absl::IsDeadlineExceeded(shaken) && !ErrnoFromStatus(shaken)) {
     co_return absl::DeadlineExceededError(
         absl::StrCat("the handshake was not done after ", absl::FormatDuration(timeout)));
   }

@@ -15,6 +15,11 @@ struct SocketBio::Method {
   static int Read(BIO* bio, char* data, int size) {
     SocketBio* const self = Of(bio);
     ::BIO_clear_retry_flags(bio);
+    if (self->receives_left_ == 0) {
+      ::BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
+      return -1;
+    }
+    --self->receives_left_;
     ssize_t got;
     do {
       got = ::recv(self->fd(), data, static_cast<size_t>(size), MSG_DONTWAIT);

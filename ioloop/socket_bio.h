@@ -33,7 +33,15 @@ class SocketBio {
   // What the last calls came to: errno that is not EAGAIN, and whether the peer's end was read.
   int error() const { return error_; }
   bool at_end() const { return at_end_; }
-  void Forget() { error_ = 0; }
+  // Begins a call of OpenSSL's. One call makes at most kMaxReceives of recv(2), and then fails as if
+  // there were nothing more: OpenSSL reads on for as long as there are messages that are no data,
+  // such as KeyUpdate, and a peer that sends nothing else would keep the loop's thread. epoll, which
+  // is level-triggered here, tells of the rest.
+  void Forget() {
+    error_ = 0;
+    receives_left_ = kMaxReceives;
+  }
+  static constexpr int kMaxReceives = 4;
 
  private:
   struct Method;
@@ -42,6 +50,7 @@ class SocketBio {
 
   const UniqueFd socket_;
   uint64_t octets_read_ = 0;
+  int receives_left_ = kMaxReceives;
   int error_ = 0;
   bool at_end_ = false;
 };

@@ -20,15 +20,21 @@ absl::StatusOr<std::shared_ptr<TlsAcceptor>> TlsAcceptor::Create(TlsServerOption
 }
 
 absl::Status TlsAcceptor::Reload(absl::Time now) {
+  const std::lock_guard<std::mutex> reloading(reload_mutex_);
   TlsServerOptions options;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     options = options_;
   }
-  return Reload(std::move(options), now);
+  return Exchange(std::move(options), now);
 }
 
 absl::Status TlsAcceptor::Reload(TlsServerOptions options, absl::Time now) {
+  const std::lock_guard<std::mutex> reloading(reload_mutex_);
+  return Exchange(std::move(options), now);
+}
+
+absl::Status TlsAcceptor::Exchange(TlsServerOptions options, absl::Time now) {
   if (options.ticket_keys == nullptr) options.ticket_keys = ticket_keys();
   ASSIGN_OR_RETURN(std::shared_ptr<const TlsServerContext> context,
                    TlsServerContext::Create(options, now));

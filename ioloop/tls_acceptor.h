@@ -47,6 +47,9 @@ class TlsAcceptor : public TransportFactory {
  private:
   TlsAcceptor(TlsServerOptions options, std::shared_ptr<const TlsServerContext> context);
 
+  absl::Status Exchange(TlsServerOptions options, absl::Time now);
+
+  std::mutex reload_mutex_;  // One reload at a time, or a slow one would undo a later one.
   mutable std::mutex mutex_;
   TlsServerOptions options_;
   std::shared_ptr<const TlsServerContext> context_;

@@ -18,6 +18,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
 #include "squall/base/unique_fd.h"
@@ -30,6 +31,7 @@ namespace {
 constexpr size_t kMaxFileSize = 1 << 20;
 // OpenSSL's security level 2.
 constexpr int kMinSecurityBits = 112;
+constexpr absl::Duration kWarnBefore = absl::Hours(14 * 24);
 
 // Why this process may not open a file that is there.
 std::string WhoMayRead(const std::string& path) {
@@ -53,12 +55,19 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, const std::string&
   }
   std::string text;
   char buffer[4096];
+  // It may be a private key, of which no copies are to stay behind. What is returned is the caller's
+  // to erase.
+  struct stat file;
+  if (::fstat(fd.get(), &file) == 0 && file.st_size > 0) {
+    text.reserve(std::min(static_cast<size_t>(file.st_size), kMaxFileSize));
+  }
   while (true) {
     const ssize_t size = ::read(fd.get(), buffer, sizeof buffer);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return StatusFromErrno(errno, reading);
     if (size == 0) return text;
     text.append(buffer, static_cast<size_t>(size));
+    ::OPENSSL_cleanse(buffer, static_cast<size_t>(size));
     if (text.size() > kMaxFileSize) {
       return absl::InvalidArgumentError(
           absl::StrCat(reading, ": it is larger than ", kMaxFileSize, " octets, so not PEM"));
@@ -107,6 +116,10 @@ int GivePassphrase(char* buffer, int size, int /*writing*/, void* argument) {
   if (passphrase->text->empty() || passphrase->text->size() > static_cast<size_t>(size)) return -1;
   memcpy(buffer, passphrase->text->data(), passphrase->text->size());
   return static_cast<int>(passphrase->text->size());
+}
+
+int RefusePassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*argument*/) {
+  return -1;
 }
 
 absl::StatusOr<EvpPkeyPtr> LoadPrivateKey(const std::string& path, const std::string& passphrase) {
@@ -176,7 +189,8 @@ absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const std::string& path,
   const BioPtr bio = MemoryBio(text);
   std::vector<X509Ptr> certificates;
   while (true) {
-    X509Ptr next(::PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+    // Without a callback OpenSSL would ask a terminal for the passphrase of an encrypted block.
+    X509Ptr next(::PEM_read_bio_X509(bio.get(), nullptr, RefusePassphrase, nullptr));
     if (next == nullptr) break;
     certificates.push_back(std::move(next));
   }
@@ -241,6 +255,15 @@ absl::Status CheckDates(const X509& certificate, const std::string& path, absl::
   return absl::OkStatus();
 }
 
+void WarnOfExpiry(const X509& certificate, const std::string& path, absl::Time now) {
+  const absl::Time not_after = NotAfter(certificate);
+  const absl::Duration lifetime = not_after - TimeOf(::X509_get0_notBefore(&certificate));
+  if (not_after - now > std::min(kWarnBefore, lifetime / 3)) return;
+  LOG(WARNING) << "The certificate " << path << " of " << SubjectText(certificate)
+               << (now > not_after ? " has expired on " : " expires on ") << DayText(not_after)
+               << "; it has to be renewed";
+}
+
 std::vector<std::string> DnsNames(const X509& certificate) {
   std::vector<std::string> names;
   const GeneralNamesPtr alternatives(static_cast<GENERAL_NAMES*>(
@@ -252,11 +275,14 @@ std::vector<std::string> DnsNames(const X509& certificate) {
                            static_cast<size_t>(::ASN1_STRING_length(name->d.dNSName)));
     names.push_back(absl::AsciiStrToLower(text));
   }
-  if (alternatives == nullptr) {
-    const std::string common = CommonName(certificate);
-    if (!common.empty()) names.push_back(absl::AsciiStrToLower(common));
-  }
   return names;
+}
+
+std::vector<std::string> ServedNames(const X509& certificate) {
+  const bool has_alternatives = ::X509_get_ext_by_NID(&certificate, NID_subject_alt_name, -1) >= 0;
+  const std::string common = CommonName(certificate);
+  if (has_alternatives || common.empty()) return DnsNames(certificate);
+  return {absl::AsciiStrToLower(common)};
 }
 
 std::string CommonName(const X509& certificate) {

@@ -36,9 +36,14 @@ absl::StatusOr<std::vector<X509Ptr>> LoadCertificates(const std::string& path,
 absl::Status CheckDates(const X509& certificate, const std::string& path, absl::Time now);
 absl::Time NotAfter(const X509& certificate);
 
-// The DNS names a certificate is for, in lower case: those of subjectAltName, or without that the
-// common name.
+// Logs a WARNING when less than two weeks and less than a third of its time are left, or none.
+void WarnOfExpiry(const X509& certificate, const std::string& path, absl::Time now);
+
+// The DNS names of subjectAltName, in lower case.
 std::vector<std::string> DnsNames(const X509& certificate);
+// The names of servers that a certificate is for: its DnsNames(), or without a subjectAltName its
+// common name.
+std::vector<std::string> ServedNames(const X509& certificate);
 
 // The subject's; empty if it has none.
 std::string CommonName(const X509& certificate);

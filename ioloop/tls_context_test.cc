@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/openssl_ptr.h"
 #include "squall/ioloop/tls_client_context.h"
@@ -30,7 +31,11 @@ using internal::TestCertificate;
 using internal::TestKey;
 using internal::WriteTestFile;
 using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
 
 class TlsContextTest : public testing::Test {
  protected:
@@ -53,6 +58,34 @@ TEST_F(TlsContextTest, GoodFiles) {
 
 TEST_F(TlsContextTest, BothInOneFile) {
   EXPECT_THAT(Load({WriteTestFile("both.pem", good_.private_key + good_.certificate)}), IsOk());
+}
+
+TEST_F(TlsContextTest, AnEncryptedCertificate) {
+  std::string text = good_.certificate;
+  const std::string begin = "-----BEGIN CERTIFICATE-----\n";
+  text.insert(text.find(begin) + begin.size(),
+              "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n");
+  EXPECT_THAT(Load({WriteTestFile("encrypted.pem", text), files_.private_key_file}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bad password read")));
+}
+
+TEST_F(TlsContextTest, WarnsBeforeTheCertificateExpires) {
+  const TlsServerOptions options{
+      .certificates = {authority_
+                           .Issue({.not_before = absl::Now() - absl::Hours(24 * 80),
+                                   .not_after = absl::Now() + absl::Hours(24 * 13)})
+                           .Write("old")},
+      .out_of_date = TlsServerOptions::OutOfDate::kServe};
+  LogCapture log;
+  EXPECT_THAT(TlsServerContext::Create(options, absl::Now() - absl::Hours(24 * 2)), IsOk());
+  EXPECT_THAT(log.messages(), IsEmpty());
+  EXPECT_THAT(TlsServerContext::Create(options), IsOk());
+  EXPECT_THAT(log.messages(), ElementsAre(HasSubstr("old.pem of \"localhost\" expires on ")));
+  EXPECT_THAT(TlsServerContext::Create(options, absl::Now() + absl::Hours(24 * 14)), IsOk());
+  EXPECT_THAT(log.messages(), Contains(HasSubstr("has expired on ")));
+  // One that lives for days only is not always late.
+  EXPECT_THAT(Load(files_), IsOk());
+  EXPECT_THAT(log.messages(), SizeIs(2));
 }
 
 TEST_F(TlsContextTest, NoCertificate) {

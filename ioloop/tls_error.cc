@@ -81,7 +81,7 @@ std::string TakeTlsErrors() {
 absl::Status CertificateFailure(int error, const X509* certificate, bool of_client,
                                 const std::string& server_name) {
   if (error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-    const std::string names = certificate != nullptr ? Joined(DnsNames(*certificate)) : "";
+    const std::string names = certificate != nullptr ? Joined(ServedNames(*certificate)) : "";
     return absl::UnauthenticatedError(absl::StrCat("the server's certificate is not for ",
                                                    server_name, names.empty() ? "" : ", but for ",
                                                    names));

@@ -99,6 +99,19 @@ TEST_F(TlsHandshakeTest, AClientThatStopsInTheMiddle) {
       StatusIs(absl::StatusCode::kDeadlineExceeded, "the handshake was not done after 20ms"));
 }
 
+// The kernel's deadline is not this one.
+TEST_F(TlsHandshakeTest, AConnectionThatTimesOut) {
+  struct TimedOut : Transport {
+    int fd() const override { return -1; }
+    int Handshake() override { return errno = ETIMEDOUT, -1; }
+    ssize_t Read(char*, size_t) override { return -1; }
+    ssize_t Write(const iovec*, int) override { return -1; }
+    int ShutdownWrite() override { return -1; }
+  } transport;
+  EXPECT_THAT(Run(Handshake(&transport)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, "shaking hands: Connection timed out"));
+}
+
 TEST_F(TlsHandshakeTest, AClientThatLeavesInTheMiddle) {
   for (const std::string& said : {std::string(), std::string("\x16\x03\x01\x00\xc8\x01\x00", 7)}) {
     UniqueFd peer = BarePeer();
@@ -167,6 +180,22 @@ TEST_F(TlsHandshakeTest, AnotherName) {
                                  "localhost")));
   MakeTransports(Server(), Client({.verification = TlsVerification::kPeer}), "elsewhere.test");
   EXPECT_THAT(Shake().client, IsOk());
+}
+
+// The root of the DNS is no part of the name in a certificate or in SNI.
+TEST_F(TlsHandshakeTest, ADotAtTheEndOfTheName) {
+  MakeTransports(Server(), Client(), "localhost.");
+  EXPECT_THAT(Shake().client, IsOk());
+  EXPECT_EQ(server_tls().server_name(), "localhost");
+}
+
+TEST_F(TlsHandshakeTest, NoName) {
+  for (const TlsVerification verification :
+       {TlsVerification::kPeerAndName, TlsVerification::kNone}) {
+    MakeTransports(Server(), Client({.verification = verification}), std::string(300, 'a'));
+    EXPECT_THAT(Shake().client,
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is no server's name")));
+  }
 }
 
 TEST_F(TlsHandshakeTest, AddressesAreNames) {

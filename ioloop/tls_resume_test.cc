@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -101,6 +102,35 @@ TEST_P(TlsResumeTest, WithTheClientsCertificate) {
   asking.client_ca_file =
       WriteTestFile("both-roots.pem", authority_.certificate() + other.certificate());
   EXPECT_FALSE(Resumes(Worker(asking), client));
+}
+
+// Its ticket is as young as ever: it was renewed with each connection.
+TEST_P(TlsResumeTest, NotAfterTheClientsCertificateHasExpired) {
+  const TlsServerOptions asking{.client_certificate = TlsClientCertificate::kRequired,
+                                .client_ca_file = root_file_};
+  const TlsKeyPair expired = authority_
+                                 .Issue({.common_name = "alice",
+                                         .not_before = absl::Now() - absl::Hours(3),
+                                         .not_after = absl::Now() - absl::Minutes(1)})
+                                 .Write("alice");
+  const auto client = NewClient({.certificate = expired});
+  // One for which it is still an hour ago.
+  const auto earlier = Worker(asking);
+  ::X509_VERIFY_PARAM_set_time(::SSL_CTX_get0_param(earlier->ssl_ctx()),
+                               absl::ToTimeT(absl::Now() - absl::Hours(1)));
+  MakeTransports(earlier, client);
+  ASSERT_THAT(Shake().server, IsOk());
+  MakeTransports(Worker(asking), client);
+  EXPECT_THAT(Shake().server, StatusIs(absl::StatusCode::kUnauthenticated,
+                                       HasSubstr("certificate has expired, at \"alice\"")));
+}
+
+TEST_P(TlsResumeTest, TheNameOfTheServerIsKnown) {
+  const auto client = NewClient();
+  EXPECT_FALSE(Resumes(Worker(), client));
+  EXPECT_EQ(server_tls().server_name(), "localhost");
+  EXPECT_TRUE(Resumes(Worker(), client));
+  EXPECT_EQ(server_tls().server_name(), "localhost");
 }
 
 // A session of a client that nobody asked for a certificate does not get around that.

@@ -50,11 +50,12 @@ absl::Status TlsServerContext::AddCertificates(const TlsServerOptions& options, 
     if (options.out_of_date == TlsServerOptions::OutOfDate::kRefuse) {
       RETURN_IF_ERROR(internal::CheckDates(*pair.leaf, files.certificate_file, now));
     }
+    internal::WarnOfExpiry(*pair.leaf, files.certificate_file, now);
     RETURN_IF_ERROR(internal::UseKeyPair(judge.get(), pair, files.certificate_file));
     not_after_ = std::min(not_after_, internal::NotAfter(*pair.leaf));
     pairs_.push_back(std::make_unique<LoadedKeyPair>(std::move(pair)));
     const LoadedKeyPair* const added = pairs_.back().get();
-    for (const std::string& name : internal::DnsNames(*added->leaf)) {
+    for (const std::string& name : internal::ServedNames(*added->leaf)) {
       Choice& choice = by_name_[name];
       const bool has_kind = std::any_of(choice.begin(), choice.end(), [&](const auto* other) {
         return kind(*other) == kind(*added);
@@ -63,12 +64,13 @@ absl::Status TlsServerContext::AddCertificates(const TlsServerOptions& options, 
     }
   }
   const LoadedKeyPair* const first = pairs_.front().get();
-  const std::vector<std::string> names = internal::DnsNames(*first->leaf);
+  const std::vector<std::string> names = internal::ServedNames(*first->leaf);
   first_ = names.empty() ? Choice{first} : by_name_[names.front()];
   for (const LoadedKeyPair* pair : first_) {
     RETURN_IF_ERROR(internal::UseKeyPair(ctx_, *pair, options.certificates[0].certificate_file));
   }
   ::SSL_CTX_set_cert_cb(ctx_, OnCertificate, this);
+  ::SSL_CTX_set_tlsext_servername_callback(ctx_, OnServerName);
   return absl::OkStatus();
 }
 
@@ -136,6 +138,12 @@ int TlsServerContext::OnCertificate(ssl_st* ssl, void* context) {
     }
   }
   return 1;
+}
+
+// OpenSSL keeps the name in the session only when a callback accepts it, and with TLS 1.2 a resumed
+// connection knows the name from there.
+int TlsServerContext::OnServerName(ssl_st* /*ssl*/, int* /*alert*/, void* /*context*/) {
+  return SSL_TLSEXT_ERR_OK;
 }
 
 int TlsServerContext::OnAlpn(ssl_st* /*ssl*/, const unsigned char** out, unsigned char* out_size,

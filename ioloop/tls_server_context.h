@@ -64,6 +64,7 @@ class TlsServerContext {
   const Choice* Find(std::string_view server_name) const;
 
   static int OnCertificate(ssl_st* ssl, void* context);
+  static int OnServerName(ssl_st* ssl, int* alert, void* context);
   static int OnAlpn(ssl_st* ssl, const unsigned char** out, unsigned char* out_size,
                     const unsigned char* in, unsigned int in_size, void* context);
 

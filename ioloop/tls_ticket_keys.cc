@@ -31,6 +31,7 @@ std::array<unsigned char, 32> Expand(const std::array<unsigned char, 32>& secret
 
 TlsTicketKeys::Key KeyOf(const std::array<unsigned char, 32>& secret) {
   TlsTicketKeys::Key key;
+  // Stands in the ticket in the clear.
   const std::array<unsigned char, 32> name = Expand(secret, "squall ticket name");
   std::copy_n(name.begin(), key.name.size(), key.name.begin());
   key.encryption = Expand(secret, "squall ticket encryption");
@@ -84,9 +85,9 @@ int64_t TlsTicketKeys::Period() const { return (options_.clock->Now() - begun_) 
 void TlsTicketKeys::AdvanceLocked() {
   const int64_t now = Period();
   while (period_ < now) {
-    const Secret next = Expand(secret_, "squall ticket next");
-    ::OPENSSL_cleanse(secret_.data(), secret_.size());
+    Secret next = Expand(secret_, "squall ticket next");
     secret_ = next;
+    ::OPENSSL_cleanse(next.data(), next.size());
     ++period_;
     if (previous_) Erase(*previous_);
     previous_ = current_;

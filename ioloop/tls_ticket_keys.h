@@ -7,9 +7,10 @@
 // Nothing is stored or passed on. A secret is drawn when the object is made. In each period of the
 // monotonic clock a process computes the next secret from the last one and erases that; the key of
 // a period is computed from its secret. So processes that were forked from one agree without
-// talking, and who reads a worker's memory opens no ticket that is older than two periods, as
-// long as the processes that the worker was forked from have moved on, too: Advance(). A ticket
-// lives for a period at least, and two at most.
+// talking, and who reads the memory of a process opens no ticket that is older than two periods
+// before the process last moved on. Every ticket that is made or opened moves it on; one that is
+// idle, or only forks workers, keeps its secrets until then, unless it calls Advance(). The key of a
+// ticket is known for one to two periods; its session can be resumed for one.
 //
 // Any thread. Source: the ratchet is HKDF-Expand of RFC 5869; the way of the tickets is RFC 5077
 // 4, with AES-256-CBC and HMAC-SHA-256.

@@ -57,11 +57,33 @@ int OnTicketKey(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX
   return found->current && ::SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
 }
 
+// Whether the session's client has shown a certificate that has expired since.
+bool OfExpiredClient(const SSL_SESSION* session) {
+  const X509* const certificate = ::SSL_SESSION_get0_peer(const_cast<SSL_SESSION*>(session));
+  return certificate != nullptr && ::X509_cmp_current_time(::X509_get0_notAfter(certificate)) <= 0;
+}
+
+// SSL_CTX_set_session_ticket_cb(3). A resumed session is not verified again, and each gets a new
+// ticket, so that a client would be trusted for as long as it comes back in time.
+SSL_TICKET_RETURN OnTicketOpened(SSL* /*ssl*/, SSL_SESSION* session, const unsigned char* /*name*/,
+                                 size_t /*name_size*/, SSL_TICKET_STATUS status,
+                                 void* /*argument*/) {
+  switch (status) {
+    case SSL_TICKET_SUCCESS:
+    case SSL_TICKET_SUCCESS_RENEW:
+      if (OfExpiredClient(session)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+      return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    default:
+      return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+}
+
 }  // namespace
 
 void UseTicketKeys(SSL_CTX* ctx, TlsTicketKeys* keys) {
   SSL_CTX_set_app_data(ctx, keys);
   ::SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, OnTicketKey);
+  ::SSL_CTX_set_session_ticket_cb(ctx, nullptr, OnTicketOpened, nullptr);
   ::SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   ::SSL_CTX_set_timeout(ctx, absl::ToInt64Seconds(keys->period()));
 }

@@ -40,6 +40,12 @@ bool IsIpAddress(const std::string& name) {
          ::inet_pton(AF_INET6, name.c_str(), address) == 1;
 }
 
+// "host." is the same host; neither certificates nor SNI (RFC 6066 3) have the dot.
+std::string WithoutDot(std::string name) {
+  if (name.size() > 1 && name.back() == '.') name.pop_back();
+  return name;
+}
+
 int IndexOfTransport() {
   static const int index = ::SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
   return index;
@@ -55,7 +61,9 @@ class TlsTransportImpl final : public TlsTransport {
 
   TlsTransportImpl(UniqueFd socket, std::shared_ptr<TlsClientContext> context,
                    std::string server_name)
-      : socket_(std::move(socket)), client_(std::move(context)), wanted_(std::move(server_name)) {
+      : socket_(std::move(socket)),
+        client_(std::move(context)),
+        wanted_(WithoutDot(std::move(server_name))) {
     Begin(client_->ssl_ctx());
     if (ssl_ != nullptr) BeginClient();
   }
@@ -80,6 +88,7 @@ class TlsTransportImpl final : public TlsTransport {
     NoteHandshake();
     if (result == 1) {
       read_events_ = EPOLLIN;
+      stalled_at_ = kNowhere;
       return static_cast<ssize_t>(got);
     }
     return After(result, Direction::kRead);
@@ -119,8 +128,10 @@ class TlsTransportImpl final : public TlsTransport {
 
   uint32_t read_events() const override { return read_events_; }
   uint32_t write_events() const override {
-    // Only the handshake has a write wait for input, and a read may have ended that.
-    return handshake_done() ? uint32_t{EPOLLOUT} : write_events_;
+    // Only a handshake has a write wait for input, and so does a message of it that comes later and
+    // in pieces, such as a KeyUpdate. A read may have ended that.
+    const bool in_order = ssl_ == nullptr || ::SSL_is_init_finished(ssl_.get()) == 1;
+    return in_order ? uint32_t{EPOLLOUT} : write_events_;
   }
 
   bool HasBufferedInput() const override {
@@ -176,10 +187,13 @@ class TlsTransportImpl final : public TlsTransport {
       return;
     }
     ::SSL_set_ex_data(ssl_.get(), IndexOfTransport(), this);
-    ::SSL_set_verify(ssl_.get(), ::SSL_get_verify_mode(ssl_.get()), OnVerified);
+    // With SSL_VERIFY_NONE OpenSSL calls it, too, for what it then lets pass.
+    const int mode = ::SSL_get_verify_mode(ssl_.get());
+    if (mode != SSL_VERIFY_NONE) ::SSL_set_verify(ssl_.get(), mode, OnVerified);
   }
 
   void BeginClient();
+  void RefuseName();
   // Once done it stays done, whatever state a failure takes OpenSSL to.
   void NoteHandshake() {
     if (handshake_done_ || ::SSL_is_init_finished(ssl_.get()) != 1) return;
@@ -202,6 +216,7 @@ class TlsTransportImpl final : public TlsTransport {
   // What a call came to that did not succeed: 0 for the end of the stream, or -1 with errno.
   int After(int result, Direction direction);
   int EndWithoutNotice();
+  int FailOfSocket(Direction direction);
   int Fail(absl::Status failure, int error) {
     failure_ = std::move(failure);
     read_failure_ = write_failure_ = error;
@@ -240,24 +255,28 @@ void TlsTransportImpl::BeginClient() {
   ::SSL_set_connect_state(ssl);
   client_->KeepSessions(ssl, &wanted_);
   const bool is_address = IsIpAddress(wanted_);
-  if (!is_address && !wanted_.empty()) ::SSL_set_tlsext_host_name(ssl, wanted_.c_str());
+  if (!is_address && !wanted_.empty() && ::SSL_set_tlsext_host_name(ssl, wanted_.c_str()) != 1) {
+    return RefuseName();
+  }
   if (client_->verification() == TlsVerification::kPeerAndName) {
     ::SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     const int set = is_address
                         ? ::X509_VERIFY_PARAM_set1_ip_asc(::SSL_get0_param(ssl), wanted_.c_str())
                         : ::SSL_set1_host(ssl, wanted_.c_str());
-    if (set != 1 || wanted_.empty()) {
-      ::ERR_clear_error();
-      Fail(absl::InvalidArgumentError(absl::StrCat(
-               "\"", wanted_, "\" is no server's name, so no certificate can be for it")),
-           EINVAL);
-      return;
-    }
+    if (set != 1 || wanted_.empty()) return RefuseName();
   }
   if (SSL_SESSION* const session = client_->TakeSession(wanted_)) {
-    ::SSL_set_session(ssl, session);
+    // When it does not fit there is a whole handshake.
+    if (::SSL_set_session(ssl, session) != 1) ::ERR_clear_error();
     ::SSL_SESSION_free(session);
   }
+}
+
+void TlsTransportImpl::RefuseName() {
+  ::ERR_clear_error();
+  Fail(absl::InvalidArgumentError(
+           absl::StrCat("\"", wanted_, "\" is no server's name, so no certificate can be for it")),
+       EINVAL);
 }
 
 // The verification goes on or ends as OpenSSL decides; only the reason is kept.
@@ -292,21 +311,26 @@ int TlsTransportImpl::After(int result, Direction direction) {
       if (direction == Direction::kRead) stalled_at_ = socket_.octets_read();
       return Again(EAGAIN);
     case SSL_ERROR_ZERO_RETURN:
+      // What a write came to after the peer's end, too.
+      if (socket_.error() != 0) return FailOfSocket(direction);
       if (handshake_done() && direction == Direction::kRead) return 0;
       return EndWithoutNotice();
     case SSL_ERROR_SYSCALL:
-      if (socket_.error() == 0) return EndWithoutNotice();
-      write_failure_ = socket_.error();
-      // Why the peer does not take it may be what it has said last.
-      if (direction == Direction::kRead) read_failure_ = socket_.error();
-      return Again(socket_.error());
+      return socket_.error() == 0 ? EndWithoutNotice() : FailOfSocket(direction);
     default:
-      if (socket_.at_end() &&
-          ERR_GET_REASON(::ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-        return EndWithoutNotice();
-      }
-      return Fail(unverified_.ok() ? internal::TlsFailure() : unverified_, EPROTO);
+      break;
   }
+  const int reason = ERR_GET_REASON(::ERR_peek_error());
+  if (socket_.at_end() && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return EndWithoutNotice();
+  const bool unverified = reason == SSL_R_CERTIFICATE_VERIFY_FAILED && !unverified_.ok();
+  return Fail(unverified ? unverified_ : internal::TlsFailure(), EPROTO);
+}
+
+int TlsTransportImpl::FailOfSocket(Direction direction) {
+  write_failure_ = socket_.error();
+  // Why the peer does not take it may be what it has said last.
+  if (direction == Direction::kRead) read_failure_ = socket_.error();
+  return Again(socket_.error());
 }
 
 int TlsTransportImpl::EndWithoutNotice() {
