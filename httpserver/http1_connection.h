@@ -136,6 +136,7 @@ class Http1Connection final : public HttpConnection {
   // Whether all is sent; then this is no connection of the worker's load any more.
   bool FlushAndLeave();
   void SetHeld(bool held);
+  bool EndWaitsForRoom(int error_number) const;
   void GoOnEnding();
   void Close(absl::Status why);
   // The transport failed with errno.
@@ -189,8 +190,9 @@ class Http1Connection final : public HttpConnection {
   // Output.
   std::string output_;
   size_t output_sent_ = 0;
-  bool blocked_ = false;  // the socket took less than was offered
-  uint64_t sent_ = 0;     // octets the kernel has of this connection
+  bool blocked_ = false;    // the socket took less than was offered
+  bool end_waits_ = false;  // all is sent but what ends the transport's protocol
+  uint64_t sent_ = 0;       // octets the kernel has of this connection
   UnsentAnswers unsent_;
   std::shared_ptr<WriteGate> gate_;
   uint64_t discarded_ = 0;

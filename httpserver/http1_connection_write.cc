@@ -341,14 +341,31 @@ void Http1Connection::SetHeld(bool held) {
   }
 }
 
+// Who has not ended its handshake has no answer that could be cut off.
+bool Http1Connection::EndWaitsForRoom(int error_number) const {
+  return (error_number == EAGAIN || error_number == EWOULDBLOCK) &&
+         (transport_->write_events() & IOLoop::kWrite) != 0;
+}
+
 void Http1Connection::GoOnEnding() {
   if (state_ == State::kFlushing && FlushAndLeave()) {
     // After the client's own shutdown there is nothing that could come unread.
-    if (end_ == End::kClose || end_of_input_ || transport_->ShutdownWrite() < 0) {
-      Close(absl::OkStatus());
-    } else {
+    const bool linger = end_ == End::kLinger && !end_of_input_;
+    // close(2) says a plain connection's end. An encrypted one's end is a record, without which the
+    // client takes its answer for cut off, and which may have to wait for room.
+    const bool said = (linger || encrypted_) && transport_->ShutdownWrite() == 0;
+    if (!said && encrypted_ && EndWaitsForRoom(errno)) {
+      if (!std::exchange(end_waits_, true)) NoteBlocked();
+      blocked_ = true;
+      SetHeld(true);
+      if (Clock::Real().Now() >= write_deadline_) TimeOut();
+      return;
+    }
+    if (linger && said) {
       state_ = State::kLingering;
       linger_deadline_ = Clock::Real().Now() + core_.options().linger_timeout;
+    } else {
+      Close(absl::OkStatus());
     }
   }
   if (state_ == State::kLingering) Discard();

@@ -1,7 +1,11 @@
 // HttpServer and TcpServer over TLS. Tornado's SSLTestMixin (httpserver_test.py) and what else
 // differs from a plain socket: requests that come in records, handshakes that never end.
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -17,6 +21,7 @@
 #include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
+#include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/http_server_options.h"
 #include "squall/httpserver/httpserver.h"
 #include "squall/httpserver/tcpserver.h"
@@ -27,6 +32,7 @@
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/tls_acceptor.h"
 #include "squall/ioloop/tls_client_context.h"
+#include "squall/ioloop/tls_raw_client.h"
 #include "squall/ioloop/tls_test_certificates.h"
 #include "squall/ioloop/tls_transport.h"
 #include "squall/netutil/address.h"
@@ -202,6 +208,99 @@ TEST_F(TlsServerTest, test_error_logging) {
   IOStream stream = Connect();
   EXPECT_THAT(Ask(&stream, Get("/secure"), "https"), IsOk());
   EXPECT_THAT(log.messages(), IsEmpty());
+}
+
+// A KeyUpdate whose second piece is late: the answer waits for it, and so does the loop.
+TEST_F(TlsServerTest, AnAnswerBehindHalfAKeyUpdate) {
+  StartHttp();
+  internal::TlsRawClient raw;
+  const UniqueFd socket = Dial();
+  ASSERT_TRUE(raw.ShakeHands(socket.get(), [&] { ASSERT_THAT(loop_.RunSync(Turn()), IsOk()); }));
+  raw.Say(Get("/secure"));
+  const std::string half = raw.Seal(internal::TlsRawClient::kHandshake,
+                                    std::string("\x18\x00\x00\x01", 4), /*sequence=*/1);
+  const std::string octets = raw.TakeOutput() + half;
+  ASSERT_EQ(::send(socket.get(), octets.data(), octets.size(), 0),
+            static_cast<ssize_t>(octets.size()));
+  WaitFor([&] { return app_.finished == 1; });
+  const uint64_t before = loop_.stats().iterations;
+  for (int i = 0; i < 20; ++i) ASSERT_THAT(loop_.RunSync(Turn()), IsOk());
+  EXPECT_LT(loop_.stats().iterations - before, 100u);
+  EXPECT_EQ(raw.Listen(socket.get()), "");
+
+  const std::string rest =
+      raw.Seal(internal::TlsRawClient::kHandshake, std::string(1, '\0'), /*sequence=*/2);
+  ASSERT_EQ(::send(socket.get(), rest.data(), rest.size(), 0), static_cast<ssize_t>(rest.size()));
+  std::string answer;
+  WaitFor([&] {
+    answer += raw.Listen(socket.get());
+    return !answer.empty();
+  });
+  EXPECT_THAT(answer, EndsWith("https "));
+}
+
+// Writes until the socket takes nothing more.
+void FillSocket(HttpConnection& connection) {
+  const int fd = connection.transport()->fd();
+  int room = 0;
+  socklen_t size = sizeof room;
+  ASSERT_EQ(::getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, &size), 0);
+  for (int used = 0; used < room;) {
+    ASSERT_THAT(connection.Write(std::string(1000, 'f')), IsOk());
+    ASSERT_EQ(::ioctl(fd, SIOCOUTQ, &used), 0);
+  }
+}
+
+class TlsUnixServerTest : public TlsServerTest {
+ protected:
+  TlsUnixServerTest() {
+    app_.Route("/full", {.finish = [](TestApp::Exchange& e) {
+                 HttpConnection* const to = std::exchange(e.connection, nullptr);
+                 EXPECT_THAT(to->WriteHead(ResponseHead(), ""), IsOk());
+                 FillSocket(*to);
+                 EXPECT_THAT(to->Finish(), IsOk());
+               }});
+  }
+  void StartOverUnix(HttpServerOptions options = {}) {
+    options.transport = tls_;
+    auto server = std::make_unique<HttpServer>(app_, options);
+    auto listener = BindUnixSocket(path_);
+    ASSERT_THAT(listener, IsOk());
+    server->AddSocket(*std::move(listener));
+    server_ = std::move(server);
+  }
+  IOStream ConnectOverUnix() {
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    return IOStream(MakeTlsTransport(std::move(socket), client_, "localhost"));
+  }
+  int connections() {
+    return static_cast<int>(static_cast<HttpServer&>(*server_).connection_count());
+  }
+
+  const std::string path_ = absl::StrCat("/tmp/squall_tls_server_test.", ::getpid());
+};
+
+// Of a client of HTTP/1.0, whose answer is as long as its connection.
+TEST_F(TlsUnixServerTest, CloseNotifyWaitsForRoom) {
+  StartOverUnix();
+  IOStream stream = ConnectOverUnix();
+  auto answer = Ask(&stream, "GET /full HTTP/1.0\r\n\r\n");
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_THAT(*answer, EndsWith("ffff"));
+  WaitFor([&] { return connections() == 0; });
+}
+
+TEST_F(TlsUnixServerTest, CloseNotifyDoesNotWaitForEver) {
+  StartOverUnix({.write_timeout = absl::Milliseconds(50)});
+  IOStream stream = ConnectOverUnix();
+  Task<absl::Status> written = stream.Write("GET /full HTTP/1.0\r\n\r\n");
+  // The first octet ends the handshake; the rest stays unread.
+  ASSERT_THAT(loop_.RunSync(stream.ReadBytes(1), kDeadline), IsOk());
+  WaitFor([&] { return connections() == 0; });
 }
 
 TEST_F(TlsServerTest, AHandshakeThatNeverEnds) {

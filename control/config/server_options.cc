@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "squall/base/string_view.h"
 #include "squall/control/config/option_text.h"
 #include "squall/process/scoreboard.h"
@@ -243,7 +244,9 @@ std::optional<TlsServerOptions> ReadTls(Reader& reader) {
   reader.Each("tls.key",
               absl::StrCat("one of ", certificates.size(), " keys for ", certificates.size(),
                            " certificates: as many are needed"),
-              [&](const std::string&) { return keys.size() == certificates.size(); });
+              [&](const std::string&) {
+                return certificates.empty() || keys.size() == certificates.size();
+              });
   TlsServerOptions tls;
   for (size_t i = 0; i < certificates.size(); ++i) {
     tls.certificates.push_back({certificates[i], i < keys.size() ? keys[i] : ""});
@@ -260,8 +263,28 @@ std::optional<TlsServerOptions> ReadTls(Reader& reader) {
   reader.Read("tls.ciphers", tls.protocol.ciphers);
   reader.Read("tls.cipher_suites", tls.protocol.cipher_suites);
   tls.alpn = {"http/1.1"};
-  if (certificates.empty()) return std::nullopt;
-  return tls;
+  if (!certificates.empty()) return tls;
+  // Plain HTTP is not what whoever wrote these wants.
+  for (const std::string_view path : {"tls.key", "tls.client_certificate", "tls.client_ca",
+                                      "tls.min_version", "tls.ciphers", "tls.cipher_suites"}) {
+    reader.Each(path, "of use without a tls.certificate, and none is named",
+                [](const std::string&) { return false; });
+  }
+  return std::nullopt;
+}
+
+// As a word of its own, not in a longer one.
+bool Mentions(std::string_view message, std::string_view text) {
+  constexpr std::string_view kEnds = " \":;,";
+  if (text.empty()) return false;
+  for (size_t at = 0; (at = message.find(text, at)) != std::string_view::npos; ++at) {
+    const size_t end = at + text.size();
+    const bool begins = at == 0 || kEnds.find(message[at - 1]) != std::string_view::npos;
+    if (begins && (end == message.size() || kEnds.find(message[end]) != std::string_view::npos)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -311,15 +334,28 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
 }
 
 absl::Status LocateTlsError(const ServerConfig& config, const absl::Status& status) {
-  for (const std::string_view path :
-       {"tls.key", "tls.client_ca", "tls.ciphers", "tls.cipher_suites", "tls.certificate"}) {
-    for (const std::string& text : config.Texts(path)) {
-      if (!absl::StrContains(status.message(), text)) continue;
+  std::string message =
+      absl::StrReplaceAll(status.message(), {{"client_ca_file", "tls.client_ca"}});
+  if (absl::StrContains(message, "no passphrase is given")) {
+    message += "; the configuration has none to give, so `openssl pkey` has to decrypt it";
+  }
+  // By what the message is about, more special words first.
+  struct Subject {
+    std::string_view words;
+    std::string_view path;
+  };
+  for (const Subject& subject :
+       {Subject{"tls.client_ca", "tls.client_ca"}, Subject{"tls ciphers ", "tls.ciphers"},
+        Subject{"tls cipher_suites ", "tls.cipher_suites"}, Subject{"private key ", "tls.key"},
+        Subject{"certificate ", "tls.certificate"}, Subject{"certificate ", "tls.client_ca"}}) {
+    if (!absl::StrContains(message, ToAbsl(subject.words))) continue;
+    for (const std::string& text : config.Texts(subject.path)) {
+      if (!Mentions(message, text)) continue;
       return config.Locate(
-          absl::Status(status.code(), absl::StrCat(ToAbsl(path), ": ", status.message())));
+          absl::Status(status.code(), absl::StrCat(ToAbsl(subject.path), ": ", message)));
     }
   }
-  return status;
+  return absl::Status(status.code(), message);
 }
 
 bool ChangesAtReload(std::string_view path) {

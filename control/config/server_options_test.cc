@@ -339,6 +339,44 @@ TEST(ServerOptions, AFlagIsCalledByItself) {
   EXPECT_EQ(ToServerOptions(ParseServerConfig("workers: 3", "f").value())->serve.workers, 3);
 }
 
+// Else a server that is to speak TLS only to those it knows would speak plain HTTP to everybody.
+INSTANTIATE_TEST_SUITE_P(
+    OfTlsWithoutACertificate, WrongValues,
+    ::testing::Values(
+        Case{"tls { client_certificate: \"required\" client_ca: \"ca.pem\" }",
+             "server.conf:1:7: tls.client_certificate: \"required\" is not of use without a "
+             "tls.certificate, and none is named"},
+        Case{"tls {\n  min_version: \"1.3\"\n}",
+             "server.conf:2:3: tls.min_version: \"1.3\" is not of use without a tls.certificate, "
+             "and none is named"},
+        Case{"tls {\n  key: \"a.key\"\n}",
+             "server.conf:2:3: tls.key: \"a.key\" is not of use without a tls.certificate, and "
+             "none is named"}));
+
+// Told as the error of a TlsServerContext; its place by the option that it is about.
+TEST(ServerOptions, ErrorsOfTlsAreFoundInTheFile) {
+  const ServerConfig config =
+      ParseServerConfig(
+          "tls {\n certificate: \"/a/site.pem\"\n key: \"/a/site.pem.key\"\n client_ca: "
+          "\"/a/ca.pem\"\n ciphers: \"\"\n cipher_suites: \"key\"\n}",
+          "f")
+          .value();
+  const auto located = [&](const std::string& text) {
+    return std::string(LocateTlsError(config, absl::InvalidArgumentError(text)).message());
+  };
+  EXPECT_EQ(located("cannot read the certificate /a/site.pem: No such file or directory"),
+            "f:2:2: tls.certificate: cannot read the certificate /a/site.pem: No such file or "
+            "directory");
+  EXPECT_EQ(located("the private key /a/site.pem.key is damaged"),
+            "f:3:2: tls.key: the private key /a/site.pem.key is damaged");
+  EXPECT_EQ(located("cannot read the client_ca_file /a/ca.pem"),
+            "f:4:2: tls.client_ca: cannot read the tls.client_ca /a/ca.pem");
+  EXPECT_EQ(located("there is no certificate in /a/ca.pem: it is empty"),
+            "f:4:2: tls.client_ca: there is no certificate in /a/ca.pem: it is empty");
+  EXPECT_EQ(located("tls groups \"\" is nothing that OpenSSL can use"),
+            "tls groups \"\" is nothing that OpenSSL can use");
+}
+
 TEST(ServerOptions, WhatNewWorkersTakeOver) {
   EXPECT_TRUE(ChangesAtReload("http.max_body_size"));
   EXPECT_TRUE(ChangesAtReload("umask"));

@@ -97,9 +97,10 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
     std::fflush(stdout);
   };
   announcement.scheme = loaded.options.tls.has_value() ? "https" : "http";
-  if (squall::TlsTicketKeys* const keys = configuration.ticket_keys()) {
-    serve.fork.hooks.before_fork = [keys](const squall::WorkerIdentity&) { keys->Advance(); };
-  }
+  // There may be keys only after a reload.
+  serve.fork.hooks.before_fork = [&configuration](const squall::WorkerIdentity&) {
+    if (squall::TlsTicketKeys* const keys = configuration.ticket_keys()) keys->Advance();
+  };
   if (!absl::GetFlag(FLAGS_config).empty() || loaded.options.tls.has_value()) {
     serve.on_reload = [&](squall::HttpServerOptions& http, squall::WorkerSettings& worker) {
       return configuration.Reload(loaded.config, http, worker);
