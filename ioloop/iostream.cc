@@ -89,6 +89,8 @@ void IOStream::SetCloseCallback(absl::AnyInvocable<void()> callback) {
   state_->SetCloseCallback(std::move(callback));
 }
 
+absl::StatusOr<UniqueFd> IOStream::Detach() { return state_->Detach(); }
+
 void IOStream::Close(absl::Status why) { state_->Close(std::move(why)); }
 
 bool IOStream::closed() const { return state_->closed(); }

@@ -146,6 +146,19 @@ class IOStream {
   // Close() after all that is queued. Harmless when called again.
   Task<absl::Status> CloseWrite();
 
+  // Gives up the socket, which stays open, for another protocol from here on, such as TLS after
+  // STARTTLS:
+  //
+  //   absl::StatusOr<UniqueFd> socket = stream.Detach();
+  //   if (!socket.ok()) co_return socket.status();
+  //   stream = IOStream(MakeTlsTransport(*std::move(socket), context));
+  //
+  // The stream is closed then; the close callback is not called. FAILED_PRECONDITION, and the stream
+  // stays as it is, while a read or a write is pending, when it is closed or not a plain socket, or
+  // when octets are received that nobody has read: they belong to the old protocol, or to somebody
+  // who wants them taken for the new one. Source: Tornado's start_tls.
+  absl::StatusOr<UniqueFd> Detach();
+
   // Runs `callback` once on the loop after the stream was closed, from here or by the peer. After an
   // orderly end of the peer that is when the octets received before were read; after an error or
   // Close() it is at once. While there is a callback, an idle stream notices that its peer closed.

@@ -10,7 +10,10 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
+#include "squall/base/unique_fd.h"
 #include "squall/ioloop/invoke.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/iostream.h"
@@ -140,6 +143,24 @@ void StreamState::SetCloseCallback(absl::AnyInvocable<void()> callback) {
   } else {
     UpdateInterest();
   }
+}
+
+absl::StatusOr<UniqueFd> StreamState::Detach() {
+  const auto refuse = [](const char* why) {
+    return absl::FailedPreconditionError(absl::StrCat("IOStream::Detach: ", why));
+  };
+  if (closed()) return refuse("the stream is closed");
+  if (write_side_ != WriteSide::kOpen) return refuse("CloseWrite() was called");
+  if (reading() || writing()) return refuse("a read or a write is pending; await it first");
+  if (!in_.empty() || eof_) return refuse("the peer has sent more than was read");
+  Unregister();
+  UniqueFd socket = transport_->Release();
+  if (!socket.valid()) {
+    UpdateInterest();
+    return refuse("the stream is not a plain socket");
+  }
+  Abandon();
+  return socket;
 }
 
 void StreamState::Close(absl::Status why) {

@@ -47,6 +47,7 @@ class StreamState {
   Task<absl::Status> CloseWrite();
 
   void SetCloseCallback(absl::AnyInvocable<void()> callback);
+  absl::StatusOr<UniqueFd> Detach();
   void Close(absl::Status why);
   // The IOStream is gone.
   void Abandon();

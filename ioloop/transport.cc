@@ -47,6 +47,7 @@ class PlainTransport : public Transport {
 
   int ShutdownWrite() override { return ::shutdown(socket_.get(), SHUT_WR); }
   bool short_read_drains() const override { return true; }
+  UniqueFd Release() override { return std::move(socket_); }
 
  private:
   UniqueFd socket_;

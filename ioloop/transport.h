@@ -65,6 +65,10 @@ class Transport {
   // stream need not try again before epoll tells of more. True spares a system call per message.
   virtual bool short_read_drains() const { return false; }
 
+  // Gives up the descriptor, as it is and without a word to the peer; only the destructor may be
+  // called then. Invalid when there is a protocol on it that has no meaning elsewhere.
+  virtual UniqueFd Release() { return UniqueFd(); }
+
   // The failure of the last call, whose errno was `error_number`, in words; `doing` is such as
   // "reading from the stream". Here: as StatusFromErrno, but for EPIPE, which says that the peer is
   // gone as ECONNRESET does, and is UNAVAILABLE as well.
