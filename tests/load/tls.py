@@ -18,7 +18,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+# `bazel run` starts it where tests/ is.
+sys.path.append(os.path.abspath("tests/integration"))
 import certificates  # noqa: E402
 import peers  # noqa: E402
 
