@@ -264,11 +264,12 @@ std::optional<TlsServerOptions> ReadTls(Reader& reader) {
   reader.Read("tls.cipher_suites", tls.protocol.cipher_suites);
   tls.alpn = {"http/1.1"};
   if (!certificates.empty()) return tls;
-  // Plain HTTP is not what whoever wrote these wants.
-  for (const std::string_view path : {"tls.key", "tls.client_certificate", "tls.client_ca",
-                                      "tls.min_version", "tls.ciphers", "tls.cipher_suites"}) {
+  // Plain HTTP is not what whoever wrote these wants. What has a default may be said without.
+  for (const std::string_view path : {"tls.key", "tls.client_certificate", "tls.client_ca"}) {
     reader.Each(path, "of use without a tls.certificate, and none is named",
-                [](const std::string&) { return false; });
+                [path](const std::string& value) {
+                  return path == "tls.client_certificate" && value == "none";
+                });
   }
   return std::nullopt;
 }

@@ -346,8 +346,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"tls { client_certificate: \"required\" client_ca: \"ca.pem\" }",
              "server.conf:1:7: tls.client_certificate: \"required\" is not of use without a "
              "tls.certificate, and none is named"},
-        Case{"tls {\n  min_version: \"1.3\"\n}",
-             "server.conf:2:3: tls.min_version: \"1.3\" is not of use without a tls.certificate, "
+        Case{"tls {\n  client_ca: \"ca.pem\"\n}",
+             "server.conf:2:3: tls.client_ca: \"ca.pem\" is not of use without a tls.certificate, "
              "and none is named"},
         Case{"tls {\n  key: \"a.key\"\n}",
              "server.conf:2:3: tls.key: \"a.key\" is not of use without a tls.certificate, and "
