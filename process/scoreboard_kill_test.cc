@@ -52,21 +52,28 @@ void Reap(pid_t pid) {
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
 }
 
-[[noreturn]] void ServeForEver(WorkerRow& row) {
-  const std::string target(120, 'x');
-  for (int64_t i = 1;; ++i) {
-    const MonotonicTime now = MonotonicTime::FromNanos(i);
-    row.Add(WorkerCounter::kAccepted);
-    row.AddConnections(1);
-    row.BeginRequest("GET", target, now);
-    row.CountResponse(200);
-    row.Add(WorkerCounter::kBytesOut, 100);
-    row.RecordLatency(MonotonicTime(), now);
-    row.EndRequest();
-    row.AddConnections(-1);
-    row.Heartbeat(now);
-    row.loop_meter()->EndTurn(i & 0xff);
-  }
+// Calls `write(i)` for i = 1, 2, ... until it dies in a random moment. The first calls are before
+// that is decided: they fault the pages in, which may take longer than the moment is away.
+template <typename Write>
+[[noreturn]] void WriteUntilDead(std::mt19937& random, Write write) {
+  int64_t i = 1;
+  while (i <= 2) write(i++);
+  DieSoon(random);
+  while (true) write(i++);
+}
+
+void Serve(WorkerRow& row, const std::string& target, int64_t i) {
+  const MonotonicTime now = MonotonicTime::FromNanos(i);
+  row.Add(WorkerCounter::kAccepted);
+  row.AddConnections(1);
+  row.BeginRequest("GET", target, now);
+  row.CountResponse(200);
+  row.Add(WorkerCounter::kBytesOut, 100);
+  row.RecordLatency(MonotonicTime(), now);
+  row.EndRequest();
+  row.AddConnections(-1);
+  row.Heartbeat(now);
+  row.loop_meter()->EndTurn(i & 0xff);
 }
 
 bool Less(const WorkerCounters& a, const WorkerCounters& b) {
@@ -156,8 +163,8 @@ TEST(ScoreboardKillTest, KilledWorkersNeitherBlockReadersNorTakeTotalsBack) {
       ASSERT_GE(pids[i], 0);
       if (pids[i] == 0) {
         board->worker_row(i).Enter({.process = {i, view.incarnation}});
-        DieSoon(random);
-        ServeForEver(board->worker_row(i));
+        const std::string target(120, 'x');
+        WriteUntilDead(random, [&](int64_t n) { Serve(board->worker_row(i), target, n); });
       }
       board->PublishSlot(view);
     }
@@ -215,10 +222,9 @@ TEST(ScoreboardKillTest, AMasterKilledWhilePublishingLeavesWhatWasThereBefore) {
     const pid_t master = fork();
     ASSERT_GE(master, 0);
     if (master == 0) {
-      DieSoon(random);
       PoolView pool;
-      WorkerSample sample;
-      while (true) {
+      const WorkerSample sample;
+      WriteUntilDead(random, [&](int64_t) {
         ++view.generation;
         view.restarts = view.deaths[3] = view.generation;
         board->PublishSlot(view);
@@ -227,7 +233,7 @@ TEST(ScoreboardKillTest, AMasterKilledWhilePublishingLeavesWhatWasThereBefore) {
         ++pool.generation;
         pool.observed_generation = pool.generation;
         board->PublishPool(pool);
-      }
+      });
     }
     ASSERT_NO_FATAL_FAILURE(Reap(master));
     const PoolSnapshot snapshot = board->Read(Clock::Real().Now());
