@@ -73,7 +73,7 @@ Task<absl::StatusOr<std::string_view>> IOStream::Peek(size_t at_least) {
 
 void IOStream::Consume(size_t n) { state_->Consume(n); }
 
-Task<absl::Status> IOStream::Write(std::string data) { return state_->Write(std::move(data)); }
+Task<absl::Status> IOStream::Write(std::string data) { return state_->Writev(std::span(&data, 1)); }
 
 Task<absl::Status> IOStream::Writev(std::vector<std::string> parts) {
   return state_->Writev(parts);

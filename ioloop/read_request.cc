@@ -40,7 +40,7 @@ absl::Status BytesRequest::Check(size_t max_buffer_size) const {
 }
 
 UntilRequest::UntilRequest(std::string delimiter, size_t max_bytes)
-    : delimiter_(std::move(delimiter)), max_bytes_(max_bytes) {}
+    : ReadRequest(delimiter.size()), delimiter_(std::move(delimiter)), max_bytes_(max_bytes) {}
 
 Answer UntilRequest::Look(std::string_view octets, Arrival) {
   const std::string_view rest = octets.substr(scanned_);
@@ -70,7 +70,7 @@ absl::Status UntilRequest::Check(size_t) const {
 }
 
 MatchRequest::MatchRequest(Find find, size_t max_bytes)
-    : find_(std::move(find)), max_bytes_(max_bytes) {}
+    : ReadRequest(1), find_(std::move(find)), max_bytes_(max_bytes) {}
 
 // While more comes, looks again each time the octets have doubled, so that the looks cost no more
 // than a few times the last one.
@@ -114,7 +114,9 @@ Answer IntoRequest::Look(std::string_view octets, Arrival) {
   return got == memory_.size() || (partial_ && got > 0) ? Take(got) : kMore;
 }
 
-std::span<char> IntoRequest::Room(size_t buffered) { return memory_.subspan(buffered + received_); }
+std::span<char> IntoRequest::RoomBehind(size_t buffered) {
+  return memory_.subspan(buffered + received_);
+}
 
 std::string_view IntoRequest::GiveBack(size_t buffered) {
   return {memory_.data() + buffered, std::exchange(received_, 0)};

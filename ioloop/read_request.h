@@ -2,6 +2,7 @@
 #ifndef SQUALL_IOLOOP_READ_REQUEST_H_
 #define SQUALL_IOLOOP_READ_REQUEST_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -35,6 +36,11 @@ class ReadRequest {
     size_t size = 0;
   };
 
+  // `needs`: with fewer unread octets the read is not done before the stream ends. 0 also says that
+  // Check() is to be asked, as it is when the stream cannot hold so many.
+  explicit ReadRequest(size_t needs, bool has_room = false) : needs_(needs), has_room_(has_room) {}
+
+  size_t needs() const { return needs_; }
   // `octets` is all that was received and not read, and has grown since the last call.
   virtual Answer Look(std::string_view octets, Arrival arrival) = 0;
   // After kNever: why.
@@ -42,8 +48,11 @@ class ReadRequest {
   // Whether the read is legal at all, for a stream that holds up to `max_buffer_size` octets.
   virtual absl::Status Check(size_t max_buffer_size) const { return absl::OkStatus(); }
 
-  // Memory of the user to receive into, behind `buffered` octets that are buffered already.
-  virtual std::span<char> Room(size_t buffered) { return {}; }
+  // Memory of the user to receive into, behind `buffered` octets that are buffered already; empty
+  // when there is none.
+  std::span<char> Room(size_t buffered) {
+    return has_room_ ? RoomBehind(buffered) : std::span<char>();
+  }
   // `n` octets were received into Room().
   virtual void Received(size_t n) {}
   // What was received into Room(); the request forgets it.
@@ -56,6 +65,10 @@ class ReadRequest {
   ~ReadRequest() = default;
 
  private:
+  virtual std::span<char> RoomBehind(size_t buffered) { return {}; }
+
+  const size_t needs_;
+  const bool has_room_;
   Answer answer_ = {Answer::Kind::kMore};
 };
 
@@ -63,7 +76,8 @@ class ReadRequest {
 class BytesRequest final : public ReadRequest {
  public:
   using Result = std::string;
-  BytesRequest(size_t size, bool partial) : size_(size), partial_(partial) {}
+  BytesRequest(size_t size, bool partial)
+      : ReadRequest(partial ? std::min<size_t>(size, 1) : size), size_(size), partial_(partial) {}
 
   Answer Look(std::string_view octets, Arrival arrival) override;
   absl::Status Check(size_t max_buffer_size) const override;
@@ -112,6 +126,8 @@ class MatchRequest final : public ReadRequest {
 class UntilCloseRequest final : public ReadRequest {
  public:
   using Result = std::string;
+  UntilCloseRequest() : ReadRequest(0) {}
+
   Answer Look(std::string_view octets, Arrival arrival) override;
 };
 
@@ -119,7 +135,7 @@ class UntilCloseRequest final : public ReadRequest {
 class PeekRequest final : public ReadRequest {
  public:
   using Result = std::string_view;
-  explicit PeekRequest(size_t at_least) : at_least_(at_least) {}
+  explicit PeekRequest(size_t at_least) : ReadRequest(at_least), at_least_(at_least) {}
 
   Answer Look(std::string_view octets, Arrival arrival) override;
   absl::Status Check(size_t max_buffer_size) const override;
@@ -133,16 +149,20 @@ class PeekRequest final : public ReadRequest {
 class IntoRequest final : public ReadRequest {
  public:
   using Result = size_t;
-  IntoRequest(std::span<char> memory, bool partial) : memory_(memory), partial_(partial) {}
+  IntoRequest(std::span<char> memory, bool partial)
+      : ReadRequest(std::min<size_t>(memory.size(), 1), /*has_room=*/true),
+        memory_(memory),
+        partial_(partial) {}
 
   Answer Look(std::string_view octets, Arrival arrival) override;
-  std::span<char> Room(size_t buffered) override;
   void Received(size_t n) override { received_ += n; }
   std::string_view GiveBack(size_t buffered) override;
 
   char* memory() const { return memory_.data(); }
 
  private:
+  std::span<char> RoomBehind(size_t buffered) override;
+
   std::span<char> memory_;
   size_t received_ = 0;
   bool partial_;

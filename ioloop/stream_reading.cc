@@ -34,8 +34,16 @@ absl::Status StreamState::CheckRead(const ReadRequest& request) const {
   return request.Check(max_buffer_size_);
 }
 
-// Goes on with the read in progress. True: it is done, or cannot be done any more; false: it has to
+// Begins with the read in progress. True: it is done, or cannot be done any more; false: it has to
 // wait.
+bool StreamState::Begin() {
+  // All was read before, as usual between two messages.
+  const bool waits = drained_ && in_.empty() && request_->needs() > 0;
+  if (waits && !closed() && !eof_ && !hung_up_ && !HasBufferedInput()) return false;
+  return Advance();
+}
+
+// Goes on with it.
 bool StreamState::Advance() { return Advance(Arrival::kSome); }
 
 // The same after a wait: the read has looked at all that there was.
@@ -81,7 +89,7 @@ Arrival StreamState::Receive() {
   if (closed()) return Arrival::kAll;
   if (!hung_up_) {
     if (receives_ >= kMaxReceivesInARow) return Arrival::kAll;
-    if (drained_ && !transport_->HasBufferedInput()) return Arrival::kAll;
+    if (drained_ && !HasBufferedInput()) return Arrival::kAll;
   }
   std::span<char> room = request_->Room(in_.size());
   const bool into_buffer = room.empty();
@@ -94,7 +102,7 @@ Arrival StreamState::Receive() {
     return Arrival::kAll;
   }
   const size_t size = result;
-  drained_ = size < room.size() && transport_->short_read_drains();
+  drained_ = size < room.size() && (plain_ || transport_->short_read_drains());
   if (!into_buffer) {
     request_->Received(size);
   } else if (in_.empty()) {
@@ -103,12 +111,6 @@ Arrival StreamState::Receive() {
     in_.Append({room.data(), size});
   }
   return drained_ && !hung_up_ ? Arrival::kAll : Arrival::kSome;
-}
-
-// Where one recv may put octets that go behind `buffered` others; empty when the buffer is full.
-std::span<char> StreamState::ScratchFor(size_t buffered) const {
-  if (buffered >= max_buffer_size_) return {};
-  return {StreamScratch(), std::min<size_t>(max_buffer_size_ - buffered, read_chunk_size_)};
 }
 
 void StreamState::ReceiveEnd(ssize_t result) {
@@ -127,7 +129,7 @@ void StreamState::ReceiveEnd(ssize_t result) {
 bool StreamState::ProbeEnd() {
   if (closed()) return true;
   if (in_.size() < max_buffer_size_ || !request_->Room(in_.size()).empty()) return false;
-  if (!hung_up_ && drained_ && !transport_->HasBufferedInput()) return false;
+  if (!hung_up_ && drained_ && !HasBufferedInput()) return false;
   // If there is one it is lost, but so is the stream.
   char octet;
   const ssize_t result = transport_->Read(&octet, 1);
@@ -150,10 +152,6 @@ void StreamState::FillAll() {
     if (result <= 0) return ReceiveEnd(result);
     in_.Append({room.data(), static_cast<size_t>(result)});
   }
-}
-
-std::string_view StreamState::Unread() const {
-  return fresh_ > 0 ? std::string_view(StreamScratch(), fresh_) : in_.view();
 }
 
 void StreamState::KeepFresh() {
@@ -182,8 +180,8 @@ std::string StreamState::TakeString(size_t n) {
   }
   const std::string_view fresh = Unread();
   fresh_ = 0;
-  in_.Append(fresh.substr(n));
-  std::string taken(fresh.substr(0, n));
+  if (n < fresh.size()) in_.Append(fresh.substr(n));
+  std::string taken(fresh.data(), n);
   AfterRead();  // may receive
   return taken;
 }
@@ -234,8 +232,8 @@ absl::Status StreamState::EndOfReading() const {
 }
 
 // The stream closes when the user has read all that came before the peer's end.
-void StreamState::AfterRead() {
-  if (closed() || !in_.empty()) return;
+void StreamState::AfterLastOctet() {
+  if (closed()) return;
   // What the buffer did not take when both directions died; epoll says no more of it.
   if (hung_up_ && !eof_) FillAll();
   if (closed() || !in_.empty()) return;

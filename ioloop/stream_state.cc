@@ -38,7 +38,8 @@ StreamState::StreamState(std::unique_ptr<Transport> transport, const IOStreamOpt
       max_buffer_size_(options.max_buffer_size),
       max_write_buffer_size_(options.max_write_buffer_size.value_or(IOStream::kUnlimited)),
       read_chunk_size_(ChunkSize(options)),
-      keeps_writing_(options.on_peer_eof == OnPeerEof::kKeepWriting) {
+      keeps_writing_(options.on_peer_eof == OnPeerEof::kKeepWriting),
+      plain_(transport_ != nullptr && transport_->plain()) {
   CHECK(transport_ != nullptr && transport_->fd() >= 0) << "an IOStream needs a connected socket";
   CHECK_GT(options.max_buffer_size, 0u);
   CHECK_GT(options.read_chunk_size, 0u);
@@ -48,8 +49,8 @@ StreamState::~StreamState() { Unregister(); }
 
 void StreamState::OnEvents(uint32_t events) {
   const LocalPtr<StreamState> self = LocalPtr<StreamState>::Of(this);
-  const uint32_t for_reader = ~IOLoop::kWrite | transport_->read_events();
-  if ((events & (IOLoop::kWrite | transport_->write_events())) != 0) {
+  const uint32_t for_reader = ~IOLoop::kWrite | ReadEvents();
+  if ((events & (IOLoop::kWrite | WriteEvents())) != 0) {
     Flush();
     ResumeWriters();
   }
@@ -86,12 +87,12 @@ void StreamState::UpdateInterest(bool drop_read) {
   if (closed() || hung_up_) return;
   uint32_t events = IOLoop::kNone;
   if (reader_) {
-    events |= transport_->read_events();
+    events |= ReadEvents();
   } else if (!drop_read && !eof_) {
     events |= registered_events_ & IOLoop::kRead;
   }
-  if (!out_.empty() || write_side_ == WriteSide::kEnding) events |= transport_->write_events();
-  if (reader_ && transport_->HasBufferedInput()) PostReader();
+  if (!out_.empty() || write_side_ == WriteSide::kEnding) events |= WriteEvents();
+  if (reader_ && HasBufferedInput()) PostReader();
   if (close_callback_ != nullptr && !eof_ && !peer_close_muted_) events |= EPOLLRDHUP;
   absl::Status status;
   if (!registered_) {

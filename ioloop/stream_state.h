@@ -2,8 +2,10 @@
 #ifndef SQUALL_IOLOOP_STREAM_STATE_H_
 #define SQUALL_IOLOOP_STREAM_STATE_H_
 
+#include <sys/epoll.h>
 #include <sys/types.h>
 
+#include <algorithm>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include "squall/ioloop/local_ptr.h"
 #include "squall/ioloop/read_buffer.h"
 #include "squall/ioloop/read_request.h"
+#include "squall/ioloop/stream_scratch.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/transport.h"
 #include "squall/ioloop/write_queue.h"
@@ -41,7 +44,6 @@ class StreamState {
                                                              Request request);
   void Consume(size_t n);
 
-  Task<absl::Status> Write(std::string data);
   Task<absl::Status> Writev(std::span<std::string> parts);
   Task<absl::Status> WriteBorrowed(std::span<const std::string_view> parts);
   Task<absl::Status> CloseWrite();
@@ -67,16 +69,27 @@ class StreamState {
 
   static absl::Status PeerClosed() { return absl::UnavailableError("the peer closed the stream"); }
 
+  // Whether CheckRead() would allow it, as far as that can be said without asking.
+  bool SurelyMayRead(const ReadRequest& request) const {
+    return !reading() && request.needs() - 1 < max_buffer_size_;
+  }
   absl::Status CheckRead(const ReadRequest& request) const;
+  bool Begin();
   bool Advance();
   bool AdvanceByMore();
   bool Advance(Arrival arrival);
   Arrival Receive();
-  std::span<char> ScratchFor(size_t buffered) const;
+  // Where one recv may put octets that go behind `buffered` others; empty when the buffer is full.
+  std::span<char> ScratchFor(size_t buffered) const {
+    if (buffered >= max_buffer_size_) return {};
+    return {StreamScratch(), std::min<size_t>(max_buffer_size_ - buffered, read_chunk_size_)};
+  }
   void ReceiveEnd(ssize_t result);
   bool ProbeEnd();
   void FillAll();
-  std::string_view Unread() const;
+  std::string_view Unread() const {
+    return fresh_ > 0 ? std::string_view(StreamScratch(), fresh_) : in_.view();
+  }
   void KeepFresh();
   void GiveBack();
   void EndRead();
@@ -89,12 +102,17 @@ class StreamState {
   size_t Deliver(const IntoRequest& request);
   absl::Status FailRead();
   absl::Status EndOfReading() const;
-  void AfterRead();
+  void AfterRead() {
+    const bool ends = eof_ || hung_up_ || peer_close_muted_;
+    if (ends && in_.empty()) AfterLastOctet();
+  }
+  void AfterLastOctet();
   void ReportEof();
 
-  absl::Status CheckWrite(size_t size) const;
-  template <typename Part, typename Add>
-  absl::StatusOr<uint64_t> Send(std::span<Part> parts, Add add);
+  bool CheckWrite(size_t size) const;
+  absl::Status WriteRefusal(size_t size) const;
+  template <typename Part, typename Add, typename Wait>
+  Task<absl::Status> Send(std::span<Part> parts, Add add, Wait wait);
   static Task<absl::Status> WaitFlushed(LocalPtr<StreamState> state, uint64_t target);
   static Task<absl::Status> WaitFlushedBorrowed(BorrowedOctets octets);
   static Task<absl::Status> WaitWriteEnded(LocalPtr<StreamState> state);
@@ -102,6 +120,11 @@ class StreamState {
   absl::Status BreakWriting(std::string_view doing);
   void Flush();
   void ResumeWriters();
+
+  // The transport's, without the call where they never change.
+  uint32_t ReadEvents() const { return plain_ ? EPOLLIN : transport_->read_events(); }
+  uint32_t WriteEvents() const { return plain_ ? EPOLLOUT : transport_->write_events(); }
+  bool HasBufferedInput() const { return !plain_ && transport_->HasBufferedInput(); }
 
   void OnEvents(uint32_t events);
   void OnHangUp(uint32_t events);
@@ -136,6 +159,7 @@ class StreamState {
   uint16_t registered_events_ = 0;
   uint8_t receives_ : 5 = 0;  // Calls of recv since the loop last had its turn.
   bool keeps_writing_ : 1;    // OnPeerEof::kKeepWriting
+  bool plain_ : 1;            // The transport is a plain one.
   bool registered_ : 1 = false;
   bool reader_posted_ : 1 = false;  // The reader goes on in the loop's next turn.
   WriteSide write_side_ : 2 = WriteSide::kOpen;
@@ -158,7 +182,7 @@ class StreamState::ReadAwaiter {
   ReadAwaiter& operator=(const ReadAwaiter&) = delete;
   ~ReadAwaiter() { state_->EndRead(); }
 
-  bool await_ready() const { return state_->Advance(); }
+  bool await_ready() const { return state_->Begin(); }
   bool await_suspend(std::coroutine_handle<> reader) const {
     state_->reader_ = reader;
     // Fails by closing, and then the reader has to go on at once.
@@ -176,7 +200,9 @@ class StreamState::ReadAwaiter {
 template <typename Request>
 Task<absl::StatusOr<typename Request::Result>> StreamState::Read(LocalPtr<StreamState> state,
                                                                  Request request) {
-  if (absl::Status refused = state->CheckRead(request); !refused.ok()) co_return refused;
+  if (!state->SurelyMayRead(request)) {
+    if (absl::Status refused = state->CheckRead(request); !refused.ok()) co_return refused;
+  }
   co_await ReadAwaiter(&*state, &request);
   switch (request.answer().kind) {
     case ReadRequest::Answer::Kind::kTake:

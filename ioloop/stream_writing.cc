@@ -24,7 +24,7 @@ namespace {
 
 constexpr size_t kMaxBuffersPerWrite = 64;
 
-Task<absl::Status> Ready(absl::Status status) { co_return status; }
+Task<absl::Status> Failed(absl::Status why) { co_return why; }
 
 bool WouldBlock(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK; }
 
@@ -50,26 +50,29 @@ class StreamState::BorrowedOctets {
   uint64_t end_;
 };
 
-absl::Status StreamState::CheckWrite(size_t size) const {
+// Why CheckWrite() refused.
+absl::Status StreamState::WriteRefusal(size_t size) const {
   if (closed()) return EndOfReading();
   if (write_side_ != WriteSide::kOpen) {
     return absl::FailedPreconditionError("Write: CloseWrite() has ended the writing");
   }
-  if (size > max_write_buffer_size_ - std::min(max_write_buffer_size_, out_.size())) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("Write: ", size, " octets on top of ", out_.size(),
-                     " that wait exceed max_write_buffer_size ", max_write_buffer_size_));
-  }
-  return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("Write: ", size, " octets on top of ", out_.size(),
+                   " that wait exceed max_write_buffer_size ", max_write_buffer_size_));
 }
 
-// Writes what the socket takes of `parts` and has `add(part, skip)` queue the rest. Returns the
-// number of the last octet, to wait for; an error says that nothing of it is under way.
-template <typename Part, typename Add>
-absl::StatusOr<uint64_t> StreamState::Send(std::span<Part> parts, Add add) {
+bool StreamState::CheckWrite(size_t size) const {
+  return !closed() && write_side_ == WriteSide::kOpen &&
+         size <= max_write_buffer_size_ - std::min(max_write_buffer_size_, out_.size());
+}
+
+// Writes what the socket takes of `parts`, has `add(part, skip)` queue the rest, and returns the
+// task `wait(n)` for its last octet, the number n of all.
+template <typename Part, typename Add, typename Wait>
+Task<absl::Status> StreamState::Send(std::span<Part> parts, Add add, Wait wait) {
   size_t size = 0;
   for (const Part& part : parts) size += part.size();
-  if (absl::Status refused = CheckWrite(size); !refused.ok()) return refused;
+  if (!CheckWrite(size)) return Failed(WriteRefusal(size));
   size_t written = 0;
   const bool was_empty = out_.empty();
   if (was_empty && size > 0) {
@@ -79,12 +82,12 @@ absl::StatusOr<uint64_t> StreamState::Send(std::span<Part> parts, Add add) {
       buffers[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
     }
     const ssize_t result = transport_->Write(buffers, static_cast<int>(count));
-    if (result < 0 && !WouldBlock(errno)) return BreakWriting("writing to the stream");
+    if (result < 0 && !WouldBlock(errno)) return Failed(BreakWriting("writing to the stream"));
     written = std::max<ssize_t>(result, 0);
     if (written == size) {
       // It may have taken from the descriptor what the reader waits for, or changed its events.
       if (reader_) UpdateInterest();
-      return out_.total_removed();
+      return Task<absl::Status>::Done();
     }
   }
   size_t skip = written;
@@ -99,24 +102,23 @@ absl::StatusOr<uint64_t> StreamState::Send(std::span<Part> parts, Add add) {
   } else if (was_empty) {
     UpdateInterest();
   }
-  return target;
+  if (out_.total_removed() >= target) return Task<absl::Status>::Done();
+  return wait(target);
 }
 
-Task<absl::Status> StreamState::Write(std::string data) { return Writev(std::span(&data, 1)); }
-
 Task<absl::Status> StreamState::Writev(std::span<std::string> parts) {
-  const absl::StatusOr<uint64_t> target =
-      Send(parts, [this](std::string& part, size_t skip) { out_.Add(std::move(part), skip); });
-  if (!target.ok() || out_.total_removed() >= *target) return Ready(target.status());
-  return WaitFlushed(LocalPtr<StreamState>::Of(this), *target);
+  return Send(
+      parts, [this](std::string& part, size_t skip) { out_.Add(std::move(part), skip); },
+      [this](uint64_t end) { return WaitFlushed(LocalPtr<StreamState>::Of(this), end); });
 }
 
 Task<absl::Status> StreamState::WriteBorrowed(std::span<const std::string_view> parts) {
   const uint64_t begin = out_.total_added();
-  const absl::StatusOr<uint64_t> target = Send(
-      parts, [this](std::string_view part, size_t skip) { out_.AddBorrowed(part.substr(skip)); });
-  if (!target.ok() || out_.total_removed() >= *target) return Ready(target.status());
-  return WaitFlushedBorrowed(BorrowedOctets(LocalPtr<StreamState>::Of(this), begin, *target));
+  return Send(
+      parts, [this](std::string_view part, size_t skip) { out_.AddBorrowed(part.substr(skip)); },
+      [this, begin](uint64_t end) {
+        return WaitFlushedBorrowed(BorrowedOctets(LocalPtr<StreamState>::Of(this), begin, end));
+      });
 }
 
 Task<absl::Status> StreamState::WaitFlushed(LocalPtr<StreamState> state, uint64_t target) {

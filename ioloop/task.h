@@ -95,12 +95,19 @@ class TaskPromise<void> : public TaskPromiseBase {
   void TakeResult() { RethrowIfFailed(); }
 };
 
+// Stands for a coroutine that is done and has returned T().
+template <typename T>
+std::coroutine_handle<TaskPromise<T>> DoneMark() {
+  static constinit char mark = 0;
+  return std::coroutine_handle<TaskPromise<T>>::from_address(&mark);
+}
+
 template <typename T>
 class TaskAwaiter {
  public:
   explicit TaskAwaiter(std::coroutine_handle<TaskPromise<T>> child) : child_(child) {}
 
-  bool await_ready() const noexcept { return child_.done(); }
+  bool await_ready() const noexcept { return child_ == DoneMark<T>() || child_.done(); }
   // Runs the child here and suspends only if it does. Compared with transferring to it, a loop over
   // tasks that complete at once needs no tail calls to keep the stack flat, which -O0 and the
   // sanitizers lack.
@@ -110,7 +117,12 @@ class TaskAwaiter {
     child_.promise().set_continuation(awaiting);
     return true;
   }
-  T await_resume() { return child_.promise().TakeResult(); }
+  T await_resume() {
+    if constexpr (std::is_default_constructible_v<T> || std::is_void_v<T>) {
+      if (child_ == DoneMark<T>()) return T();
+    }
+    return child_.promise().TakeResult();
+  }
 
  private:
   std::coroutine_handle<TaskPromise<T>> child_;
@@ -137,6 +149,12 @@ class [[nodiscard]] Task {
   Task& operator=(const Task&) = delete;
   ~Task() { Destroy(); }
 
+  // A task that is done and gives T(), such as OkStatus, and costs no coroutine: for functions that
+  // rarely have to wait.
+  static Task Done() requires(std::is_default_constructible_v<T> || std::is_void_v<T>) {
+    return Task(internal::DoneMark<T>());
+  }
+
   // co_await MakeTask(), or co_await std::move(task). At most once.
   internal::TaskAwaiter<T> operator co_await() && { return internal::TaskAwaiter<T>(handle_); }
 
@@ -146,7 +164,8 @@ class [[nodiscard]] Task {
   explicit Task(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
 
   void Destroy() {
-    if (handle_) std::exchange(handle_, nullptr).destroy();
+    if (handle_ && handle_ != internal::DoneMark<T>()) handle_.destroy();
+    handle_ = nullptr;
   }
 
   std::coroutine_handle<promise_type> handle_;

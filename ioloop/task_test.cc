@@ -243,5 +243,30 @@ TEST_F(TaskTest, AssigningATaskDestroysTheOldOne) {
   EXPECT_EQ(alive, 0);
 }
 
+Task<absl::Status> SumUp(Task<int> a, Task<void> b, Task<absl::Status> c, int* sum) {
+  const int value = co_await std::move(a);
+  co_await std::move(b);
+  absl::Status status = co_await std::move(c);
+  *sum = value + 1;
+  co_return status;
+}
+
+TEST_F(TaskTest, DoneGivesTheDefaultValueAndNeedsNoCoroutine) {
+  int sum = 0;
+  EXPECT_THAT(
+      loop_.RunSync(SumUp(Task<int>::Done(), Task<>::Done(), Task<absl::Status>::Done(), &sum)),
+      IsOk());
+  EXPECT_EQ(sum, 1);
+  // As tasks of their own, moved, assigned, and never awaited.
+  EXPECT_THAT(loop_.RunSync(Task<>::Done()), IsOk());
+  loop_.Spawn(Task<>::Done());
+  Task<int> task = Task<int>::Done();
+  Task<int> other = std::move(task);
+  int alive = 0;
+  Task<> sleeping = SleepForEver(&alive);
+  sleeping = Task<>::Done();
+  EXPECT_THAT(loop_.RunSync(std::move(sleeping)), IsOk());
+}
+
 }  // namespace
 }  // namespace squall

@@ -33,19 +33,23 @@ class PlainTransport : public Transport {
 
   ssize_t Write(const iovec* buffers, int count) override {
     constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    msghdr message = {};
-    message.msg_iov = const_cast<iovec*>(buffers);
-    message.msg_iovlen = count;
     ssize_t result;
     do {
-      // send() spares the kernel the copy of the array.
-      result = count == 1 ? ::send(socket_.get(), buffers->iov_base, buffers->iov_len, kFlags)
-                          : ::sendmsg(socket_.get(), &message, kFlags);
+      if (count == 1) {
+        // Spares the kernel the copy of the array.
+        result = ::send(socket_.get(), buffers->iov_base, buffers->iov_len, kFlags);
+      } else {
+        msghdr message = {};
+        message.msg_iov = const_cast<iovec*>(buffers);
+        message.msg_iovlen = count;
+        result = ::sendmsg(socket_.get(), &message, kFlags);
+      }
     } while (result < 0 && errno == EINTR);
     return result;
   }
 
   int ShutdownWrite() override { return ::shutdown(socket_.get(), SHUT_WR); }
+  bool plain() const override { return true; }
   bool short_read_drains() const override { return true; }
   UniqueFd Release() override { return std::move(socket_); }
 

@@ -61,6 +61,10 @@ class Transport {
   // does not tell of them. False after a Read that failed with EAGAIN.
   virtual bool HasBufferedInput() const { return false; }
 
+  // Whether it adds nothing to a stream socket: read_events() and write_events() stay EPOLLIN and
+  // EPOLLOUT, HasBufferedInput() stays false and short_read_drains() true.
+  virtual bool plain() const { return false; }
+
   // Whether a Read that gave fewer octets than asked for has taken all that there was, so that a
   // stream need not try again before epoll tells of more. True spares a system call per message.
   virtual bool short_read_drains() const { return false; }
