@@ -1,6 +1,5 @@
 #include "squall/web/application.h"
 
-#include <cstddef>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -15,40 +14,20 @@
 #include "re2/re2.h"
 #include "squall/base/logging.h"
 #include "squall/base/status_macros.h"
-#include "squall/base/string_view.h"
 #include "squall/web/error_handler.h"
 #include "squall/web/exchange.h"
 #include "squall/web/static_file_handler.h"
 
 namespace squall {
 
-namespace {
-
-absl::Status CheckPathArgs(const Rule& rule, int groups) {
-  const internal::HandlerClass& handler_class = rule.handler.handler_class();
-  for (size_t i = 0; i < internal::kVerbs; ++i) {
-    const internal::VerbEntry& verb = handler_class.verbs[i];
-    if (verb.run == nullptr || verb.path_args == internal::kAnyPathArgs) continue;
-    if (verb.path_args == groups) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the pattern \"", rule.pattern, "\" has ", groups, " group", groups == 1 ? "" : "s",
-        ", but its handler takes ", verb.path_args, " path argument",
-        verb.path_args == 1 ? "" : "s", " for ", ToAbsl(internal::kVerbNames[i]),
-        "; make them equal ((?:...) groups without capturing)"));
-  }
-  return absl::OkStatus();
+Application::Application(Settings settings) : settings_(std::move(settings)) {
+  default_route_.handler = settings_.default_handler.has_value() ? *settings_.default_handler
+                                                                 : Handler<ErrorHandler>(404);
 }
-
-}  // namespace
-
-Application::Application(Settings settings)
-    : settings_(std::move(settings)),
-      default_handler_(settings_.default_handler.has_value() ? *settings_.default_handler
-                                                             : Handler<ErrorHandler>(404)) {}
 
 Application::Application(std::vector<Rule> rules, Settings settings)
     : Application(std::move(settings)) {
-  const absl::Status status = AddRules(std::move(rules));
+  const absl::Status status = SetRules(std::move(rules));
   CHECK(status.ok()) << "Application: " << status.message();
 }
 
@@ -58,13 +37,13 @@ Application::Application(std::initializer_list<Rule> rules, Settings settings)
 absl::StatusOr<std::unique_ptr<Application>> Application::Create(std::vector<Rule> rules,
                                                                  Settings settings) {
   auto application = absl::WrapUnique(new Application(std::move(settings)));
-  RETURN_IF_ERROR(application->AddRules(std::move(rules)));
+  RETURN_IF_ERROR(application->SetRules(std::move(rules)));
   return application;
 }
 
 Application::~Application() = default;
 
-absl::Status Application::AddRules(std::vector<Rule> rules) {
+absl::Status Application::SetRules(std::vector<Rule> rules) {
   if (!settings_.static_path.empty()) {
     const StaticFileOptions options{.root = settings_.static_path,
                                     .default_filename = settings_.static_default_filename};
@@ -74,16 +53,51 @@ absl::Status Application::AddRules(std::vector<Rule> rules) {
       rules.push_back({name, Handler<StaticFileHandler>(options)});
     }
   }
-  for (const Rule& rule : rules) {
-    ASSIGN_OR_RETURN(const int groups, router_.Add(rule.pattern));
-    RETURN_IF_ERROR(CheckPathArgs(rule, groups));
-  }
-  rules_ = std::move(rules);
+  ASSIGN_OR_RETURN(rules_, internal::RouteTable::Create(rules));
   return absl::OkStatus();
 }
 
+absl::Status Application::AddHandlers(std::string_view host_pattern, std::vector<Rule> rules) {
+  HostRules entry;
+  ASSIGN_OR_RETURN(entry.host, internal::CompileHostPattern(host_pattern));
+  ASSIGN_OR_RETURN(entry.table, internal::RouteTable::Create(rules));
+  entry.serves_default =
+      !settings_.default_host.empty() && internal::HostMatches(*entry.host, settings_.default_host);
+  hosts_.push_back(std::move(entry));
+  return absl::OkStatus();
+}
+
+internal::RouteTable::Match Application::Find(const HttpConnection& connection) const {
+  const RequestHead& head = connection.head();
+  internal::RequestedHost host(head.host());
+  for (const HostRules& rules : hosts_) {
+    if (!internal::HostMatches(*rules.host, host.name())) continue;
+    if (auto match = rules.table->Find(head.path(), host); match.route != nullptr) return match;
+  }
+  if (auto match = rules_->Find(head.path(), host); match.route != nullptr) return match;
+  // Tornado: behind a proxy the Host field is the proxy's business.
+  if (!settings_.default_host.empty() && !head.headers().Has("X-Real-Ip")) {
+    for (const HostRules& rules : hosts_) {
+      if (!rules.serves_default) continue;
+      if (auto match = rules.table->Find(head.path(), host); match.route != nullptr) return match;
+    }
+  }
+  return {&default_route_, {}};
+}
+
 std::unique_ptr<HttpMessageDelegate> Application::StartRequest(HttpConnection& connection) {
-  return std::make_unique<internal::Exchange>(*this, connection);
+  internal::RouteTable::Match match = Find(connection);
+  if (match.route->delegate != nullptr) return match.route->delegate->StartRequest(connection);
+  return std::make_unique<internal::Exchange>(*this, connection, std::move(match));
+}
+
+absl::StatusOr<std::string> Application::ReverseUrlOf(std::string_view name,
+                                                      const std::vector<std::string>& args) const {
+  for (const HostRules& rules : hosts_) {
+    absl::StatusOr<std::string> url = rules.table->ReverseUrl(name, args);
+    if (!absl::IsNotFound(url.status())) return url;
+  }
+  return rules_->ReverseUrl(name, args);
 }
 
 }  // namespace squall

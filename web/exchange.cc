@@ -20,8 +20,12 @@
 
 namespace squall::internal {
 
-Exchange::Exchange(const Application& application, HttpConnection& connection)
-    : application_(application), connection_(connection) {}
+Exchange::Exchange(const Application& application, HttpConnection& connection,
+                   RouteTable::Match match)
+    : application_(application),
+      connection_(connection),
+      match_(std::move(match)),
+      class_(&match_.route->handler->handler_class()) {}
 
 Exchange::~Exchange() {
   if (!handler_) return;
@@ -35,14 +39,14 @@ Exchange::~Exchange() {
 bool Exchange::over() const { return handler_->finished_ || handler_->closed_; }
 
 void Exchange::HeadersReceived() {
-  match_ = application_.router_.Find(connection_.head().path());
-  const HandlerSpec& spec = match_.rule == Router::kNoRule
-                                ? application_.default_handler_
-                                : application_.rules_[match_.rule].handler;
-  class_ = &spec.handler_class();
+  const HandlerSpec& spec = *match_.route->handler;
+  const RuleOptions& options = match_.route->options;
+  if (options.max_body_size.has_value()) connection_.SetMaxBodySize(*options.max_body_size);
+  if (options.body_timeout.has_value()) connection_.SetBodyTimeout(*options.body_timeout);
   handler_ = HandlerRef(spec.factory().Make().release());
   handler_->application_ = &application_;
   handler_->settings_ = &application_.settings();
+  handler_->route_ = match_.route;
   handler_->host_ = this;
   handler_->connection_ = &connection_;
   handler_->request_.emplace(connection_);
@@ -115,15 +119,16 @@ bool Exchange::CheckRequest() {
     }
   }
   if (!match_.groups.empty()) {
-    absl::StatusOr<PathArgs> args = DecodeGroups(match_);
+    absl::StatusOr<PathArgs> args = DecodeGroups(match_.groups);
     if (!args.ok()) {
       HandleStatus(handler, args.status());
       return false;
     }
     handler.path_args_ = *std::move(args);
   }
-  if (application_.settings().xsrf_cookies && *verb != Verb::kGet && *verb != Verb::kHead &&
-      *verb != Verb::kOptions) {
+  const bool xsrf =
+      match_.route->options.xsrf_cookies.value_or(application_.settings().xsrf_cookies);
+  if (xsrf && *verb != Verb::kGet && *verb != Verb::kHead && *verb != Verb::kOptions) {
     bool good = false;
     try {
       good = handler.CheckXsrfCookie();
@@ -221,7 +226,7 @@ void Exchange::AnswerSettled() {
   RequestHandler& handler = *handler_;
   const HttpRequest& request = handler.request();
   const auto& log = application_.settings().log_function;
-  if (log) {
+  if (log && match_.route->options.log) {
     log({.status = handler.status(),
          .method = request.method(),
          .uri = request.uri(),

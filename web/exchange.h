@@ -17,7 +17,7 @@
 #include "squall/web/handler_class.h"
 #include "squall/web/handler_ref.h"
 #include "squall/web/request_handler.h"
-#include "squall/web/router.h"
+#include "squall/web/route_table.h"
 
 namespace squall {
 
@@ -27,8 +27,8 @@ namespace internal {
 
 class Exchange final : public HttpMessageDelegate, private HandlerHost {
  public:
-  // `application` and `connection` are not owned.
-  Exchange(const Application& application, HttpConnection& connection);
+  // `application`, `connection` and the route are not owned. The route has a handler.
+  Exchange(const Application& application, HttpConnection& connection, RouteTable::Match match);
   ~Exchange() override;
 
   void HeadersReceived() override;
@@ -62,8 +62,8 @@ class Exchange final : public HttpMessageDelegate, private HandlerHost {
   const Application& application_;
   HttpConnection& connection_;  // use handler_->connection_, which knows when it is gone
   HandlerRef handler_;
-  const HandlerClass* class_ = nullptr;
-  Router::Match match_;
+  const RouteTable::Match match_;
+  const HandlerClass* const class_;
   std::string waiting_data_;  // came while a step was awaited
   bool awaiting_ = false;
   bool body_complete_ = false;

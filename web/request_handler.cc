@@ -23,6 +23,7 @@
 #include "squall/web/cookie_changes.h"
 #include "squall/web/etag.h"
 #include "squall/web/handler_ref.h"
+#include "squall/web/route_table.h"
 #include "squall/web/settings.h"
 #include "squall/web/signed_value.h"
 #include "squall/web/xsrf.h"
@@ -192,7 +193,7 @@ void RequestHandler::CompleteHead(SendWhat what) {
          {"Content-Type", "Content-Language", "Content-Encoding", "Content-Length"}) {
       response_.headers.Remove(name);
     }
-  } else if (settings().compress_response) {
+  } else if (route_->options.compress_response.value_or(settings().compress_response)) {
     encoder_ = internal::MakeBodyEncoder(
         {.accept_encoding = request().headers().GetJoined("Accept-Encoding"),
          .body_size = write_buffer_.size(),
@@ -310,6 +311,14 @@ void RequestHandler::LogException(const RequestError& error) {
 }
 
 // ---- Arguments.
+
+std::optional<std::string_view> RequestHandler::path_arg(std::string_view name) const {
+  const std::vector<std::string>& names = route_->group_names;
+  for (size_t i = 0; i < names.size() && i < path_args_.size(); ++i) {
+    if (names[i] == name && path_args_[i].has_value()) return *path_args_[i];
+  }
+  return std::nullopt;
+}
 
 namespace {
 

@@ -56,6 +56,7 @@ namespace internal {
 class BodyEncoder;
 class CookieChanges;
 class Exchange;
+struct Route;
 }  // namespace internal
 
 // Why a request ended in an error, for LogException().
@@ -92,6 +93,9 @@ class RequestHandler {
   const Settings& settings() const { return *settings_; }
   // The groups of the route's pattern, decoded.
   const PathArgs& path_args() const { return path_args_; }
+  // The group of that name, (?P<name>...), decoded; nullopt if the pattern has none or it took no
+  // part.
+  std::optional<std::string_view> path_arg(std::string_view name) const;
 
   // The last value of an argument; of query and form body together the body's, as it comes behind.
   // White space around it is removed, control characters become spaces. InvalidArgument, which
@@ -225,6 +229,7 @@ class RequestHandler {
 
   const Application* application_ = nullptr;  // not owned
   const Settings* settings_ = nullptr;        // not owned
+  const internal::Route* route_ = nullptr;    // not owned, the application's
   internal::HandlerHost* host_ = nullptr;     // not owned; null when the connection is gone
   HttpConnection* connection_ = nullptr;      // not owned; null when finished or closed
   std::optional<HttpRequest> request_;

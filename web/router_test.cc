@@ -1,18 +1,24 @@
 #include "squall/web/router.h"
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/substitute.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "re2/re2.h"
 #include "squall/base/status_matchers.h"
 
 namespace squall::internal {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 Router MakeRouter(std::initializer_list<const char*> patterns) {
   Router router;
@@ -62,14 +68,14 @@ TEST(RouterTest, BadExpressionIsAnErrorThatNamesIt) {
 
 TEST(RouterTest, GroupsAreCounted) {
   Router router;
-  EXPECT_THAT(router.Add("/literal"), IsOkAndHolds(0));
-  EXPECT_THAT(router.Add("/(a)/(?:b)/(?P<name>c)"), IsOkAndHolds(2));
+  EXPECT_THAT(router.Add("/literal"), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(router.Add("/(a)/(?:b)/(?P<name>c)"), IsOkAndHolds(ElementsAre("", "name")));
 }
 
 // Tornado's RequestEncodingTest: group/(.*).
 TEST(DecodeGroupsTest, PercentIsDecodedAndPlusStays) {
   const Router router = MakeRouter({"/group/(.*)"});
-  const auto decode = [&](const char* path) { return DecodeGroups(router.Find(path)); };
+  const auto decode = [&](const char* path) { return DecodeGroups(router.Find(path).groups); };
   EXPECT_EQ((*decode("/group/a%20b+c"))[0], "a b+c");
   EXPECT_EQ((*decode("/group/%C3%A9"))[0], "\xC3\xA9");
   EXPECT_EQ((*decode("/group/%2F"))[0], "/");
@@ -81,8 +87,8 @@ TEST(DecodeGroupsTest, PercentIsDecodedAndPlusStays) {
 // Tornado's OptionalPathTest.
 TEST(DecodeGroupsTest, GroupWithoutPartIsAbsent) {
   const Router router = MakeRouter({"/optional_path/(.+)?"});
-  EXPECT_EQ((*DecodeGroups(router.Find("/optional_path/")))[0], std::nullopt);
-  EXPECT_EQ((*DecodeGroups(router.Find("/optional_path/x")))[0], "x");
+  EXPECT_EQ((*DecodeGroups(router.Find("/optional_path/").groups))[0], std::nullopt);
+  EXPECT_EQ((*DecodeGroups(router.Find("/optional_path/x").groups))[0], "x");
 }
 
 TEST(RouterTest, NestedRepetitionStaysLinear) {
@@ -94,6 +100,58 @@ TEST(RouterTest, ThousandsOfLiterals) {
   Router router;
   for (int i = 0; i < 10000; ++i) ASSERT_THAT(router.Add(absl::StrCat("/r/", i)), IsOk());
   EXPECT_EQ(router.Find("/r/9999").rule, 9999u);
+}
+
+// With Prepare() and without it, few expressions and many, one text before them or several.
+TEST(RouterTest, LargeTablesFindWhatAPlainSearchFinds) {
+  Router prepared;
+  Router plain;
+  std::vector<std::string> patterns;
+  for (int i = 0; i < 40; ++i) {
+    for (const char* pattern : {"/a/$0/([0-9]+)", "/([a-z]+)/$0", "/(a|b)/$0(?:/x)?", "/lit/$0"}) {
+      patterns.push_back(absl::Substitute(pattern, i));
+    }
+  }
+  patterns.insert(patterns.end(), {"/a/(.*)", "/a/7", "(.*)/end", "/z|/y", "/s/\\(x\\)"});
+  for (const std::string& pattern : patterns) {
+    ASSERT_THAT(prepared.Add(pattern), IsOk());
+    ASSERT_THAT(plain.Add(pattern), IsOk());
+  }
+  prepared.Prepare();
+  const auto by_hand = [&](const std::string& path) {
+    for (size_t i = 0; i < patterns.size(); ++i) {
+      re2::RE2::Options options;
+      options.set_encoding(re2::RE2::Options::EncodingLatin1);
+      if (re2::RE2::FullMatch(path, re2::RE2(patterns[i], options))) return i;
+    }
+    return Router::kNoRule;
+  };
+  for (const char* path :
+       {"/a/7/1", "/a/39/0", "/a/7", "/a/", "/b/12", "/b/12/x", "/q/12", "/lit/3", "/lit/39/end",
+        "/a/40/2", "/end", "/y", "/z", "/zz", "", "/s/(x)", "/q/\xFF", "//", "/a/7/1/"}) {
+    const size_t want = by_hand(path);
+    EXPECT_EQ(prepared.Find(path).rule, want) << path;
+    EXPECT_EQ(plain.Find(path).rule, want) << path;
+    EXPECT_EQ(prepared.Find(path).groups, plain.Find(path).groups) << path;
+  }
+}
+
+TEST(RouterTest, VisitGoesOnUntilOneIsTaken) {
+  Router router = MakeRouter({"/(x)", "/x", "/x", "/(.)", "/y"});
+  router.Prepare();
+  std::vector<size_t> seen;
+  EXPECT_FALSE(router.Visit("/x", [&](size_t rule, const PathGroups&) {
+    seen.push_back(rule);
+    return false;
+  }));
+  EXPECT_THAT(seen, ElementsAre(0, 1, 2, 3));
+  Router literals = MakeRouter({"/x", "/x"});
+  seen.clear();
+  EXPECT_TRUE(literals.Visit("/x", [&](size_t rule, const PathGroups&) {
+    seen.push_back(rule);
+    return rule == 1;
+  }));
+  EXPECT_THAT(seen, ElementsAre(0, 1));
 }
 
 }  // namespace

@@ -19,6 +19,10 @@ struct Settings {
   // Answers what no rule matches; unset, the 404 page does.
   std::optional<HandlerSpec> default_handler;
 
+  // A host name, in lower case; rules that Application::AddHandlers() adds for it also serve hosts
+  // that nothing else matches. Not for requests with X-Real-Ip, as in Tornado.
+  std::string default_host;
+
   // Files of this directory are served under static_url_prefix, and /robots.txt and /favicon.ico
   // from its top. Empty: no such routes. They come behind the application's own.
   std::string static_path;
