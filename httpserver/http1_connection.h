@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,17 +99,29 @@ class Http1Connection final : public HttpConnection {
   Progress Process();
   void Receive();
   void OnEndOfInput();
+  void Discard();
+  void Hold();
+  void Settle();
+
+  // http1_connection_exchange.cc: one request and its answer.
   void BeginExchange();
+  bool MayKeepAlive(const RequestHead& head) const;
+  bool AnswerItself(const RequestHead& head);
   void DeliverBody();
   void MessageComplete();
   void EndExchange();
   void Refuse(int status, std::string_view why);
-  void Discard();
-  void Hold();
-  void Settle();
   bool RequestIsRead();
   template <typename F>
-  void Guarded(const char* what, F&& callback);
+  void Guarded(const char* what, F&& callback) {
+    try {
+      callback();
+    } catch (const std::exception& error) {
+      OnDelegateFailure(what, error.what());
+    } catch (...) {
+      OnDelegateFailure(what, "an exception that is no std::exception");
+    }
+  }
   void OnDelegateFailure(const char* what, std::string_view error);
 
   // http1_connection_wait.cc: events and deadlines.

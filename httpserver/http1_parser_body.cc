@@ -87,8 +87,8 @@ void Http1Parser::ChunkLineOctet(char c) {
   if (state_ == State::kChunkSize) {
     const int digit = internal::HexValue(c);
     if (digit >= 0) {
-      // 16 digits fill 64 bits exactly, so this cannot overflow.
-      if (++chunk_digits_ > 16) return Fail(400, "chunk size too large");
+      // 16 digits fill 64 bits exactly, so this cannot overflow. Leading zeros are none of them.
+      if (remaining_ != 0 && ++chunk_digits_ > 15) return Fail(400, "chunk size too large");
       remaining_ = remaining_ << 4 | static_cast<uint64_t>(digit);
       return;
     }

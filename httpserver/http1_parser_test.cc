@@ -388,7 +388,7 @@ TEST(Http1ParserTest, ChunkedBodies) {
                           "1;a=\"\r\n\"\r\n",
                           "1;a=\"\\\x01\"\r\n",
                           "1,a\r\n",
-                          "00000000000000001\r\nx",
+                          "10000000000000000\r\nx",
                           "ffffffffffffffff1\r\nx",
                           "0\r\n\nX",
                           "0\r\n\rX",

@@ -87,17 +87,21 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
 
   begun_ = true;
   status_ = head.status;
-  const bool no_content = head.status == 204;
+  // Neither has content, whatever the handler announces. A 204 must not announce a length either
+  // (RFC 9110 8.6); a 205 ends with a length of 0, the shortest of its ways (RFC 9110 15.3.6).
+  const bool reset_content = head.status == 205;
+  const bool no_content = head.status == 204 || reset_content;
   body_suppressed_ = request_.method_is_head || no_content || head.status == 304;
-  // A 204 has no body whatever is announced, and must not announce one (RFC 9110 8.6).
   length_ = no_content ? std::nullopt : length;
-  const bool add_length = options.whole_body_size.has_value() && !length.has_value() &&
-                          !no_content && head.status != 304;
-  if (add_length) length_ = options.whole_body_size;
+  const bool add_length =
+      reset_content || (options.whole_body_size.has_value() && !length.has_value() && !no_content &&
+                        head.status != 304);
+  if (add_length) length_ = reset_content ? 0 : options.whole_body_size;
   const bool delimited = length_.has_value() || body_suppressed_;
   chunked_ = !delimited && request_.http11;
   close_ = options.close || asked_to_close || !request_.keep_alive || (!delimited && !chunked_);
   // The length announced for HEAD and 304 is that of a body which is not here.
+  const uint64_t announced = length_.value_or(0);
   if (body_suppressed_) length_.reset();
 
   // At once: growing step by step was four of a request's six allocations.
@@ -116,7 +120,7 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
   if (!has_date && !options.date.empty()) AppendField("Date", options.date, out);
   if (add_length) {
     out->append("Content-Length: ");
-    AppendNumber(*options.whole_body_size, out);
+    AppendNumber(announced, out);
     out->append("\r\n");
   }
   if (chunked_) out->append("Transfer-Encoding: chunked\r\n");

@@ -78,6 +78,14 @@ TEST(Http1ResponseEncoderTest, NoBodyWhereNoneMayBe) {
   head.status = 204;
   head.headers.Add("Content-Length", "0");
   EXPECT_EQ(Encode(kKept, head, "", false), "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
+  const std::string reset = "HTTP/1.1 205 Reset Content\r\nDate: now\r\nContent-Length: 0\r\n\r\n";
+  head.status = 205;
+  head.headers.Set("Content-Length", "5");
+  EXPECT_EQ(Encode(kKept, head, "hello", true), reset);
+  head.headers.Clear();
+  EXPECT_EQ(Encode(kKept, head, "hello", true), reset);
+  EXPECT_EQ(Encode(kKept, head, "hello", false), reset);
+  EXPECT_EQ(Encode(kHead, head, "", true), reset);
 }
 
 TEST(Http1ResponseEncoderTest, ErrorsAppendNothing) {

@@ -1,5 +1,6 @@
 // The rows of testdata/http1_wire_rows.json: what the raw requests of Tornado's tests have to come
-// to in the parser. "parsed" stands for every answer that a handler gives.
+// to in the parser. "parsed" stands for every answer that a handler gives. And the rows of
+// testdata/protocol_rows.json, which protocol_test.cc sends to a server.
 #include <fstream>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "squall/httpserver/http1_transcript.h"
+#include "squall/httpserver/protocol_rows.h"
 #include "squall/httpserver/unit_vectors.h"
 
 namespace squall {
@@ -52,6 +54,44 @@ TEST(Http1WireTest, RowsComeOutAsExpectedHoweverTheyAreCut) {
     if (row.contains("keep")) {
       EXPECT_EQ(whole.keep_alive, row["keep"].get<bool>());
     }
+  }
+}
+
+// What the parser says of a request that is answered so.
+std::vector<std::string> Verdicts(const internal::ProtocolRow& row) {
+  std::vector<std::string> verdicts;
+  for (const int status : row.answers) {
+    if (status < 200) continue;
+    // A server that is not reached by TLS refuses a target that is fine in itself.
+    const bool parsed = status == 200 || status == 421;
+    verdicts.push_back(parsed ? "parsed" : std::to_string(status));
+  }
+  return verdicts;
+}
+
+TEST(Http1WireTest, ProtocolRowsComeOutAsExpectedHoweverTheyAreCut) {
+  for (const internal::ProtocolRow& row : internal::ProtocolRows()) {
+    SCOPED_TRACE(row.name + ": " + row.rule);
+    const Transcript whole = RunParser({}, {row.input});
+    EXPECT_EQ(RunParser({}, Octets(row.input)), whole);
+    const std::string_view view = row.input;
+    for (size_t i = 0; i < view.size(); i += view.size() < 2000 ? 1 : 997) {
+      EXPECT_EQ(RunParser({}, {view.substr(0, i), view.substr(i)}), whole);
+    }
+    std::vector<std::string> verdicts = whole.verdicts;
+    const std::vector<std::string> expected = Verdicts(row);
+    if (row.end == internal::ProtocolRow::End::kIncomplete) {
+      if (row.input.empty()) continue;
+      ASSERT_EQ(verdicts.size(), 1u);
+      EXPECT_TRUE(verdicts[0] == "more" || verdicts[0] == "head") << verdicts[0];
+      continue;
+    }
+    // Behind a close the parser would go on.
+    if (verdicts.size() > expected.size() && row.end == internal::ProtocolRow::End::kClose &&
+        expected.back() == "parsed") {
+      verdicts.resize(expected.size());
+    }
+    EXPECT_EQ(verdicts, expected) << whole.text;
   }
 }
 

@@ -51,6 +51,10 @@ struct HttpServerOptions {
   // renamed X-Consumed-Content-Encoding. The decompressed size counts against max_body_size too.
   bool decompress_request = false;
 
+  // A client of HTTP/1.0 that asks for keep-alive has it also behind a chunked body, as in Tornado.
+  // By default its connection is closed after the answer, as RFC 9112 6.1 wants it.
+  bool http10_chunked_keep_alive = false;
+
   size_t chunk_size = 64 * 1024;       // most octets per DataReceived()
   size_t max_header_size = 64 * 1024;  // request line and fields; 431 or 414 above
   // 413 above; a delegate that streams raises it per request with SetMaxBodySize().

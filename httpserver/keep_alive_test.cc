@@ -154,7 +154,7 @@ TEST_F(KeepAliveTest, finish_while_closed) {
 }
 
 TEST_F(KeepAliveTest, keepalive_chunked) {
-  HttpServerThread server(app_);
+  HttpServerThread server(app_, {.http10_chunked_keep_alive = true});
   RawClient client(server.port());
   client.Send(
       "POST /hello HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: "

@@ -8,6 +8,12 @@ std::string_view RequestHead::path() const {
   return View(path_);
 }
 
+std::string_view RequestHead::scheme() const {
+  const std::string_view target = this->target();
+  const bool absolute = !target.empty() && target.front() != '/' && path_.at > target_.at;
+  return absolute ? target.substr(0, target.find(':')) : std::string_view();
+}
+
 void RequestHead::Clear() {
   headers_.Clear();
   method_ = target_ = path_ = query_ = host_ = Piece{};

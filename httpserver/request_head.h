@@ -33,6 +33,9 @@ class RequestHead {
   // The request target as received: "/a?b", "http://host/a?b" or "*".
   std::string_view target() const { return View(target_); }
 
+  // "http" or "https", as received, of a target in absolute form; else empty.
+  std::string_view scheme() const;
+
   // The raw path, never decoded: "/a" of "/a?b" and of "http://host/a?b"; "/" for "http://host",
   // "*" for OPTIONS of a whole server. Never empty.
   std::string_view path() const;

@@ -49,6 +49,8 @@ absl::StatusOr<Options> ReadOptions(const std::string& text) {
   const json options = json::parse(text, nullptr, false);
   if (!options.is_object()) return absl::InvalidArgumentError("is no JSON object");
   Options result;
+  // The cases are Tornado's.
+  result.server.http10_chunked_keep_alive = true;
   for (const auto& [name, value] : options.items()) {
     try {
       if (name == "no_keep_alive") {
