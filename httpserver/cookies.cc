@@ -84,6 +84,29 @@ absl::Status CheckAttribute(std::string_view attribute, std::string_view text) {
                                                  "\" has a control character, a space or \";\""));
 }
 
+// What browsers ask of a cookie beyond its syntax; they drop it without a word.
+absl::Status CheckRules(std::string_view name, const SetCookieOptions& options) {
+  const auto begins = [name](std::string_view prefix) {
+    return internal::EqualsIgnoreCase(name.substr(0, prefix.size()), prefix);
+  };
+  const bool host = begins("__Host-");
+  std::string_view needs;
+  if (options.same_site == SameSite::kNone) needs = "SameSite=None";
+  if (options.partitioned) needs = "Partitioned";
+  if (begins("__Secure-")) needs = "the prefix __Secure-";
+  if (host) needs = "the prefix __Host-";
+  if (!needs.empty() && !options.secure) {
+    return absl::InvalidArgumentError(absl::StrCat("cookie \"", ToAbsl(name), "\": browsers take ",
+                                                   ToAbsl(needs), " with Secure only"));
+  }
+  if (host && (!options.domain.empty() || options.path != "/")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cookie \"", ToAbsl(name),
+                     "\": browsers take the prefix __Host- with Path=/ and without Domain only"));
+  }
+  return absl::OkStatus();
+}
+
 std::string_view SameSiteName(SameSite same_site) {
   switch (same_site) {
     case SameSite::kStrict:
@@ -116,9 +139,9 @@ CookieMap ParseCookie(std::string_view field_value) {
 
 absl::StatusOr<std::string> FormatSetCookie(std::string_view name, std::string_view value,
                                             const SetCookieOptions& options) {
-  constexpr std::array<std::string_view, 9> kReserved = {"comment",  "domain",  "expires",
-                                                         "httponly", "max-age", "path",
-                                                         "samesite", "secure",  "version"};
+  constexpr std::array<std::string_view, 10> kReserved = {
+      "comment",     "domain", "expires",  "httponly", "max-age",
+      "partitioned", "path",   "samesite", "secure",   "version"};
   const bool reserved = std::any_of(kReserved.begin(), kReserved.end(), [&](std::string_view r) {
     return internal::EqualsIgnoreCase(r, name);
   });
@@ -134,6 +157,7 @@ absl::StatusOr<std::string> FormatSetCookie(std::string_view name, std::string_v
   }
   if (absl::Status s = CheckAttribute("Domain", options.domain); !s.ok()) return s;
   if (absl::Status s = CheckAttribute("Path", options.path); !s.ok()) return s;
+  if (absl::Status s = CheckRules(name, options); !s.ok()) return s;
   // The attributes come in the order of http.cookies, which sorts them.
   std::string out = absl::StrCat(ToAbsl(name), "=", Quote(value));
   if (!options.domain.empty()) absl::StrAppend(&out, "; Domain=", options.domain);
@@ -142,6 +166,7 @@ absl::StatusOr<std::string> FormatSetCookie(std::string_view name, std::string_v
   if (options.max_age) {
     absl::StrAppend(&out, "; Max-Age=", absl::ToInt64Seconds(*options.max_age));
   }
+  if (options.partitioned) out.append("; Partitioned");
   if (!options.path.empty()) absl::StrAppend(&out, "; Path=", options.path);
   if (options.same_site)
     absl::StrAppend(&out, "; SameSite=", ToAbsl(SameSiteName(*options.same_site)));

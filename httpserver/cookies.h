@@ -37,12 +37,15 @@ struct SetCookieOptions {
   std::optional<SameSite> same_site = std::nullopt;
   bool http_only = false;
   bool secure = false;
+  bool partitioned = false;  // A jar for each top-level site (CHIPS).
 };
 
 // The value of a Set-Cookie field. A value with octets that a cookie cannot have bare is quoted,
 // with \ooo escapes, which ParseCookie reads back. INVALID_ARGUMENT for a name that is not a token
 // or is the name of an attribute, a value with control characters or spaces, an attribute with
-// those or ";".
+// those or ";", and for what browsers drop in silence: SameSite=None or Partitioned without Secure, a
+// name with __Secure- without Secure, one with __Host- without Secure, with a Domain or another path
+// than "/" (RFC 6265bis 4.1.3).
 absl::StatusOr<std::string> FormatSetCookie(std::string_view name, std::string_view value,
                                             const SetCookieOptions& options = {});
 

@@ -71,6 +71,19 @@ TEST(CookiesTest, WhatIsWrittenCanBeRead) {
   EXPECT_EQ(ParseCookie(field).at("a"), value);
 }
 
+TEST(CookiesTest, WhatBrowsersWouldDropIsAnError) {
+  EXPECT_EQ(*FormatSetCookie("__Host-id", "1",
+                             {.same_site = SameSite::kNone, .secure = true, .partitioned = true}),
+            "__Host-id=1; Partitioned; Path=/; SameSite=None; Secure");
+  EXPECT_FALSE(FormatSetCookie("a", "1", {.same_site = SameSite::kNone}).ok());
+  EXPECT_FALSE(FormatSetCookie("a", "1", {.partitioned = true}).ok());
+  EXPECT_FALSE(FormatSetCookie("__Secure-a", "1").ok());
+  EXPECT_TRUE(FormatSetCookie("__Secure-a", "1", {.path = "/x", .secure = true}).ok());
+  EXPECT_FALSE(FormatSetCookie("__host-a", "1").ok());
+  EXPECT_FALSE(FormatSetCookie("__Host-a", "1", {.path = "/x", .secure = true}).ok());
+  EXPECT_FALSE(FormatSetCookie("__Host-a", "1", {.domain = "a.b", .secure = true}).ok());
+}
+
 // GHSA-78cv-mqj4-43f7: attributes injected through path, domain or value.
 TEST(CookiesTest, RefusesInjection) {
   for (const char* name : {"", "a b", "a;b", "a=b", "a\r", "path", "Expires", "\xc3\xa9"}) {

@@ -44,6 +44,12 @@ absl::StatusOr<std::unique_ptr<Application>> Application::Create(std::vector<Rul
 Application::~Application() = default;
 
 absl::Status Application::SetRules(std::vector<Rule> rules) {
+  if (!settings_.cookie_secrets.empty() && settings_.key_version != 0 &&
+      !settings_.cookie_secrets.contains(settings_.key_version)) {
+    return absl::InvalidArgumentError(absl::StrCat("Settings::key_version is ",
+                                                   settings_.key_version,
+                                                   ", but cookie_secrets has no such version"));
+  }
   if (!settings_.static_path.empty()) {
     const StaticFileOptions options{.root = settings_.static_path,
                                     .default_filename = settings_.static_default_filename};

@@ -1,20 +1,18 @@
 // Internal: a form or query value as handlers see it.
 //
-//   squall::internal::DecodeArgument(" a\x01" "b ");  // "a b"
+//   squall::internal::CleanArgument(" a\x01" "b ", true);  // "a b"
 //
-// Source: Tornado's RequestHandler._get_arguments and decode_argument.
+// Source: Tornado's RequestHandler._get_arguments.
 #ifndef SQUALL_WEB_ARGUMENT_H_
 #define SQUALL_WEB_ARGUMENT_H_
 
-#include <optional>
 #include <string>
-#include <string_view>
 
 namespace squall::internal {
 
-// `raw`, already percent-decoded, with each control character (U+0000-0008 and U+000E-001F)
-// replaced by a space, and without white space at both ends. nullopt when it is not UTF-8.
-std::optional<std::string> DecodeArgument(std::string_view raw);
+// `text` with each control character (U+0000-0008 and U+000E-001F) replaced by a space, and, with
+// `strip`, without white space at both ends.
+std::string CleanArgument(std::string text, bool strip);
 
 }  // namespace squall::internal
 

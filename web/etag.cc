@@ -51,20 +51,36 @@ std::string MakeEtag(std::string_view body) {
   return etag;
 }
 
-bool EtagMatches(std::string_view if_none_match, std::string_view etag) {
-  if (absl::StripAsciiWhitespace(ToAbsl(if_none_match)) == "*") return true;
-  etag = WithoutWeakness(etag);
-  if (etag.empty()) return false;
-  // Tags are taken by their quotes, not split at commas: a comma may be part of a tag.
+namespace {
+
+bool IsAny(std::string_view field) { return absl::StripAsciiWhitespace(ToAbsl(field)) == "*"; }
+
+// True when `tag`, without W/, is in the list; with `strong` one behind W/ does not count. Tags are
+// taken by their quotes, not split at commas: a comma may be part of a tag.
+bool Lists(std::string_view list, std::string_view tag, bool strong) {
   size_t at = 0;
   while (true) {
-    const size_t open = if_none_match.find('"', at);
+    const size_t open = list.find('"', at);
     if (open == std::string_view::npos) return false;
-    const size_t close = if_none_match.find('"', open + 1);
+    const size_t close = list.find('"', open + 1);
     if (close == std::string_view::npos) return false;
-    if (if_none_match.substr(open, close - open + 1) == etag) return true;
+    const bool weak = list.substr(0, open).ends_with("W/");
+    if (list.substr(open, close - open + 1) == tag && !(strong && weak)) return true;
     at = close + 1;
   }
+}
+
+}  // namespace
+
+bool EtagMatches(std::string_view if_none_match, std::string_view etag) {
+  if (IsAny(if_none_match)) return true;
+  etag = WithoutWeakness(etag);
+  return !etag.empty() && Lists(if_none_match, etag, false);
+}
+
+bool EtagMatchesStrongly(std::string_view if_match, std::string_view etag, bool exists) {
+  if (IsAny(if_match)) return exists;
+  return etag.starts_with('"') && Lists(if_match, etag, true);
 }
 
 }  // namespace squall

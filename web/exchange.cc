@@ -113,7 +113,8 @@ bool Exchange::CheckRequest() {
     return false;
   }
   if (!class_->raw_body) {
-    if (const absl::Status status = handler.request_->ParseBody(); !status.ok()) {
+    const absl::Status status = handler.request_->ParseBody(application_.settings().form_limits);
+    if (!status.ok()) {
       HandleStatus(handler, status);
       return false;
     }
@@ -248,7 +249,7 @@ void Exchange::HandleStatus(RequestHandler& handler, const absl::Status& status)
   if (status.ok()) return;
   const int http_status = HttpStatusFromStatus(status);
   handler.HandleError({.status = http_status,
-                       .message = status.ToString(),
+                       .message = status.ToString(absl::StatusToStringMode::kWithNoExtraData),
                        .reason = {},
                        .expected = http_status < 500});
 }

@@ -77,9 +77,9 @@ const CookieMap& HttpRequest::cookies() const {
   return *cookies_;
 }
 
-absl::Status HttpRequest::ParseBody() {
+absl::Status HttpRequest::ParseBody(const FormLimits& limits) {
   if (body_.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(form_, ParseFormBody(headers(), body_));
+  ASSIGN_OR_RETURN(form_, ParseFormBody(headers(), body_, limits));
   return absl::OkStatus();
 }
 

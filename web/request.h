@@ -88,7 +88,7 @@ class HttpRequest {
   friend class internal::Exchange;
 
   // Parses a form body into arguments and files. InvalidArgument with the reason when it is broken.
-  absl::Status ParseBody();
+  absl::Status ParseBody(const FormLimits& limits);
   // Copies what belongs to the connection, which is about to go.
   void Detach();
 

@@ -97,25 +97,37 @@ class RequestHandler {
   // part.
   std::optional<std::string_view> path_arg(std::string_view name) const;
 
+  // What of a value's white space at both ends goes.
+  enum class Strip { kSpace, kNothing };
   // The last value of an argument; of query and form body together the body's, as it comes behind.
   // White space around it is removed, control characters become spaces. InvalidArgument, which
-  // answers 400 when it is returned, if the argument is missing or not UTF-8.
-  absl::StatusOr<std::string> GetArgument(std::string_view name);
-  absl::StatusOr<std::string> GetQueryArgument(std::string_view name);
-  absl::StatusOr<std::string> GetBodyArgument(std::string_view name);
-  // The same with `fallback` for a missing one. Not UTF-8: Fail() with 400, returns `fallback`.
-  std::string GetArgument(std::string_view name, std::string_view fallback);
-  std::string GetQueryArgument(std::string_view name, std::string_view fallback);
-  std::string GetBodyArgument(std::string_view name, std::string_view fallback);
-  // All values in order, query before body. Values that are not UTF-8: Fail() with 400, left out.
-  std::vector<std::string> GetArguments(std::string_view name);
-  std::vector<std::string> GetQueryArguments(std::string_view name);
-  std::vector<std::string> GetBodyArguments(std::string_view name);
+  // answers 400 when it is returned, if the argument is missing or DecodeArgument() refuses it.
+  absl::StatusOr<std::string> GetArgument(std::string_view name, Strip strip = Strip::kSpace);
+  absl::StatusOr<std::string> GetQueryArgument(std::string_view name, Strip strip = Strip::kSpace);
+  absl::StatusOr<std::string> GetBodyArgument(std::string_view name, Strip strip = Strip::kSpace);
+  // The same with `fallback` for a missing one. Refused: Fail() with 400, returns `fallback`.
+  std::string GetArgument(std::string_view name, std::string_view fallback,
+                          Strip strip = Strip::kSpace);
+  std::string GetQueryArgument(std::string_view name, std::string_view fallback,
+                               Strip strip = Strip::kSpace);
+  std::string GetBodyArgument(std::string_view name, std::string_view fallback,
+                              Strip strip = Strip::kSpace);
+  // All values in order, query before body. Values that are refused: Fail() with 400, left out.
+  std::vector<std::string> GetArguments(std::string_view name, Strip strip = Strip::kSpace);
+  std::vector<std::string> GetQueryArguments(std::string_view name, Strip strip = Strip::kSpace);
+  std::vector<std::string> GetBodyArguments(std::string_view name, Strip strip = Strip::kSpace);
 
   std::optional<std::string> GetCookie(std::string_view name) const;
   // A cookie that SetSignedCookie() made, at most `max_age` old; nullopt for anything else.
   std::optional<std::string> GetSignedCookie(std::string_view name,
                                              absl::Duration max_age = absl::Hours(24 * 31)) const;
+  // Which of the Settings::cookie_secrets signed it, whether it is good or not.
+  std::optional<int> GetSignedCookieKeyVersion(std::string_view name) const;
+
+  // Who makes the request: what GetCurrentUser() says, asked once, or what was set. nullopt: nobody
+  // is logged in. See authenticated.h.
+  const std::optional<std::string>& current_user();
+  void set_current_user(std::optional<std::string> user) { current_user_ = std::move(user); }
 
   // ---- The answer.
   int status() const { return response_.status; }
@@ -139,12 +151,17 @@ class RequestHandler {
                  const SetCookieOptions& options = {});
   // Asks the client to forget the cookie; `options` must name its path and domain.
   void ClearCookie(std::string_view name, SetCookieOptions options = {});
-  // Signed with Settings::cookie_secret, Tornado's format 2. Without a secret: Fail() with 500.
+  // The same for every cookie that the request has.
+  void ClearAllCookies(const SetCookieOptions& options = {});
+  // Signed with Settings::cookie_secret, or with the secret of Settings::key_version, in Tornado's
+  // format 2. Without a secret: Fail() with 500.
   void SetSignedCookie(std::string_view name, std::string_view value,
                        const SetCookieOptions& options = {});
 
   // A token for forms, masked anew on each call and bound to the client by a cookie.
   std::string XsrfToken();
+  // `<input type="hidden" name="_xsrf" value="..."/>` with the token.
+  std::string XsrfFormHtml();
 
   // Forgets the status, the fields and the body written so far; the default fields are set again.
   void Clear();
@@ -190,6 +207,13 @@ class RequestHandler {
   // The client left before the answer was finished; only for handlers that wait (coroutines) or
   // receive their body in pieces. request() moves, see request.h.
   virtual void OnConnectionClose() {}
+  // The text of an argument's octets, which are `value`; the default wants UTF-8 and takes it as it
+  // is. An error answers 400 or what HttpStatusFromStatus() makes of it. For other charsets.
+  virtual absl::StatusOr<std::string> DecodeArgument(std::string_view value, std::string_view name);
+  // Who is logged in, by a signed cookie say; the default is nobody.
+  virtual std::optional<std::string> GetCurrentUser() { return std::nullopt; }
+  // Where Authenticated() sends who is not; the default is Settings::login_url.
+  virtual std::string GetLoginUrl() const;
   // Writes the page of an error; the default is Tornado's `404: Not Found` page.
   virtual void WriteError(int status);
   // Logs what ended the request: expected errors with a message as warnings, others as errors.
@@ -203,7 +227,7 @@ class RequestHandler {
  protected:
   // The body written and not flushed yet.
   const std::string& write_buffer() const { return write_buffer_; }
-  // True if request's If-None-Match matches the answer's Etag.
+  // True if the request's If-None-Match matches the answer's Etag.
   bool EtagIsKnown() const;
   // No Etag is computed for this answer.
   void DisableAutomaticEtag() { automatic_etag_ = false; }
@@ -216,9 +240,10 @@ class RequestHandler {
   enum class Source { kQuery, kBody, kBoth };
   enum class SendWhat { kSoFar, kAll };
 
-  absl::StatusOr<std::string> LastArgument(std::string_view name, Source source);
-  std::string ArgumentOr(std::string_view name, std::string_view fallback, Source source);
-  std::vector<std::string> AllArguments(std::string_view name, Source source);
+  absl::StatusOr<std::string> LastArgument(std::string_view name, Source source, Strip strip);
+  std::string ArgumentOr(std::string_view name, std::string_view fallback, Source source,
+                         Strip strip);
+  std::vector<std::string> AllArguments(std::string_view name, Source source, Strip strip);
 
   void HandleError(const RequestError& error);
   void Send(SendWhat what);
@@ -241,6 +266,7 @@ class RequestHandler {
   std::optional<RequestError> failure_;
   std::string xsrf_secret_;  // known once XsrfToken() was called
   int64_t xsrf_time_ = 0;
+  std::optional<std::optional<std::string>> current_user_;  // known once it was asked for
   int references_ = 0;  // the exchange, and each coroutine of this handler that runs
   bool head_written_ = false;
   bool finished_ = false;

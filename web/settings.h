@@ -10,8 +10,10 @@
 #include <string>
 
 #include "squall/httpserver/cookies.h"
+#include "squall/httpserver/form.h"
 #include "squall/web/access_log.h"
 #include "squall/web/handler_spec.h"
+#include "squall/web/signed_value.h"
 
 namespace squall {
 
@@ -36,9 +38,21 @@ struct Settings {
   // Refuses POST, PUT, PATCH and DELETE without a token that matches the client's cookie.
   bool xsrf_cookies = false;
   SetCookieOptions xsrf_cookie_options;
+  std::string xsrf_cookie_name = "_xsrf";
 
-  // Signs cookies; at least 32 random octets. Empty: signed cookies are an error.
+  // Signs cookies; at least 32 random octets. Empty, and no cookie_secrets: signed cookies are an
+  // error.
   std::string cookie_secret;
+  // To change the secret without a logout for everybody: several by version, of which that of
+  // key_version signs, and all are read. What cookie_secret signed has version 0.
+  CookieSecrets cookie_secrets;
+  int key_version = 0;
+
+  // Where Authenticated() sends who is not logged in.
+  std::string login_url;
+
+  // What one form may cost; more is answered 400.
+  FormLimits form_limits;
 
   // Called for each finished request. Empty: no access log.
   std::function<void(const AccessLogEntry&)> log_function = WriteAccessLog;

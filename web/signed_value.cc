@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,7 +23,6 @@ namespace squall {
 namespace {
 
 constexpr std::string_view kFormat = "2|";
-constexpr std::string_view kKeyVersion = "0";
 
 std::string Sign(std::string_view secret, std::string_view text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
@@ -50,28 +50,52 @@ std::optional<std::string_view> TakeField(std::string_view& rest) {
   return text;
 }
 
+std::optional<int64_t> ToNumber(std::string_view text) {
+  int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
+std::optional<int> ToKeyVersion(std::string_view text) {
+  const std::optional<int64_t> number = ToNumber(text);
+  if (!number.has_value() || *number < 0 || *number > std::numeric_limits<int>::max()) {
+    return std::nullopt;
+  }
+  return static_cast<int>(*number);
+}
+
 }  // namespace
 
-std::string CreateSignedValue(std::string_view secret, std::string_view name,
+std::string CreateSignedValue(std::string_view secret, int key_version, std::string_view name,
                               std::string_view value, absl::Time now) {
   const std::string time = absl::StrCat(absl::ToUnixSeconds(now));
   const std::string encoded = absl::Base64Escape(ToAbsl(value));
-  const std::string text =
-      absl::StrCat(ToAbsl(kFormat), Field(kKeyVersion), Field(time), Field(name), Field(encoded));
+  const std::string text = absl::StrCat(ToAbsl(kFormat), Field(std::to_string(key_version)),
+                                        Field(time), Field(name), Field(encoded));
   return absl::StrCat(text, Sign(secret, text));
 }
 
-std::optional<std::string> DecodeSignedValue(std::string_view secret, std::string_view name,
-                                             std::string_view signed_value,
+std::string CreateSignedValue(std::string_view secret, std::string_view name,
+                              std::string_view value, absl::Time now) {
+  return CreateSignedValue(secret, 0, name, value, now);
+}
+
+std::optional<std::string> DecodeSignedValue(absl::FunctionRef<std::string_view(int)> secret_of,
+                                             std::string_view name, std::string_view signed_value,
                                              const SignedValueOptions& options, absl::Time now) {
   if (!signed_value.starts_with(kFormat)) return std::nullopt;
   std::string_view rest = signed_value.substr(kFormat.size());
-  const auto key_version = TakeField(rest);
+  const auto version_text = TakeField(rest);
   const auto time_text = TakeField(rest);
   const auto signed_name = TakeField(rest);
   const auto encoded = TakeField(rest);
-  if (!key_version || !time_text || !signed_name || !encoded) return std::nullopt;
-  if (*key_version != kKeyVersion) return std::nullopt;
+  if (!version_text || !time_text || !signed_name || !encoded) return std::nullopt;
+  const std::optional<int> key_version = ToKeyVersion(*version_text);
+  if (!key_version.has_value()) return std::nullopt;
+  const std::string_view secret = secret_of(*key_version);
+  if (secret.empty()) return std::nullopt;
   const std::string_view text = signed_value.substr(0, signed_value.size() - rest.size());
   const std::string expected = Sign(secret, text);
   if (rest.size() != expected.size() ||
@@ -79,14 +103,39 @@ std::optional<std::string> DecodeSignedValue(std::string_view secret, std::strin
     return std::nullopt;
   }
   if (*signed_name != name) return std::nullopt;
-  int64_t time = 0;
-  const char* const end = time_text->data() + time_text->size();
-  const auto [stop, error] = std::from_chars(time_text->data(), end, time);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  if (absl::FromUnixSeconds(time) < now - options.max_age) return std::nullopt;
+  const std::optional<int64_t> time = ToNumber(*time_text);
+  if (!time.has_value() || absl::FromUnixSeconds(*time) < now - options.max_age) {
+    return std::nullopt;
+  }
   std::string value;
   if (!absl::Base64Unescape(ToAbsl(*encoded), &value)) return std::nullopt;
   return value;
+}
+
+std::optional<std::string> DecodeSignedValue(const CookieSecrets& secrets, std::string_view name,
+                                             std::string_view signed_value,
+                                             const SignedValueOptions& options, absl::Time now) {
+  const auto secret_of = [&secrets](int version) {
+    const auto found = secrets.find(version);
+    return found == secrets.end() ? std::string_view() : std::string_view(found->second);
+  };
+  return DecodeSignedValue(secret_of, name, signed_value, options, now);
+}
+
+std::optional<std::string> DecodeSignedValue(std::string_view secret, std::string_view name,
+                                             std::string_view signed_value,
+                                             const SignedValueOptions& options, absl::Time now) {
+  const auto secret_of = [secret](int version) {
+    return version == 0 ? secret : std::string_view();
+  };
+  return DecodeSignedValue(secret_of, name, signed_value, options, now);
+}
+
+std::optional<int> GetSignatureKeyVersion(std::string_view signed_value) {
+  if (!signed_value.starts_with(kFormat)) return std::nullopt;
+  std::string_view rest = signed_value.substr(kFormat.size());
+  const std::optional<std::string_view> version = TakeField(rest);
+  return version.has_value() ? ToKeyVersion(*version) : std::nullopt;
 }
 
 }  // namespace squall

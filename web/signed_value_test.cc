@@ -63,5 +63,44 @@ TEST(SignedValueTest, AnyOctetsSurvive) {
   EXPECT_EQ(Decode(CreateSignedValue(kSecret, "key", octets, kMade)), octets);
 }
 
+// SignedValueTest's key versions.
+
+const CookieSecrets kSecrets = {{0, "asdfbasdf"}, {1, "12312312"}, {2, "2342342"}};
+
+TEST(SignedValueTest, key_versioning_read_write_default_key) {
+  const std::string value = CreateSignedValue(kSecrets.at(0), 0, "key", "\xE9", kMade);
+  EXPECT_EQ(DecodeSignedValue(kSecrets, "key", value, {}, kMade), "\xE9");
+}
+
+TEST(SignedValueTest, key_versioning_read_write_non_default_key) {
+  const std::string value = CreateSignedValue(kSecrets.at(1), 1, "key", "\xE9", kMade);
+  EXPECT_EQ(DecodeSignedValue(kSecrets, "key", value, {}, kMade), "\xE9");
+}
+
+TEST(SignedValueTest, key_versioning_invalid_key) {
+  const std::string value = CreateSignedValue(kSecrets.at(0), 0, "key", "\xE9", kMade);
+  CookieSecrets without = kSecrets;
+  without.erase(0);
+  EXPECT_EQ(DecodeSignedValue(without, "key", value, {}, kMade), std::nullopt);
+  // The right version with another secret, and another version with the right secret.
+  without[0] = "12312312";
+  without[1] = "asdfbasdf";
+  EXPECT_EQ(DecodeSignedValue(without, "key", value, {}, kMade), std::nullopt);
+}
+
+TEST(SignedValueTest, key_version_retrieval) {
+  EXPECT_EQ(GetSignatureKeyVersion(CreateSignedValue("x", 1, "key", "v", kMade)), 1);
+  EXPECT_EQ(GetSignatureKeyVersion(kKnown), 0);
+  for (const char* bad : {"", "2|", "x", "2|2:-1|", "2|10:4294967296|", "2|1:x|", "1|1:0|"}) {
+    EXPECT_EQ(GetSignatureKeyVersion(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(SignedValueTest, NoSecretVerifiesNothing) {
+  const std::string value = CreateSignedValue("", 0, "key", "v", kMade);
+  EXPECT_EQ(DecodeSignedValue("", "key", value, {}, kMade), std::nullopt);
+  EXPECT_EQ(DecodeSignedValue(CookieSecrets{{0, ""}}, "key", value, {}, kMade), std::nullopt);
+}
+
 }  // namespace
 }  // namespace squall

@@ -1,40 +1,69 @@
 #include "squall/web/status_to_http.h"
 
+#include <string>
+#include <string_view>
+
 #include "absl/status/status.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "squall/base/string_view.h"
 
 namespace squall {
 
+namespace {
+
+constexpr char kPayload[] = "squall/http_status";
+
+struct Entry {
+  absl::StatusCode code;
+  int http_status;
+};
+
+// Of several codes with one HTTP status the first is HttpStatusError's.
+constexpr Entry kTable[] = {
+    {absl::StatusCode::kOk, 200},
+    {absl::StatusCode::kInvalidArgument, 400},
+    {absl::StatusCode::kOutOfRange, 400},
+    {absl::StatusCode::kUnauthenticated, 401},
+    {absl::StatusCode::kPermissionDenied, 403},
+    {absl::StatusCode::kNotFound, 404},
+    {absl::StatusCode::kAlreadyExists, 409},
+    {absl::StatusCode::kAborted, 409},
+    {absl::StatusCode::kFailedPrecondition, 412},
+    {absl::StatusCode::kResourceExhausted, 429},
+    {absl::StatusCode::kCancelled, 499},
+    {absl::StatusCode::kUnimplemented, 501},
+    {absl::StatusCode::kUnavailable, 503},
+    {absl::StatusCode::kDeadlineExceeded, 504},
+};
+
+}  // namespace
+
 int HttpStatusFromStatus(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kOk:
-      return 200;
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kOutOfRange:
-      return 400;
-    case absl::StatusCode::kUnauthenticated:
-      return 401;
-    case absl::StatusCode::kPermissionDenied:
-      return 403;
-    case absl::StatusCode::kNotFound:
-      return 404;
-    case absl::StatusCode::kAlreadyExists:
-    case absl::StatusCode::kAborted:
-      return 409;
-    case absl::StatusCode::kFailedPrecondition:
-      return 412;
-    case absl::StatusCode::kResourceExhausted:
-      return 429;
-    case absl::StatusCode::kCancelled:
-      return 499;
-    case absl::StatusCode::kUnimplemented:
-      return 501;
-    case absl::StatusCode::kUnavailable:
-      return 503;
-    case absl::StatusCode::kDeadlineExceeded:
-      return 504;
-    default:
-      return 500;
+  if (const auto payload = status.GetPayload(kPayload); payload.has_value()) {
+    int http_status = 0;
+    if (absl::SimpleAtoi(std::string(*payload), &http_status)) return http_status;
   }
+  for (const Entry& entry : kTable) {
+    if (entry.code == status.code()) return entry.http_status;
+  }
+  return 500;
+}
+
+absl::Status HttpStatusError(int http_status, std::string_view message) {
+  if (http_status < 400 || http_status > 599) http_status = 500;
+  absl::StatusCode code =
+      http_status < 500 ? absl::StatusCode::kInvalidArgument : absl::StatusCode::kInternal;
+  for (const Entry& entry : kTable) {
+    if (entry.http_status == http_status) {
+      code = entry.code;
+      break;
+    }
+  }
+  absl::Status status(code, ToAbsl(message));
+  status.SetPayload(kPayload, absl::Cord(absl::StrCat(http_status)));
+  return status;
 }
 
 }  // namespace squall

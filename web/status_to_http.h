@@ -6,6 +6,8 @@
 #ifndef SQUALL_WEB_STATUS_TO_HTTP_H_
 #define SQUALL_WEB_STATUS_TO_HTTP_H_
 
+#include <string_view>
+
 #include "absl/status/status.h"
 
 namespace squall {
@@ -14,6 +16,10 @@ namespace squall {
 // 404, AlreadyExists and Aborted 409, FailedPrecondition 412, ResourceExhausted 429, Cancelled 499,
 // Unimplemented 501, Unavailable 503, DeadlineExceeded 504, everything else 500.
 int HttpStatusFromStatus(const absl::Status& status);
+
+// A status for what the table does not have: HttpStatusError(415, "the body is no JSON"). Its code
+// is the nearest of the table. `http_status` is 400 to 599, anything else becomes 500.
+absl::Status HttpStatusError(int http_status, std::string_view message);
 
 }  // namespace squall
 

@@ -20,5 +20,14 @@ TEST(StatusToHttpTest, TableOfTheDesign) {
   EXPECT_EQ(HttpStatusFromStatus(absl::DataLossError("")), 500);
 }
 
+TEST(StatusToHttpTest, AnyHttpStatus) {
+  EXPECT_EQ(HttpStatusFromStatus(HttpStatusError(415, "no JSON")), 415);
+  EXPECT_EQ(HttpStatusError(415, "no JSON").message(), "no JSON");
+  EXPECT_TRUE(absl::IsInvalidArgument(HttpStatusError(415, "")));
+  EXPECT_TRUE(absl::IsAlreadyExists(HttpStatusError(409, "")));
+  EXPECT_TRUE(absl::IsInternal(HttpStatusError(507, "")));
+  EXPECT_EQ(HttpStatusFromStatus(HttpStatusError(200, "")), 500);
+}
+
 }  // namespace
 }  // namespace squall

@@ -12,7 +12,7 @@
 namespace squall {
 namespace {
 
-using internal::DecodeArgument;
+using internal::CleanArgument;
 using internal::IsValidUtf8;
 using internal::Latin1ToUtf8;
 
@@ -31,13 +31,13 @@ TEST(Utf8Test, Rfc3629) {
 
 TEST(Utf8Test, Latin1) { EXPECT_EQ(Latin1ToUtf8("a\x85\xFF"), "a\xC2\x85\xC3\xBF"); }
 
-TEST(ArgumentTest, Decode) {
-  EXPECT_EQ(DecodeArgument("  a b\t\n"), "a b");
-  EXPECT_EQ(DecodeArgument(std::string("a\0b", 3)), "a b");
-  EXPECT_EQ(DecodeArgument("a\tb\nc"), "a\tb\nc");  // white space inside stays
-  EXPECT_EQ(DecodeArgument("\x01 a \x1F"), "a");
-  EXPECT_EQ(DecodeArgument("a\x7F"), "a\x7F");
-  EXPECT_EQ(DecodeArgument("\xFF"), std::nullopt);
+TEST(ArgumentTest, Clean) {
+  EXPECT_EQ(CleanArgument("  a b\t\n", true), "a b");
+  EXPECT_EQ(CleanArgument(std::string("a\0b", 3), true), "a b");
+  EXPECT_EQ(CleanArgument("a\tb\nc", true), "a\tb\nc");  // white space inside stays
+  EXPECT_EQ(CleanArgument("\x01 a \x1F", true), "a");
+  EXPECT_EQ(CleanArgument("\x01 a \x1F", false), "  a  ");
+  EXPECT_EQ(CleanArgument("a\x7F", true), "a\x7F");
 }
 
 TEST(AccessLogTest, LineAndLevels) {
