@@ -1,6 +1,7 @@
 #include "squall/web/exchange.h"
 
 #include <exception>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -223,16 +224,33 @@ void Exchange::After(Step step) {
   RunVerb();
 }
 
+void Exchange::Log(const std::function<void(const AccessLogEntry&)>& log,
+                   const HttpRequest& request) const {
+  AccessLogEntry entry = {.status = handler_->status(),
+                          .method = request.method(),
+                          .uri = request.uri(),
+                          .remote_ip = request.remote_ip(),
+                          .request_time = request.request_time(),
+                          .version = request.version(),
+                          .body_bytes = connection_.body_bytes_written(),
+                          .headers = &request.headers()};
+  if (handler_->current_user_.has_value() && handler_->current_user_->has_value()) {
+    entry.user = **handler_->current_user_;
+  }
+  if (application_.settings().trace_requests) {
+    entry.request_id = request.id();
+    entry.trace_id = request.trace().trace_id;
+    entry.span_id = request.trace().span_id;
+  }
+  log(entry);
+}
+
 void Exchange::AnswerSettled() {
   RequestHandler& handler = *handler_;
   const HttpRequest& request = handler.request();
   const auto& log = application_.settings().log_function;
   if (log && match_.route->options.log) {
-    log({.status = handler.status(),
-         .method = request.method(),
-         .uri = request.uri(),
-         .remote_ip = request.remote_ip(),
-         .request_time = request.request_time()});
+    Log(log, request);
   }
   handler.connection_ = nullptr;
   if (awaiting_) handler.request_->Detach();

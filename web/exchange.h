@@ -8,12 +8,14 @@
 #define SQUALL_WEB_EXCHANGE_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/ioloop/task.h"
+#include "squall/web/access_log.h"
 #include "squall/web/handler_class.h"
 #include "squall/web/handler_ref.h"
 #include "squall/web/request_handler.h"
@@ -52,6 +54,7 @@ class Exchange final : public HttpMessageDelegate, private HandlerHost {
   void Perform(Step step, Call&& call);
   void Take(Step step, Outcome outcome);
   void After(Step step);
+  void Log(const std::function<void(const AccessLogEntry&)>& log, const HttpRequest& request) const;
   // True when nothing more is to run: answered, or the client is gone.
   bool over() const;
 

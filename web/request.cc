@@ -16,6 +16,7 @@
 #include "squall/httpserver/form.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/url.h"
+#include "squall/web/trace_context.h"
 
 namespace squall {
 
@@ -81,6 +82,22 @@ absl::Status HttpRequest::ParseBody(const FormLimits& limits) {
   if (body_.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(form_, ParseFormBody(headers(), body_, limits));
   return absl::OkStatus();
+}
+
+const std::string& HttpRequest::id() const {
+  if (id_.empty()) {
+    const std::string_view sent = headers().Get("X-Request-ID").value_or("");
+    id_ = IsValidRequestId(sent) ? std::string(sent) : NewRequestId();
+  }
+  return id_;
+}
+
+const TraceContext& HttpRequest::trace() const {
+  if (trace_ == nullptr) {
+    const auto sent = ParseTraceparent(headers().Get("traceparent").value_or(""));
+    trace_ = std::make_unique<TraceContext>(sent ? sent->Child() : TraceContext::New());
+  }
+  return *trace_;
 }
 
 absl::Duration HttpRequest::request_time() const { return Clock::Real().Now() - start_; }

@@ -26,6 +26,7 @@
 #include "squall/httpserver/http_headers.h"
 #include "squall/httpserver/request_head.h"
 #include "squall/httpserver/url.h"
+#include "squall/web/trace_context.h"
 
 namespace squall {
 
@@ -81,6 +82,11 @@ class HttpRequest {
   // The client's cookies; of several with one name the last. Parsed on first use.
   const CookieMap& cookies() const;
 
+  // X-Request-ID if it is valid (IsValidRequestId()), else a new one. Made on first use.
+  const std::string& id() const;
+  // This request's span in the trace of traceparent, or in a new one. Made on first use.
+  const TraceContext& trace() const;
+
   // Since the head arrived, monotonic.
   absl::Duration request_time() const;
 
@@ -103,6 +109,8 @@ class HttpRequest {
   std::string body_;
   mutable std::optional<UrlArguments> query_arguments_;
   mutable std::optional<CookieMap> cookies_;
+  mutable std::string id_;
+  mutable std::unique_ptr<const TraceContext> trace_;
   FormData form_;
 };
 

@@ -100,6 +100,7 @@ void RequestHandler::Clear() {
   response_.headers.Clear();
   response_.headers.Set("Server", kServer);
   response_.headers.Set("Content-Type", "text/html; charset=UTF-8");
+  if (settings().trace_requests) response_.headers.Set("X-Request-ID", request().id());
   SetStatus(200);
   write_buffer_.clear();
   SetDefaultHeaders();

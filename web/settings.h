@@ -54,6 +54,10 @@ struct Settings {
   // What one form may cost; more is answered 400.
   FormLimits form_limits;
 
+  // Puts X-Request-ID into each answer, and the request's id and span into the access log; see
+  // HttpRequest::id() and trace().
+  bool trace_requests = false;
+
   // Called for each finished request. Empty: no access log.
   std::function<void(const AccessLogEntry&)> log_function = WriteAccessLog;
 };

@@ -1,11 +1,9 @@
 #include "squall/web/xsrf.h"
 
 #include <openssl/crypto.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +18,7 @@
 #include "absl/time/time.h"
 #include "squall/base/logging.h"
 #include "squall/base/string_view.h"
+#include "squall/web/random_octets.h"
 
 namespace squall::internal {
 
@@ -27,17 +26,6 @@ namespace {
 
 constexpr size_t kMaskSize = 4;
 constexpr size_t kSecretSize = 16;
-
-// From the kernel, so that forked workers cannot share a state.
-std::string RandomOctets(size_t size) {
-  std::string octets(size, '\0');
-  ssize_t n;
-  do {
-    n = ::getrandom(octets.data(), octets.size(), 0);
-  } while (n < 0 && errno == EINTR);
-  PCHECK(n == static_cast<ssize_t>(size)) << "getrandom";
-  return octets;
-}
 
 std::optional<std::string> FromHex(absl::string_view text) {
   const auto is_hex = [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; };
