@@ -116,7 +116,7 @@ void Http1Connection::Drive(Entry entry) {
   }
   if (state_ == State::kServing) {
     Hold();
-    if (!output_.empty() && !blocked_) Flush();
+    if (write_buffer_size() > 0 && !blocked_) Flush();
   }
   input_ = body_ = {};
   GoOnEnding();

@@ -11,6 +11,9 @@
 #ifndef SQUALL_HTTPSERVER_HTTP1_CONNECTION_H_
 #define SQUALL_HTTPSERVER_HTTP1_CONNECTION_H_
 
+#include <sys/types.h>
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -22,12 +25,14 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
+#include "squall/httpserver/file_range.h"
 #include "squall/httpserver/gzip_decompressor.h"
 #include "squall/httpserver/http1_parser.h"
 #include "squall/httpserver/http1_response_encoder.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/http_server_core.h"
 #include "squall/httpserver/unsent_answers.h"
+#include "squall/httpserver/unsent_files.h"
 #include "squall/httpserver/write_gate.h"
 #include "squall/httpserver/xheaders.h"
 #include "squall/ioloop/ioloop.h"
@@ -64,9 +69,12 @@ class Http1Connection final : public HttpConnection {
   absl::Status Write(std::string_view body) override;
   absl::Status Finish() override;
   absl::Status FinishWith(const ResponseHead& head, std::string_view whole_body) override;
+  absl::Status FinishWithFile(const ResponseHead& head, FileRange body) override;
   void FinishWithError(int status, std::string_view text) override;
   Task<absl::Status> Drained() override;
-  size_t write_buffer_size() const override { return output_.size() - output_sent_; }
+  size_t write_buffer_size() const override {
+    return output_.size() - output_sent_ + files_.size();
+  }
   bool write_blocked() const override;
   void SetMaxBodySize(uint64_t octets) override;
   void SetBodyTimeout(absl::Duration whole_body) override;
@@ -139,7 +147,11 @@ class Http1Connection final : public HttpConnection {
   void AppendErrorAnswer(int status);
   void AppendOutput(std::string_view piece);
   void SendBody(std::string_view body, bool last);
+  std::string& Tail();
   bool Flush();
+  ssize_t SendFront(size_t* offered);
+  ssize_t SendFile(iovec memory, size_t* offered);
+  bool ReadFile();
   void NoteBlocked();
   void AnswerEnds();
   void NoteSent(size_t octets);
@@ -203,6 +215,7 @@ class Http1Connection final : public HttpConnection {
   // Output.
   std::string output_;
   size_t output_sent_ = 0;
+  UnsentFiles files_;       // behind output_
   bool blocked_ = false;    // the socket took less than was offered
   bool end_waits_ = false;  // all is sent but what ends the transport's protocol
   uint64_t sent_ = 0;       // octets the kernel has of this connection

@@ -1,8 +1,12 @@
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +23,10 @@ namespace {
 constexpr size_t kCopyBelow = 16 * 1024;
 // Answers of pipelined requests leave when they are this much together.
 constexpr size_t kSendTogether = 64 * 1024;
+// Of a file at once, so that its client does not keep the others from their turn.
+constexpr size_t kFilePerTurn = 1024 * 1024;
+// Where the kernel cannot send it by itself.
+constexpr size_t kReadFromFile = 64 * 1024;
 
 }  // namespace
 
@@ -48,21 +56,27 @@ absl::Status Http1Connection::CheckWritable() const {
 absl::Status Http1Connection::Begin(const ResponseHead& head,
                                     std::optional<uint64_t> whole_body_size,
                                     bool whole_request_expected) {
-  if (output_.capacity() == 0) output_ = core_.TakeOutput();
   return encoder_.Begin(head,
                         {.whole_body_size = whole_body_size,
                          .close = core_.draining() || close_after_response_ || end_of_input_ ||
                                   (whole_request_expected && !RequestIsRead()),
                          .date = core_.Date()},
-                        &output_);
+                        &Tail());
+}
+
+// Where the next octets go.
+std::string& Http1Connection::Tail() {
+  if (!files_.empty()) return files_.back();
+  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  return output_;
 }
 
 absl::Status Http1Connection::WriteHead(const ResponseHead& head, std::string_view first_body) {
   if (absl::Status status = CheckWritable(); !status.ok()) return status;
-  const size_t before = output_.size();
+  const size_t before = Tail().size();
   if (absl::Status status = Begin(head, std::nullopt, false); !status.ok()) return status;
   if (absl::Status status = encoder_.Count(first_body.size()); !status.ok()) {
-    output_.resize(before);
+    Tail().resize(before);
     return GiveUpAnswer(std::move(status));
   }
   SendBody(first_body, /*last=*/false);
@@ -82,8 +96,7 @@ absl::Status Http1Connection::Write(std::string_view body) {
 
 absl::Status Http1Connection::Finish() {
   if (absl::Status status = CheckWritable(); !status.ok()) return status;
-  if (output_.capacity() == 0) output_ = core_.TakeOutput();
-  if (absl::Status status = encoder_.End(&output_); !status.ok()) {
+  if (absl::Status status = encoder_.End(&Tail()); !status.ok()) {
     return absl::IsOutOfRange(status) ? GiveUpAnswer(std::move(status)) : status;
   }
   AnswerEnds();
@@ -94,10 +107,10 @@ absl::Status Http1Connection::Finish() {
 
 absl::Status Http1Connection::FinishWith(const ResponseHead& head, std::string_view whole_body) {
   if (absl::Status status = CheckWritable(); !status.ok()) return status;
-  const size_t before = output_.size();
+  const size_t before = Tail().size();
   if (absl::Status status = Begin(head, whole_body.size(), true); !status.ok()) return status;
   if (absl::Status status = encoder_.Count(whole_body.size()); !status.ok()) {
-    output_.resize(before);
+    Tail().resize(before);
     return GiveUpAnswer(std::move(status));
   }
   SendBody(whole_body, /*last=*/true);
@@ -105,11 +118,33 @@ absl::Status Http1Connection::FinishWith(const ResponseHead& head, std::string_v
     AfterCall();
     return CheckWritable();
   }
-  if (absl::Status status = encoder_.End(&output_); !status.ok()) {
+  if (absl::Status status = encoder_.End(&Tail()); !status.ok()) {
     return GiveUpAnswer(std::move(status));
   }
   AnswerEnds();
-  if (depth_ == 0 || output_.size() - output_sent_ > kSendTogether) Flush();
+  if (depth_ == 0 || write_buffer_size() > kSendTogether) Flush();
+  AfterCall();
+  return absl::OkStatus();
+}
+
+absl::Status Http1Connection::FinishWithFile(const ResponseHead& head, FileRange body) {
+  if (absl::Status status = CheckWritable(); !status.ok()) return status;
+  const uint64_t size = body.size;
+  if (size > 0 && (body.file == nullptr || !body.file->valid())) {
+    return absl::InvalidArgumentError("FinishWithFile: the file is not open");
+  }
+  const size_t before = Tail().size();
+  if (absl::Status status = Begin(head, size, true); !status.ok()) return status;
+  if (absl::Status status = encoder_.Count(size); !status.ok()) {
+    Tail().resize(before);
+    return GiveUpAnswer(std::move(status));
+  }
+  if (absl::Status status = encoder_.End(&Tail()); !status.ok()) {
+    return GiveUpAnswer(std::move(status));
+  }
+  if (!encoder_.body_suppressed() && size > 0) files_.Add(std::move(body));
+  AnswerEnds();
+  if (depth_ == 0 || write_buffer_size() > kSendTogether) Flush();
   AfterCall();
   return absl::OkStatus();
 }
@@ -133,15 +168,15 @@ void Http1Connection::AppendErrorAnswer(int status) {
   head.status = status;
   head.headers.Set("Content-Type", "text/plain");
   const std::string text = absl::StrCat(status, ": ", ToAbsl(ReasonPhrase(status)), "\n");
-  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  std::string& output = Tail();
   absl::Status made = encoder_.Begin(head,
                                      {.whole_body_size = text.size(),
                                       .close = true,
                                       .always_say_close = true,
                                       .date = core_.Date()},
-                                     &output_);
-  if (made.ok()) made = encoder_.Body(text, &output_);
-  if (made.ok()) made = encoder_.End(&output_);
+                                     &output);
+  if (made.ok()) made = encoder_.Body(text, &output);
+  if (made.ok()) made = encoder_.End(&output);
   DCHECK(made.ok()) << made;
 }
 
@@ -153,10 +188,7 @@ absl::Status Http1Connection::GiveUpAnswer(absl::Status why) {
   return why;
 }
 
-void Http1Connection::AppendOutput(std::string_view piece) {
-  if (output_.capacity() == 0) output_ = core_.TakeOutput();
-  output_.append(piece);
-}
+void Http1Connection::AppendOutput(std::string_view piece) { Tail().append(piece); }
 
 void Http1Connection::SendBody(std::string_view body, bool last) {
   Http1ResponseEncoder::ChunkStartBuffer buffer;
@@ -168,7 +200,7 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
     end = "\r\n";
   }
   // A whole answer waits for the end of the turn; a piece of one is wanted by the client now.
-  const bool copy = blocked_ || body.size() < kCopyBelow;
+  const bool copy = blocked_ || !files_.empty() || body.size() < kCopyBelow;
   if (copy) {
     AppendOutput(start);
     AppendOutput(body);
@@ -235,11 +267,11 @@ void Http1Connection::NoteAnswered() {
 }
 
 bool Http1Connection::Flush() {
-  while (output_sent_ < output_.size()) {
-    const size_t size = output_.size() - output_sent_;
-    const iovec vector = {output_.data() + output_sent_, size};
-    const ssize_t sent = transport_->Write(&vector, 1);
-    if (sent < 0) {
+  size_t turn = kFilePerTurn;
+  while (output_sent_ < output_.size() || !files_.empty()) {
+    size_t offered;
+    const ssize_t result = SendFront(&offered);
+    if (result < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
         if (!blocked_) NoteBlocked();
       } else {
@@ -247,9 +279,14 @@ bool Http1Connection::Flush() {
       }
       return false;
     }
-    output_sent_ += static_cast<size_t>(sent);
-    NoteSent(static_cast<size_t>(sent));
-    if (static_cast<size_t>(sent) < size) {
+    const size_t sent = static_cast<size_t>(result);
+    const size_t of_memory = std::min(sent, output_.size() - output_sent_);
+    output_sent_ += of_memory;
+    if (!files_.empty()) files_.Sent(sent - of_memory);
+    NoteSent(sent);
+    turn -= std::min(turn, sent);
+    const bool in_file = !files_.empty() && files_.front().size > 0;
+    if (sent < offered || (in_file && turn == 0)) {
       NoteBlocked();
       // What is sent is given back once it is the larger part, so the copying stays linear.
       if (output_sent_ > output_.size() / 2) {
@@ -261,11 +298,66 @@ bool Http1Connection::Flush() {
       }
       return false;
     }
+    output_.clear();
+    output_sent_ = 0;
+    if (!files_.empty() && !in_file) output_.append(files_.TakeFront());
   }
   output_.clear();
   output_sent_ = 0;
   blocked_ = false;
   if (gate_ != nullptr) gate_->Open(core_.loop());
+  return true;
+}
+
+// Offers the socket what comes next: what is in memory, and of a file behind it one turn's share.
+ssize_t Http1Connection::SendFront(size_t* offered) {
+  const iovec memory = {output_.data() + output_sent_, output_.size() - output_sent_};
+  *offered = memory.iov_len;
+  return files_.empty() ? transport_->Write(&memory, 1) : SendFile(memory, offered);
+}
+
+ssize_t Http1Connection::SendFile(iovec memory, size_t* offered) {
+  const FileRange& file = files_.front();
+  if (file.size > 0) {
+    const size_t size = std::min<uint64_t>(file.size, kFilePerTurn);
+    const ssize_t sent = transport_->SendFile(&memory, memory.iov_len > 0 ? 1 : 0, file.file->get(),
+                                              file.offset, size);
+    if (sent > 0) {
+      *offered += size;
+      return sent;
+    }
+    if (sent < 0 && errno != ENOTSUP) return sent;
+    if (!ReadFile()) {
+      errno = EIO;
+      return -1;
+    }
+    memory = {output_.data() + output_sent_, output_.size() - output_sent_};
+    *offered = memory.iov_len;
+  }
+  return transport_->Write(&memory, 1);
+}
+
+// Moves the next octets of the file into memory, when there are few. False: there are none.
+bool Http1Connection::ReadFile() {
+  const size_t waiting = output_.size() - output_sent_;
+  if (waiting >= kCopyBelow) return true;
+  const FileRange& file = files_.front();
+  const size_t size = std::min<uint64_t>(file.size, kReadFromFile);
+  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  const size_t end = output_.size();
+  output_.resize(end + size);
+  ssize_t got;
+  do {
+    got = ::pread(file.file->get(), output_.data() + end, size, static_cast<off_t>(file.offset));
+  } while (got < 0 && errno == EINTR);
+  output_.resize(end + static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  if (got <= 0) {
+    LOG(ERROR) << "A file that is sent to " << peer_ << " ends " << file.size
+               << " octets before the length that was announced: "
+               << (got < 0 ? std::strerror(errno) : "it was cut short meanwhile");
+    return false;
+  }
+  files_.Sent(static_cast<uint64_t>(got));
   return true;
 }
 
@@ -385,6 +477,7 @@ void Http1Connection::Close(absl::Status why) {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   blocked_ = false;
+  files_.Clear();
   if (gate_ != nullptr) {
     gate_->Break(core_.loop(),
                  absl::UnavailableError(why.ok() ? "the connection is closed" : why.message()));

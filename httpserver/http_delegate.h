@@ -58,6 +58,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "squall/httpserver/file_range.h"
 #include "squall/httpserver/http_headers.h"
 #include "squall/httpserver/request_head.h"
 #include "squall/ioloop/ioloop.h"
@@ -123,6 +124,12 @@ class HttpConnection {
   // it, one system call. Adds Content-Length when `head` has none. For HEAD the Content-Length is
   // that of `whole_body`, which is not sent. Errors as for WriteHead().
   virtual absl::Status FinishWith(const ResponseHead& head, std::string_view whole_body) = 0;
+
+  // As FinishWith(), with a part of a file as the body: the kernel takes it from its page cache where
+  // the transport allows that (sendfile), and it is never in memory whole. Content-Length is the
+  // range's size. The file is read while the answer is under way: of one that gets shorter than the
+  // range meanwhile the client gets what there is, and the end of the connection.
+  virtual absl::Status FinishWithFile(const ResponseHead& head, FileRange body) = 0;
 
   // Answers `status` with a short plain text and closes behind it, whatever was read of the
   // request; for errors that a delegate meets in the request itself (a body too large, unreadable).

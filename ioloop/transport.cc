@@ -1,6 +1,7 @@
 #include "squall/ioloop/transport.h"
 
 #include <errno.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -31,21 +32,21 @@ class PlainTransport : public Transport {
     return result;
   }
 
-  ssize_t Write(const iovec* buffers, int count) override {
-    constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  ssize_t Write(const iovec* buffers, int count) override { return Send(buffers, count, 0); }
+
+  ssize_t SendFile(const iovec* buffers, int count, int file, off_t offset, size_t size) override {
+    size_t before = 0;
+    for (int i = 0; i < count; ++i) before += buffers[i].iov_len;
+    const ssize_t sent = before == 0 ? 0 : Send(buffers, count, MSG_MORE);
+    if (sent < 0 || static_cast<size_t>(sent) < before) return sent;
     ssize_t result;
     do {
-      if (count == 1) {
-        // Spares the kernel the copy of the array.
-        result = ::send(socket_.get(), buffers->iov_base, buffers->iov_len, kFlags);
-      } else {
-        msghdr message = {};
-        message.msg_iov = const_cast<iovec*>(buffers);
-        message.msg_iovlen = count;
-        result = ::sendmsg(socket_.get(), &message, kFlags);
-      }
+      result = ::sendfile(socket_.get(), file, &offset, size);
     } while (result < 0 && errno == EINTR);
-    return result;
+    if (result >= 0) return sent + result;
+    // Its file system cannot.
+    if (errno == EINVAL || errno == ENOSYS) errno = ENOTSUP;
+    return sent > 0 ? sent : -1;
   }
 
   int ShutdownWrite() override { return ::shutdown(socket_.get(), SHUT_WR); }
@@ -54,6 +55,23 @@ class PlainTransport : public Transport {
   UniqueFd Release() override { return std::move(socket_); }
 
  private:
+  ssize_t Send(const iovec* buffers, int count, int more) {
+    const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | more;
+    ssize_t result;
+    do {
+      if (count == 1) {
+        // Spares the kernel the copy of the array.
+        result = ::send(socket_.get(), buffers->iov_base, buffers->iov_len, flags);
+      } else {
+        msghdr message = {};
+        message.msg_iov = const_cast<iovec*>(buffers);
+        message.msg_iovlen = count;
+        result = ::sendmsg(socket_.get(), &message, flags);
+      }
+    } while (result < 0 && errno == EINTR);
+    return result;
+  }
+
   UniqueFd socket_;
 };
 

@@ -11,6 +11,7 @@
 #ifndef SQUALL_IOLOOP_TRANSPORT_H_
 #define SQUALL_IOLOOP_TRANSPORT_H_
 
+#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -47,6 +48,16 @@ class Transport {
   // Writes from `count` <= IOV_MAX buffers: the octets taken, maybe fewer than given, or -1 with
   // errno, EAGAIN when there is no room now. Never EINTR, and never SIGPIPE.
   virtual ssize_t Write(const iovec* buffers, int count) = 0;
+
+  // As Write(), and goes on behind the buffers, if `count` > 0, with up to `size` > 0 octets of `file`
+  // from `offset`, which the kernel takes from its page cache: sendfile(2). The octets taken of both;
+  // 0 when there were no buffers and the file has none there. -1 with ENOTSUP, and nothing is
+  // written, when the transport has to see the octets: read them and Write() them. The file's own
+  // offset stays.
+  virtual ssize_t SendFile(const iovec* buffers, int count, int file, off_t offset, size_t size) {
+    errno = ENOTSUP;
+    return -1;
+  }
 
   // Tells the peer that nothing more will be written; reading goes on. 0, or -1 with errno: EAGAIN
   // when that has to wait for write_events(), ENOTSOCK when only the end of the descriptor says it.

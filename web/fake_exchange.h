@@ -8,6 +8,8 @@
 #ifndef SQUALL_WEB_FAKE_EXCHANGE_H_
 #define SQUALL_WEB_FAKE_EXCHANGE_H_
 
+#include <unistd.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +21,7 @@
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
 #include "squall/base/logging.h"
+#include "squall/httpserver/file_range.h"
 #include "squall/httpserver/http1_parser.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/ioloop/ioloop.h"
@@ -108,6 +111,12 @@ class FakeExchange final : public HttpConnection {
     const absl::Status written = WriteHead(head, whole_body);
     if (written.ok()) finished_ = true;
     return written;
+  }
+  absl::Status FinishWithFile(const ResponseHead& head, FileRange body) override {
+    std::string octets(body.size, '\0');
+    CHECK_EQ(::pread(body.file->get(), octets.data(), octets.size(), body.offset),
+             static_cast<ssize_t>(octets.size()));
+    return FinishWith(head, octets);
   }
   void FinishWithError(int, std::string_view) override {
     ++broken_off_;

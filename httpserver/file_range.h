@@ -1,0 +1,25 @@
+// Octets of an open file, as the body of an answer.
+//
+//   auto file = std::make_shared<const squall::UniqueFd>(::open("logo.png", O_RDONLY | O_CLOEXEC));
+//   connection.FinishWithFile(head, {.file = file, .offset = 0, .size = 4096}).IgnoreError();
+//
+// Shared, so that a cache of open files and the answers under way can hold the same one.
+#ifndef SQUALL_HTTPSERVER_FILE_RANGE_H_
+#define SQUALL_HTTPSERVER_FILE_RANGE_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "squall/base/unique_fd.h"
+
+namespace squall {
+
+struct FileRange {
+  std::shared_ptr<const UniqueFd> file;  // a regular file, open for reading
+  uint64_t offset = 0;
+  uint64_t size = 0;
+};
+
+}  // namespace squall
+
+#endif  // SQUALL_HTTPSERVER_FILE_RANGE_H_
