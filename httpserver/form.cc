@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/header_parameters.h"
 #include "squall/httpserver/http_scan.h"
+#include "squall/httpserver/multipart_part.h"
 
 namespace squall {
 namespace {
@@ -15,62 +19,24 @@ namespace {
 constexpr std::string_view kUrlEncoded = "application/x-www-form-urlencoded";
 constexpr std::string_view kMultipart = "multipart/form-data";
 
-absl::Status Malformed(std::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("malformed multipart/form-data: ", ToAbsl(what)));
-}
-
-// Lines of a part's header block, each without its CRLF.
-absl::StatusOr<HttpHeaders> ParsePartHeaders(std::string_view block) {
-  HttpHeaders headers;
-  while (!block.empty()) {
-    const size_t end = std::min(block.find("\r\n"), block.size());
-    const std::string_view line = block.substr(0, end);
-    block.remove_prefix(std::min(end + 2, block.size()));
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos ||
-        !headers.Add(line.substr(0, colon), internal::TrimOws(line.substr(colon + 1)))) {
-      return Malformed("invalid line in the header of a part");
-    }
-  }
-  return headers;
-}
-
-// Names come out of escapes, too, so what a field could not carry is looked for again.
-bool HasControl(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
 absl::Status AddPart(std::string_view part, const FormLimits& limits, FormData& form) {
   // Only the beginning is searched: a part may be large.
   const std::string_view beginning = part.substr(0, limits.max_part_header_size + 4);
   const size_t size = beginning.substr(0, 2) == "\r\n" ? 0 : beginning.find("\r\n\r\n");
   if (size == std::string_view::npos) {
-    return Malformed(beginning.size() < part.size() ? "header of a part too large"
-                                                    : "part without a header");
+    return internal::MalformedMultipart(
+        beginning.size() < part.size() ? "header of a part too large" : "part without a header");
   }
-  absl::StatusOr<HttpHeaders> headers = ParsePartHeaders(part.substr(0, size));
-  if (!headers.ok()) return headers.status();
-  const HeaderParameters disposition =
-      ParseHeaderParameters(headers->Get("Content-Disposition").value_or(""));
-  const std::string_view name = disposition.Get("name").value_or("");
-  const std::string_view filename = disposition.Get("filename").value_or("");
-  if (!internal::EqualsIgnoreCase(disposition.value, "form-data")) {
-    return Malformed("part without Content-Disposition: form-data");
-  }
-  if (name.empty()) return Malformed("part without a name");
-  if (HasControl(name) || HasControl(filename)) {
-    return Malformed("control character in the name of a part");
-  }
+  absl::StatusOr<MultipartPart> parsed = internal::ParseMultipartPart(part.substr(0, size));
+  if (!parsed.ok()) return parsed.status();
   const std::string_view content = part.substr(size == 0 ? 2 : size + 4);
-  if (filename.empty()) {
-    form.fields.emplace_back(name, content);
+  if (parsed->filename.empty()) {
+    form.fields.emplace_back(std::move(parsed->name), content);
   } else {
-    form.files.push_back(
-        {.name = std::string(name),
-         .filename = std::string(filename),
-         .content_type = std::string(headers->Get("Content-Type").value_or("application/unknown")),
-         .body = content});
+    form.files.push_back({.name = std::move(parsed->name),
+                          .filename = std::move(parsed->filename),
+                          .content_type = std::move(parsed->content_type),
+                          .body = content});
   }
   return absl::OkStatus();
 }
@@ -82,19 +48,18 @@ absl::StatusOr<FormData> ParseMultipartForm(std::string_view boundary, std::stri
   if (boundary.size() >= 2 && boundary.front() == '"' && boundary.back() == '"') {
     boundary = boundary.substr(1, boundary.size() - 2);
   }
-  // RFC 2046 §5.1.1 allows 70. The bound also bounds what a search for the delimiter can cost.
-  if (boundary.empty() || boundary.size() > 70) {
-    return Malformed("the boundary has to have 1 to 70 characters");
-  }
+  if (absl::Status status = internal::CheckBoundary(boundary); !status.ok()) return status;
   const std::string delimiter = absl::StrCat("\r\n--", ToAbsl(boundary));
   FormData form;
   // The CRLF before the first delimiter is not there when the body begins with it.
   const std::string_view first = std::string_view(delimiter).substr(2);
-  if (body.substr(0, first.size()) != first) return Malformed("no boundary at the beginning");
+  if (body.substr(0, first.size()) != first)
+    return internal::MalformedMultipart("no boundary at the beginning");
   body.remove_prefix(first.size());
   for (size_t parts = 1; body.substr(0, 2) != "--"; ++parts) {
-    if (parts >= limits.max_parts) return Malformed("too many parts");
-    if (body.substr(0, 2) != "\r\n") return Malformed("no line end after a boundary");
+    if (parts >= limits.max_parts) return internal::MalformedMultipart("too many parts");
+    if (body.substr(0, 2) != "\r\n")
+      return internal::MalformedMultipart("no line end after a boundary");
     body.remove_prefix(2);
     size_t end = body.find(delimiter);
     while (end != std::string_view::npos) {
@@ -103,7 +68,7 @@ absl::StatusOr<FormData> ParseMultipartForm(std::string_view boundary, std::stri
       // A longer line that only begins like the delimiter is content.
       end = body.find(delimiter, end + 1);
     }
-    if (end == std::string_view::npos) return Malformed("no final boundary");
+    if (end == std::string_view::npos) return internal::MalformedMultipart("no final boundary");
     if (absl::Status s = AddPart(body.substr(0, end), limits, form); !s.ok()) return s;
     body.remove_prefix(end + delimiter.size());
   }
@@ -132,7 +97,7 @@ absl::StatusOr<FormData> ParseFormBody(const HttpHeaders& headers, std::string_v
     return absl::InvalidArgumentError("Content-Type is not multipart/form-data but begins like it");
   }
   const std::optional<std::string_view> boundary = type.Get("boundary");
-  if (!boundary.has_value()) return Malformed("Content-Type without a boundary");
+  if (!boundary.has_value()) return internal::MalformedMultipart("Content-Type without a boundary");
   return ParseMultipartForm(*boundary, body, limits);
 }
 
