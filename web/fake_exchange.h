@@ -74,6 +74,8 @@ class FakeExchange final : public HttpConnection {
   const HttpHeaders& headers() const { return head_written_.headers; }
   const std::string& body() const { return body_; }
   bool finished() const { return finished_; }
+  // The body was given as a part of a file.
+  bool from_file() const { return from_file_; }
   int writes() const { return writes_; }
   int broken_off() const { return broken_off_; }
   bool paused() const { return paused_; }
@@ -116,6 +118,7 @@ class FakeExchange final : public HttpConnection {
     std::string octets(body.size, '\0');
     CHECK_EQ(::pread(body.file->get(), octets.data(), octets.size(), body.offset),
              static_cast<ssize_t>(octets.size()));
+    from_file_ = true;
     return FinishWith(head, octets);
   }
   void FinishWithError(int, std::string_view) override {
@@ -167,6 +170,7 @@ class FakeExchange final : public HttpConnection {
   std::optional<uint64_t> max_body_size_;
   int writes_ = 0;
   int broken_off_ = 0;
+  bool from_file_ = false;
   bool started_ = false;
   bool finished_ = false;
   bool lost_ = false;

@@ -138,17 +138,33 @@ void RequestHandler::Finish() {
   if (!closed_) Send(SendWhat::kAll);
 }
 
-void RequestHandler::Send(SendWhat what) {
+void RequestHandler::FinishWithFile(FileRange body) {
+  if (finished_ || head_written_ || !write_buffer_.empty()) {
+    LOG(ERROR) << "FinishWithFile() after " << (finished_ ? "Finish()" : "Write() or Flush()");
+    if (!finished_) SendError(500);
+    return;
+  }
+  if (!closed_) Send(SendWhat::kAll, &body);
+}
+
+bool RequestHandler::compresses_response() const {
+  return route_->options.compress_response.value_or(settings().compress_response);
+}
+
+// `file`: the whole body, or null when that is in memory.
+void RequestHandler::Send(SendWhat what, const FileRange* file) {
   if (failure_.has_value() && !head_written_ && !error_page_) {
     HandleError(*std::exchange(failure_, std::nullopt));
     return;
   }
   const bool last = what == SendWhat::kAll;
   const bool first = !head_written_;
-  if (first) CompleteHead(what);
+  if (first) CompleteHead(what, file);
   if (encoder_ != nullptr) encoder_->Encode(write_buffer_, last);
   absl::Status sent;
-  if (first) {
+  if (file != nullptr && !StatusHasNoBody(response_.status)) {
+    sent = connection_->FinishWithFile(response_, *file);
+  } else if (first) {
     sent = last ? connection_->FinishWith(response_, write_buffer_)
                 : connection_->WriteHead(response_, write_buffer_);
   } else {
@@ -181,9 +197,10 @@ void RequestHandler::RefusedHead(const absl::Status& why) {
   host_->AnswerSettled();
 }
 
-void RequestHandler::CompleteHead(SendWhat what) {
+void RequestHandler::CompleteHead(SendWhat what, const FileRange* file) {
   if (cookies_ != nullptr) cookies_->AddTo(response_.headers);
-  if (what == SendWhat::kAll && response_.status == 200 && automatic_etag_) ApplyAutomaticEtag();
+  const bool whole = what == SendWhat::kAll && file == nullptr;
+  if (whole && response_.status == 200 && automatic_etag_) ApplyAutomaticEtag();
   if (StatusHasNoBody(response_.status)) {
     if (!write_buffer_.empty()) {
       LOG(ERROR) << "an answer with status " << response_.status << " has no body; "
@@ -194,11 +211,11 @@ void RequestHandler::CompleteHead(SendWhat what) {
          {"Content-Type", "Content-Language", "Content-Encoding", "Content-Length"}) {
       response_.headers.Remove(name);
     }
-  } else if (route_->options.compress_response.value_or(settings().compress_response)) {
+  } else if (file == nullptr && compresses_response()) {
     encoder_ = internal::MakeBodyEncoder(
         {.accept_encoding = request().headers().GetJoined("Accept-Encoding"),
          .body_size = write_buffer_.size(),
-         .whole = what == SendWhat::kAll},
+         .whole = whole},
         response_.headers);
   }
 }

@@ -40,6 +40,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "squall/httpserver/cookies.h"
+#include "squall/httpserver/file_range.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/ioloop/task.h"
 #include "squall/web/handler_ref.h"
@@ -177,6 +178,12 @@ class RequestHandler {
   // in one write, with Content-Length, and GET and HEAD with status 200 get an Etag and 304.
   void Finish();
   void Finish(std::string_view last_body);
+  // Completes the answer with a part of a file as its whole body, see
+  // HttpConnection::FinishWithFile(): never in memory whole, never compressed, without an automatic
+  // Etag. After Write() or Flush(): an error in the log, and 500 if the head is not written.
+  void FinishWithFile(FileRange body);
+  // Whether bodies of this route are compressed for clients that take it.
+  bool compresses_response() const;
 
   // Completes the answer as a redirect to `url` (303 or 307 among others by `status`). After
   // Flush(): an error in the log.
@@ -246,8 +253,8 @@ class RequestHandler {
   std::vector<std::string> AllArguments(std::string_view name, Source source, Strip strip);
 
   void HandleError(const RequestError& error);
-  void Send(SendWhat what);
-  void CompleteHead(SendWhat what);
+  void Send(SendWhat what, const FileRange* file = nullptr);
+  void CompleteHead(SendWhat what, const FileRange* file);
   void ApplyAutomaticEtag();
   void RefusedHead(const absl::Status& why);
   static Task<absl::Status> Drained(internal::HandlerRef self);

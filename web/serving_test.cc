@@ -122,6 +122,17 @@ TEST(ServingTest, BigFileAndItsHead) {
   EXPECT_EQ(packed.Field("Content-Encoding"), "gzip");
   EXPECT_FALSE(packed.HasField("Content-Length"));
   EXPECT_LT(packed.body.size(), content.size() / 50);
+  // From the page cache, whole and in part, with the next answer behind it.
+  settings.compress_response = false;
+  Application plain({}, settings);
+  HttpServerThread other(plain);
+  RawClient reader(other.port());
+  ASSERT_TRUE(reader.Send(Get("/static/big.txt") +
+                          "GET /static/big.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=5-9\r\n\r\n"));
+  EXPECT_EQ(reader.ReadResponse().body, content);
+  const RawClient::Response part = reader.ReadResponse();
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, "xxxxx");
   std::filesystem::remove_all(root);
 }
 

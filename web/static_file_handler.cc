@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -207,9 +208,9 @@ absl::StatusOr<StaticFileHandler::File> StaticFileHandler::Open(std::string_view
   ASSIGN_OR_RETURN(file.name, internal::NormalizeRelativePath(path));
   const UniqueFd root(::open(options_.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return StatusFromErrno(errno, absl::StrCat("static root ", options_.root));
-  file.fd = OpenBeneath(root.get(), file.name);
-  if (!file.fd.valid()) return StatusOfOpen(errno, file.name);
-  if (::fstat(file.fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
+  UniqueFd fd = OpenBeneath(root.get(), file.name);
+  if (!fd.valid()) return StatusOfOpen(errno, file.name);
+  if (::fstat(fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
   if (S_ISDIR(file.stat.st_mode) && !options_.default_filename.empty()) {
     const std::string_view url = request().path();
     if (!url.ends_with('/')) {
@@ -218,18 +219,18 @@ absl::StatusOr<StaticFileHandler::File> StaticFileHandler::Open(std::string_view
         return absl::PermissionDeniedError("a path that begins with // is not redirected");
       }
       Redirect(absl::StrCat(ToAbsl(url), "/"), 301);
-      file.fd.reset();
       return file;
     }
     file.name = file.name.empty() ? options_.default_filename
                                   : absl::StrCat(file.name, "/", options_.default_filename);
-    file.fd = OpenBeneath(root.get(), file.name);
-    if (!file.fd.valid()) return StatusOfOpen(errno, file.name);
-    if (::fstat(file.fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
+    fd = OpenBeneath(root.get(), file.name);
+    if (!fd.valid()) return StatusOfOpen(errno, file.name);
+    if (::fstat(fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
   }
   if (!S_ISREG(file.stat.st_mode)) {
     return absl::PermissionDeniedError(absl::StrCat(file.name, " is not a file"));
   }
+  file.fd = std::make_shared<const UniqueFd>(std::move(fd));
   return file;
 }
 
@@ -303,13 +304,19 @@ Task<> StaticFileHandler::Get(std::string path) {
   SetHeader("Content-Length", absl::StrCat(end - start));
   if (request().method() == "HEAD") co_return;
 
+  if (!compresses_response()) {
+    FinishWithFile({.file = file.fd,
+                    .offset = static_cast<uint64_t>(start),
+                    .size = static_cast<uint64_t>(end - start)});
+    co_return;
+  }
   const bool in_pieces = end - start > kWholeInMemory;
   while (start < end) {
     const size_t want = in_pieces ? std::min<int64_t>(kBlock, end - start) : end - start;
     std::string block;
     // A file that shrinks meanwhile: the answer falls short of its length and the connection
     // closes.
-    const bool whole = ReadPart(file.fd.get(), start, want, block);
+    const bool whole = ReadPart(file.fd->get(), start, want, block);
     Write(block);
     start += block.size();
     if (!whole) co_return;

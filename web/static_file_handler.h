@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,7 +46,7 @@ class StaticFileHandler : public RequestHandler {
 
  private:
   struct File {
-    UniqueFd fd;
+    std::shared_ptr<const UniqueFd> fd;  // null: answered already
     struct stat stat = {};
     std::string name;  // below the root, for the extension
   };
@@ -55,7 +56,7 @@ class StaticFileHandler : public RequestHandler {
   };
 
   // NotFound, or PermissionDenied for what must not be served; already answered (a redirect) when
-  // the file has no descriptor.
+  // the file has none.
   absl::StatusOr<File> Open(std::string_view path);
   void SetFileHeaders(const File& file);
   bool IsNotModified(const File& file) const;

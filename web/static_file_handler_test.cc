@@ -85,16 +85,35 @@ TEST_F(StaticFileTest, StaticFiles) {
   EXPECT_TRUE(versioned.has_header("Expires"));
 }
 
-TEST_F(StaticFileTest, BigFileLeavesInPieces) {
-  FakeExchange exchange(app_, GetRequest("/static/big.bin"));
+TEST_F(StaticFileTest, TheKernelTakesTheBodyFromTheFile) {
+  for (const char* target : {"/static/big.bin", "/static/robots.txt"}) {
+    FakeExchange exchange(app_, GetRequest(target));
+    EXPECT_TRUE(exchange.from_file()) << target;
+    EXPECT_EQ(exchange.body().size(), target == std::string("/static/big.bin")
+                                          ? size_t{3} << 20
+                                          : std::string_view(kRobots).size());
+  }
+  FakeExchange part(app_, GetRequest("/static/robots.txt", "Range: bytes=4-9\r\n"));
+  EXPECT_TRUE(part.from_file());
+  EXPECT_EQ(part.body(), std::string_view(kRobots).substr(4, 6));
+  FakeExchange empty(app_, GetRequest("/static/empty"));
+  EXPECT_EQ(empty.header("Content-Length"), "0");
+  EXPECT_EQ(empty.body(), "");
+}
+
+TEST_F(StaticFileTest, ABigFileThatIsCompressedLeavesInPieces) {
+  Settings settings = MakeSettings();
+  settings.compress_response = true;
+  Application app({}, settings);
+  FakeExchange exchange(app, GetRequest("/static/big.bin"));
   ASSERT_TRUE(exchange.AwaitAnswer());
+  EXPECT_FALSE(exchange.from_file());
   EXPECT_EQ(exchange.body(), std::string(3 << 20, 'x'));
   EXPECT_EQ(exchange.header("Content-Length"), absl::StrCat(3 << 20));
   EXPECT_EQ(exchange.header("Content-Type"), "application/octet-stream");
   EXPECT_EQ(exchange.writes(), 3 * 16);
 }
 
-// test_path_traversal_protection, 4.2.1.
 TEST_F(StaticFileTest, PathsOutOfTheRootAre403) {
   for (const char* target :
        {"/static/../static_foo.txt", "/static/..%2fstatic_foo.txt", "/static/../static2/leak.txt",
