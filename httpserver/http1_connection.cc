@@ -29,8 +29,8 @@ Http1Connection::~Http1Connection() {
 void Http1Connection::Start(HttpServerCore::ConnectionList::iterator self) {
   self_ = self;
   const HttpServerOptions& options = core_.options();
-  idle_deadline_ =
-      core_.loop().Now() + std::min(options.header_timeout, options.idle_connection_timeout);
+  opened_ = core_.loop().Now();
+  idle_deadline_ = opened_ + std::min(options.header_timeout, options.idle_connection_timeout);
   Enter(Entry::kRead);
 }
 
@@ -192,6 +192,9 @@ void Http1Connection::Receive() {
   input_ = {};
   if (size > 0) {
     core_.stats().BytesIn(static_cast<uint64_t>(size));
+    if (in_exchange_ && !message_read_ && core_.options().body_min_rate > 0) {
+      body_deadline_ += TimeFor(static_cast<uint64_t>(size), core_.options().body_min_rate);
+    }
     input_ = std::string_view(core_.read_buffer(), static_cast<size_t>(size));
   } else if (size == 0) {
     end_of_input_ = true;

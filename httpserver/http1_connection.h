@@ -70,6 +70,7 @@ class Http1Connection final : public HttpConnection {
   absl::Status Finish() override;
   absl::Status FinishWith(const ResponseHead& head, std::string_view whole_body) override;
   absl::Status FinishWithFile(const ResponseHead& head, FileRange body) override;
+  absl::Status SwitchProtocols(const ResponseHead& head, TakeOver take_over) override;
   void FinishWithError(int status, std::string_view text) override;
   Task<absl::Status> Drained() override;
   size_t write_buffer_size() const override {
@@ -94,6 +95,7 @@ class Http1Connection final : public HttpConnection {
   enum class End {
     kClose,   // nothing of the client's is unread
     kLinger,  // something may be, and a plain close would reset the answer away
+    kSwitch,  // no end, but another protocol
   };
   // What a turn from the loop begins with.
   enum class Entry { kRead, kGoOn };
@@ -114,6 +116,7 @@ class Http1Connection final : public HttpConnection {
   // http1_connection_exchange.cc: one request and its answer.
   void BeginExchange();
   bool MayKeepAlive(const RequestHead& head) const;
+  bool UsedUp() const;
   bool AnswerItself(const RequestHead& head);
   void DeliverBody();
   void MessageComplete();
@@ -131,6 +134,10 @@ class Http1Connection final : public HttpConnection {
     }
   }
   void OnDelegateFailure(const char* what, std::string_view error);
+
+  // http1_connection_switch.cc
+  void EndHttp();
+  void HandOver();
 
   // http1_connection_wait.cc: events and deadlines.
   bool WantsInput() const;
@@ -211,6 +218,8 @@ class Http1Connection final : public HttpConnection {
   uint64_t inflated_ = 0;
   std::unique_ptr<GzipDecompressor> gzip_;
   std::unique_ptr<ForwardedClient> forwarded_;
+  uint32_t requests_ = 0;  // begun on this connection
+  MonotonicTime opened_;
 
   // Output.
   std::string output_;
@@ -223,11 +232,16 @@ class Http1Connection final : public HttpConnection {
   std::shared_ptr<WriteGate> gate_;
   uint64_t discarded_ = 0;
 
+  // Only while another protocol takes over.
+  TakeOver take_over_;
+  std::string unread_;
+
   // Each counts only while the connection waits for what it bounds.
   MonotonicTime idle_deadline_;
   MonotonicTime head_deadline_;
   MonotonicTime body_deadline_;
   MonotonicTime write_deadline_;
+  MonotonicTime write_budget_end_;  // later with each octet that the client takes
   MonotonicTime linger_deadline_;
   MonotonicTime deadline_ = MonotonicTime::Infinite();  // the one that counts now
   MonotonicTime timer_at_ = MonotonicTime::Infinite();  // not after deadline_

@@ -14,6 +14,7 @@ void Http1Connection::BeginExchange() {
   const HttpServerOptions& options = core_.options();
   const RequestHead& head = parser_->head();
   in_exchange_ = true;
+  ++requests_;
   message_read_ = message_complete_ = paused_ = close_after_response_ = false;
   inflate_more_ = false;
   inflated_ = 0;
@@ -48,9 +49,16 @@ void Http1Connection::BeginExchange() {
   Guarded("HeadersReceived", [this] { delegate_->HeadersReceived(); });
 }
 
+// The connection has served as many requests, or for as long, as one may.
+bool Http1Connection::UsedUp() const {
+  const HttpServerOptions& options = core_.options();
+  return (options.max_keep_alive_requests > 0 && requests_ >= options.max_keep_alive_requests) ||
+         core_.loop().Now() - opened_ >= options.max_connection_age;
+}
+
 bool Http1Connection::MayKeepAlive(const RequestHead& head) const {
   const HttpServerOptions& options = core_.options();
-  if (!head.keep_alive() || options.no_keep_alive) return false;
+  if (!head.keep_alive() || options.no_keep_alive || UsedUp()) return false;
   // RFC 9112 6.1: a chunked body from a client of HTTP/1.0 is faulty framing, for what stands
   // between may have passed on the octets behind it as something else.
   return head.version_minor() > 0 || head.framing() != BodyFraming::kChunked ||
@@ -123,6 +131,7 @@ void Http1Connection::EndExchange() {
     parser_->StartNextMessage();
     parser_fresh_ = true;
   }
+  if (take_over_ != nullptr) return EndHttp();
   if (!close) return;
   // A client that was not told may have its next request on the way.
   const bool unread = !read || !input_.empty() || maybe_unread_ || !encoder_.close();

@@ -89,6 +89,19 @@ absl::Status Http1Connection::Write(std::string_view body) {
   if (absl::Status status = encoder_.Count(body.size()); !status.ok()) {
     return absl::IsOutOfRange(status) ? GiveUpAnswer(std::move(status)) : status;
   }
+  // Memory; what waits in files takes none.
+  if (const size_t waiting = output_.size() - output_sent_;
+      waiting > core_.options().max_write_buffer_size) {
+    // At once: who waits for the client to take it all would hold the memory.
+    absl::Status full = absl::ResourceExhaustedError(absl::StrCat(
+        "the handler wrote on while ", waiting,
+        " octets waited for the client; max_write_buffer_size is ",
+        core_.options().max_write_buffer_size, " (await Drained() before writing more)"));
+    LOG(ERROR) << "Closing the connection of " << peer_ << ": " << full.message();
+    Close(full);
+    AfterCall();
+    return full;
+  }
   SendBody(body, /*last=*/false);
   AfterCall();
   return CheckWritable();
@@ -240,8 +253,13 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
 }
 
 void Http1Connection::NoteBlocked() {
-  blocked_ = true;
-  write_deadline_ = Clock::Real().Now() + core_.options().write_timeout;
+  const MonotonicTime now = Clock::Real().Now();
+  const HttpServerOptions& options = core_.options();
+  if (!std::exchange(blocked_, true)) {
+    write_budget_end_ =
+        options.write_min_rate > 0 ? now + options.write_timeout : MonotonicTime::Infinite();
+  }
+  write_deadline_ = std::min(now + options.write_timeout, write_budget_end_);
 }
 
 // The answer of the present request has been put together, and ends with what is in the buffer.
@@ -253,6 +271,7 @@ void Http1Connection::AnswerEnds() {
 void Http1Connection::NoteSent(size_t octets) {
   core_.stats().BytesOut(octets);
   sent_ += octets;
+  if (blocked_) write_budget_end_ += TimeFor(octets, core_.options().write_min_rate);
   NoteAnswered();
 }
 
@@ -441,6 +460,7 @@ bool Http1Connection::EndWaitsForRoom(int error_number) const {
 
 void Http1Connection::GoOnEnding() {
   if (state_ == State::kFlushing && FlushAndLeave()) {
+    if (end_ == End::kSwitch) return HandOver();
     // After the client's own shutdown there is nothing that could come unread.
     const bool linger = end_ == End::kLinger && !end_of_input_;
     // close(2) says a plain connection's end. An encrypted one's end is a record, without which the

@@ -112,8 +112,10 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
   out->append(head.reason.empty() ? std::string_view(ReasonPhrase(head.status))
                                   : std::string_view(head.reason));
   out->append("\r\n");
+  bool has_upgrade = false;
   for (const auto [name, value] : head.headers) {
     if (name.size() == 10 && EqualsIgnoreCase(name, "Connection")) continue;
+    has_upgrade = has_upgrade || (name.size() == 7 && EqualsIgnoreCase(name, "Upgrade"));
     if (no_content && name.size() == 14 && EqualsIgnoreCase(name, "Content-Length")) continue;
     AppendField(name, value, out);
   }
@@ -124,6 +126,8 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
     out->append("\r\n");
   }
   if (chunked_) out->append("Transfer-Encoding: chunked\r\n");
+  // Whoever sends Upgrade has to name it here, too (RFC 9110 7.8); 426 is such an answer.
+  if (has_upgrade) out->append("Connection: Upgrade\r\n");
   if (close_) {
     // An HTTP/1.0 client that did not ask for more expects the close; Tornado says nothing to it.
     if (request_.http11 || request_.keep_alive || options.always_say_close) {
@@ -133,6 +137,28 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
     out->append("Connection: Keep-Alive\r\n");
   }
   out->append("\r\n");
+  return absl::OkStatus();
+}
+
+absl::Status Http1ResponseEncoder::SwitchProtocols(const ResponseHead& head, std::string* out) {
+  if (begun_) return absl::FailedPreconditionError("the answer was begun already");
+  if (head.status != 101) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("status ", head.status, " does not switch protocols; 101 does"));
+  }
+  if (!head.headers.Get("Upgrade").has_value()) {
+    return absl::InvalidArgumentError("an answer that switches protocols names it in Upgrade");
+  }
+  for (const std::string_view name : {"Content-Length", "Transfer-Encoding"}) {
+    if (head.headers.Get(name).has_value()) return BadField(name, "has no place in a 101");
+  }
+  begun_ = ended_ = true;
+  status_ = 101;
+  out->append("HTTP/1.1 101 Switching Protocols\r\n");
+  for (const auto [name, value] : head.headers) {
+    if (!EqualsIgnoreCase(name, "Connection")) AppendField(name, value, out);
+  }
+  out->append("Connection: Upgrade\r\n\r\n");
   return absl::OkStatus();
 }
 

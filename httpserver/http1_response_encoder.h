@@ -46,6 +46,10 @@ class Http1ResponseEncoder {
   // Appends the head. Errors as HttpConnection::WriteHead(), with nothing appended.
   absl::Status Begin(const ResponseHead& head, const BeginOptions& options, std::string* out);
 
+  // The whole of a 101 answer, behind which HTTP is over; errors as
+  // HttpConnection::SwitchProtocols(), with nothing appended.
+  absl::Status SwitchProtocols(const ResponseHead& head, std::string* out);
+
   // Accounts for `size` octets of body; OutOfRange beyond Content-Length.
   absl::Status Count(uint64_t size);
 

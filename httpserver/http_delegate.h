@@ -56,6 +56,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/httpserver/file_range.h"
@@ -72,8 +73,8 @@ namespace squall {
 // HTTP/1.1), Date when absent, Connection, Transfer-Encoding, and Content-Length in FinishWith().
 struct ResponseHead {
   int status = 200;
-  std::string reason;  // empty: the standard phrase, "Unknown" for a code without one
-  HttpHeaders headers;
+  std::string reason = {};  // empty: the standard phrase, "Unknown" for a code without one
+  HttpHeaders headers = {};
 };
 
 // One request and its answer, as the delegate sees them.
@@ -113,7 +114,8 @@ class HttpConnection {
 
   // Sends more of the body; `body` is copied when the socket does not take it. Never blocks: await
   // Drained() before producing more. Errors: FailedPrecondition (no head yet, or finished),
-  // OutOfRange (more than Content-Length; the connection is closed), Unavailable (client gone).
+  // OutOfRange (more than Content-Length; the connection is closed), ResourceExhausted (more than
+  // max_write_buffer_size waits already; the connection is closed), Unavailable (client gone).
   virtual absl::Status Write(std::string_view body) = 0;
 
   // Ends an answer begun with WriteHead(). OutOfRange when octets of Content-Length are missing
@@ -147,9 +149,34 @@ class HttpConnection {
   // True when more than the high mark waits, so that Drained() would suspend.
   virtual bool write_blocked() const = 0;
 
+  // Gives the connection up for another protocol, such as WebSocket (RFC 9110 7.8). Sends `101
+  // Switching Protocols` with the fields of `head`, whose Upgrade names the protocol; Connection is
+  // added. When that is sent, `take_over` gets the transport, from which the octets that came
+  // behind the request are read first:
+  //
+  //   if (!connection.head().upgrade()) return RefuseInHttp();
+  //   squall::ResponseHead head{.status = 101};
+  //   head.headers.Set("Upgrade", "chat/1");
+  //   connection.SwitchProtocols(head, [](std::unique_ptr<squall::Transport> transport) {
+  //     Serve(squall::IOStream(std::move(transport)));
+  //   }).IgnoreError();
+  //
+  // Call in Finish() of the delegate or later, as an answer is given: the request must be read to
+  // its end. `take_over` runs in the loop, and the connection is no longer the server's: neither its
+  // timeouts nor its drain know it. It is destroyed without a call when the client goes before.
+  // Errors, with nothing written: FailedPrecondition (the client did not ask, the request is not
+  // read, an answer was started), InvalidArgument (a status other than 101, no Upgrade, a field that
+  // belongs to a body), Unavailable (the client is gone), Unimplemented (no such connection).
+  using TakeOver = absl::AnyInvocable<void(std::unique_ptr<Transport>)>;
+  virtual absl::Status SwitchProtocols(const ResponseHead& head, TakeOver take_over) {
+    (void)head, (void)take_over;
+    return absl::UnimplementedError("this connection cannot switch protocols");
+  }
+
   // Limits for this request's body alone; the next request starts with the server's options again.
   // Call in StartRequest() or HeadersReceived(): a Content-Length above the limit is answered 413
-  // right after those, before `100 Continue` and before the body is read.
+  // right after those, before `100 Continue` and before the body is read. The timeout grows by
+  // HttpServerOptions::body_min_rate.
   virtual void SetMaxBodySize(uint64_t octets) = 0;
   virtual void SetBodyTimeout(absl::Duration whole_body) = 0;
 

@@ -20,7 +20,8 @@ constexpr size_t kMaxPooledOutput = 64 * 1024;
 Http1Limits LimitsOf(const HttpServerOptions& options) {
   Http1Limits limits;
   limits.max_header_size = options.max_header_size;
-  limits.max_request_line = std::min(limits.max_request_line, options.max_header_size);
+  limits.max_request_line = std::min(options.max_request_line, options.max_header_size);
+  limits.max_header_fields = options.max_header_fields;
   limits.max_body_size = options.max_body_size;
   return limits;
 }

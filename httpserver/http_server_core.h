@@ -11,6 +11,7 @@
 #define SQUALL_HTTPSERVER_HTTP_SERVER_CORE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <list>
 #include <memory>
@@ -33,6 +34,11 @@
 namespace squall::internal {
 
 class Http1Connection;
+
+// How long `octets` take at `rate` of them in a second; for budgets of slow clients.
+inline absl::Duration TimeFor(uint64_t octets, uint64_t rate) {
+  return rate == 0 ? absl::ZeroDuration() : absl::Seconds(1) * octets / rate;
+}
 
 class HttpServerCore {
  public:

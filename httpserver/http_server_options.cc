@@ -35,10 +35,13 @@ absl::Status Validate(const HttpServerOptions& options) {
   for (const absl::Status& status :
        {CheckAtLeastOne("chunk_size", options.chunk_size),
         CheckAtLeastOne("max_header_size", options.max_header_size),
+        CheckAtLeastOne("max_request_line", options.max_request_line),
+        CheckAtLeastOne("max_header_fields", options.max_header_fields),
         CheckTimeout("header_timeout", options.header_timeout),
         CheckTimeout("body_timeout", options.body_timeout),
         CheckTimeout("idle_connection_timeout", options.idle_connection_timeout),
         CheckTimeout("write_timeout", options.write_timeout),
+        CheckTimeout("max_connection_age", options.max_connection_age),
         CheckCount("pipeline_burst", options.pipeline_burst),
         CheckCount("accept_budget", options.accept_budget)}) {
     if (!status.ok()) return status;
@@ -51,6 +54,11 @@ absl::Status Validate(const HttpServerOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("http.write_low_mark must not be above http.write_high_mark (",
                      options.write_high_mark, "), but is ", options.write_low_mark));
+  }
+  if (options.max_write_buffer_size < options.write_high_mark) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("http.max_write_buffer_size must not be below http.write_high_mark (",
+                     options.write_high_mark, "), but is ", options.max_write_buffer_size));
   }
   if (options.protocol.has_value() && options.protocol->empty()) {
     return absl::InvalidArgumentError(

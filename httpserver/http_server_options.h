@@ -57,14 +57,29 @@ struct HttpServerOptions {
 
   size_t chunk_size = 64 * 1024;       // most octets per DataReceived()
   size_t max_header_size = 64 * 1024;  // request line and fields; 431 or 414 above
+  size_t max_request_line = 8 * 1024;  // 414 above
+  size_t max_header_fields = 100;      // of head and trailer section; 431 above
   // 413 above; a delegate that streams raises it per request with SetMaxBodySize().
   uint64_t max_body_size = 1024 * 1024;
 
   // Whole head, from the accept or its first octet: 408. Never longer than idle_connection_timeout.
   absl::Duration header_timeout = absl::Seconds(15);
-  absl::Duration body_timeout = absl::Seconds(60);             // whole body: 408
+  // Whole body: 408. Octets of it that come add the time that they take at body_min_rate in a
+  // second, so that a large body on a fast line has the time it needs and a trickle has not. A rate
+  // of 0 adds nothing.
+  absl::Duration body_timeout = absl::Seconds(60);
+  uint64_t body_min_rate = 8 * 1024;
   absl::Duration idle_connection_timeout = absl::Seconds(75);  // between requests: silent close
-  absl::Duration write_timeout = absl::Seconds(60);  // without any progress of the client's reading
+  // Without any progress of the client's reading: a reset. Nor may an answer wait for its reader
+  // longer than that and the time that the octets it takes need at write_min_rate in a second, for
+  // who reads one octet now and then makes progress, too. A rate of 0 allows that.
+  absl::Duration write_timeout = absl::Seconds(60);
+  uint64_t write_min_rate = 256;
+
+  // A connection ends with the answer to its last request of so many (0: no limit), and with the
+  // first answer after so long: `Connection: close`. New ones find the worker that is free now.
+  uint32_t max_keep_alive_requests = 0;
+  absl::Duration max_connection_age = absl::Hours(1);
 
   // A client that shuts down its side of the connection still gets its answer. False: it counts as
   // gone (OnConnectionClose), for servers of long polls whose clients leave without a reset.
@@ -74,6 +89,9 @@ struct HttpServerOptions {
   // no further pipelined request is served above the high one.
   size_t write_high_mark = 256 * 1024;
   size_t write_low_mark = 64 * 1024;
+  // A handler that writes on while more than this waits has its connection closed: it does not
+  // await Drained(), and would fill the memory for a client that does not read.
+  size_t max_write_buffer_size = 16 * 1024 * 1024;
 
   // Requests of one connection served in one go before the loop's other work has its turn.
   int pipeline_burst = 16;

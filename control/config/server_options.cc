@@ -229,8 +229,11 @@ void ReadHttp(Reader& reader, HttpServerOptions& http) {
   reader.ReadSize("http.max_body_size", http.max_body_size);
   reader.Read("http.header_timeout", http.header_timeout);
   reader.Read("http.body_timeout", http.body_timeout);
+  reader.ReadSize("http.body_min_rate", http.body_min_rate);
   reader.Read("http.idle_connection_timeout", http.idle_connection_timeout);
   reader.Read("http.write_timeout", http.write_timeout);
+  reader.ReadSize("http.write_min_rate", http.write_min_rate);
+  reader.Read("http.max_connection_age", http.max_connection_age);
   reader.Read("http.answer_half_closed", http.answer_half_closed);
   ReadProxyProtocol(reader, http.proxy_protocol);
 }

@@ -83,6 +83,9 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   EXPECT_EQ(http.body_timeout, absl::Seconds(28));
   EXPECT_EQ(http.idle_connection_timeout, absl::InfiniteDuration());
   EXPECT_EQ(http.write_timeout, absl::Seconds(29));
+  EXPECT_EQ(http.body_min_rate, 1024u);
+  EXPECT_EQ(http.write_min_rate, 100u);
+  EXPECT_EQ(http.max_connection_age, absl::Minutes(10));
   EXPECT_FALSE(http.answer_half_closed);
   ASSERT_TRUE(http.proxy_protocol.has_value());
   EXPECT_THAT(http.proxy_protocol->trusted, ElementsAre("192.0.2.0/24", "unix:"));

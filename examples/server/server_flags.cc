@@ -186,6 +186,13 @@ ABSL_FLAG(absl::Duration, http_idle_connection_timeout,
           squall::HttpServerOptions().idle_connection_timeout, "between requests");
 ABSL_FLAG(absl::Duration, http_write_timeout, squall::HttpServerOptions().write_timeout,
           "while the client reads nothing");
+ABSL_FLAG(std::string, http_body_min_rate, "8KiB",
+          "octets in a second: a body that comes faster has more time than http_body_timeout");
+ABSL_FLAG(
+    std::string, http_write_min_rate, "256",
+    "octets in a second: an answer that is read faster has more time than http_write_timeout");
+ABSL_FLAG(absl::Duration, http_max_connection_age, squall::HttpServerOptions().max_connection_age,
+          "a connection ends with its first answer after so long");
 ABSL_FLAG(bool, http_answer_half_closed, true,
           "a client that shuts down its side still gets its answer");
 ABSL_FLAG(

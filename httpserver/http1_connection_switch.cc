@@ -1,0 +1,45 @@
+// The end of HTTP on a connection that goes on with another protocol (RFC 9110 7.8).
+#include <string>
+#include <utility>
+
+#include "squall/httpserver/http1_connection.h"
+#include "squall/ioloop/prefixed_transport.h"
+
+namespace squall::internal {
+
+absl::Status Http1Connection::SwitchProtocols(const ResponseHead& head, TakeOver take_over) {
+  if (absl::Status status = CheckWritable(); !status.ok()) return status;
+  if (!parser_->head().upgrade()) {
+    return absl::FailedPreconditionError("the client did not ask for another protocol");
+  }
+  // Octets behind a request that is not at its end would be taken for the new protocol's.
+  if (!RequestIsRead()) return absl::FailedPreconditionError("the request is not read to its end");
+  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  if (absl::Status status = encoder_.SwitchProtocols(head, &output_); !status.ok()) return status;
+  take_over_ = std::move(take_over);
+  AnswerEnds();
+  AfterCall();
+  return absl::OkStatus();
+}
+
+// The request is over. What has been read behind it belongs to whoever takes over.
+void Http1Connection::EndHttp() {
+  unread_.assign(input_);
+  input_ = {};
+  core_.ReturnParser(std::move(parser_));
+  EndConnection(End::kSwitch);
+}
+
+void Http1Connection::HandOver() {
+  std::unique_ptr<Transport> transport =
+      MakePrefixedTransport(std::move(transport_), std::move(unread_));
+  if (std::exchange(registered_, false)) core_.loop().RemoveHandler(transport->fd());
+  // In a turn of its own: this connection is still on the stack.
+  core_.loop().AddCallback(
+      [take_over = std::move(take_over_), transport = std::move(transport)]() mutable {
+        take_over(std::move(transport));
+      });
+  Close(absl::OkStatus());
+}
+
+}  // namespace squall::internal
