@@ -66,6 +66,14 @@ def squall_deps():
         target = "asio",
     )
     _maybe(
+        header_library,
+        "http_parser",
+        package = "libhttp-parser-dev",
+        linkopts = ["-lhttp_parser"],
+        path = "/usr/include/http_parser.h",
+        target = "http_parser",
+    )
+    _maybe(
         system_library,
         "org_libevent",
         package = "libevent-dev",
