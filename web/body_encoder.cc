@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
 #include "squall/base/string_view.h"
+#include "squall/web/accept_encoding.h"
 
 namespace squall::internal {
 
@@ -65,31 +65,6 @@ bool IsCompressible(std::string_view content_type) {
   return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
 }
 
-// True when `accept_encoding` lists gzip (or x-gzip, or *) with a weight above 0, RFC 9110 12.5.3.
-bool AcceptsGzip(std::string_view accept_encoding) {
-  std::optional<bool> gzip;
-  std::optional<bool> any;
-  while (!accept_encoding.empty()) {
-    const size_t comma = accept_encoding.find(',');
-    std::string_view member = accept_encoding.substr(0, comma);
-    accept_encoding.remove_prefix(comma == std::string_view::npos ? accept_encoding.size()
-                                                                  : comma + 1);
-    const size_t semicolon = member.find(';');
-    const std::string coding =
-        absl::AsciiStrToLower(absl::StripAsciiWhitespace(ToAbsl(member.substr(0, semicolon))));
-    bool wanted = true;
-    if (semicolon != std::string_view::npos) {
-      std::string weight =
-          absl::AsciiStrToLower(absl::StripAsciiWhitespace(ToAbsl(member.substr(semicolon + 1))));
-      // Only zeros behind "q=" mean "not acceptable".
-      wanted = !weight.starts_with("q=") || weight.find_first_of("123456789") != std::string::npos;
-    }
-    if (coding == "gzip" || coding == "x-gzip") gzip = wanted;
-    if (coding == "*") any = wanted;
-  }
-  return gzip.value_or(any.value_or(false));
-}
-
 }  // namespace
 
 std::unique_ptr<BodyEncoder> MakeBodyEncoder(const EncodingRequest& request, HttpHeaders& headers) {
@@ -97,7 +72,8 @@ std::unique_ptr<BodyEncoder> MakeBodyEncoder(const EncodingRequest& request, Htt
     const std::string vary = headers.GetJoined("Vary");
     headers.Set("Vary", vary.empty() ? "Accept-Encoding" : absl::StrCat(vary, ", Accept-Encoding"));
   }
-  if (headers.Has("Content-Encoding") || !AcceptsGzip(request.accept_encoding)) return nullptr;
+  if (headers.Has("Content-Encoding") || AcceptedWeight(request.accept_encoding, "gzip") == 0)
+    return nullptr;
   if (request.whole && request.body_size < kLeastBody) return nullptr;
   if (!IsCompressible(headers.Get("Content-Type").value_or(""))) return nullptr;
   // A part of something: its octets must be those of the whole (RFC 9110 14.4).

@@ -31,6 +31,10 @@
 #include "squall/base/unique_fd.h"
 #include "squall/httpserver/http_date.h"
 #include "squall/httpserver/http_range.h"
+#include "squall/httpserver/url.h"
+#include "squall/web/accept_encoding.h"
+#include "squall/web/conditional.h"
+#include "squall/web/directory_listing.h"
 #include "squall/web/status_to_http.h"
 
 namespace squall {
@@ -115,11 +119,15 @@ UniqueFd OpenWithoutLinks(int root, const std::string& path) {
 
 // A descriptor of `path` below the directory `root`; -1 with errno, EXDEV or ELOOP when a link
 // leads out of it.
-UniqueFd OpenBeneath(int root, const std::string& path) {
+UniqueFd OpenBeneath(int root, const std::string& path, StaticFileOptions::Links links) {
   const std::string relative = path.empty() ? "." : path;
+  if (links == StaticFileOptions::Links::kAnywhere) {
+    return UniqueFd(::openat(root, relative.c_str(), kOpenFlags));
+  }
   open_how how = {};
   how.flags = kOpenFlags;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  if (links == StaticFileOptions::Links::kNone) how.resolve |= RESOLVE_NO_SYMLINKS;
   UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how)));
   if (!fd.valid() && (errno == ENOSYS || errno == EPERM)) return OpenWithoutLinks(root, path);
   return fd;
@@ -141,10 +149,6 @@ absl::Status StatusOfOpen(int error, std::string_view path) {
     default:
       return StatusFromErrno(error, absl::StrCat("open ", ToAbsl(path)));
   }
-}
-
-absl::Time ModificationTime(const struct stat& stat) {
-  return absl::FromUnixSeconds(stat.st_mtim.tv_sec);
 }
 
 // Appends [at, at + size) of the file to `out`; false when the file ends before.
@@ -208,10 +212,11 @@ absl::StatusOr<StaticFileHandler::File> StaticFileHandler::Open(std::string_view
   ASSIGN_OR_RETURN(file.name, internal::NormalizeRelativePath(path));
   const UniqueFd root(::open(options_.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!root.valid()) return StatusFromErrno(errno, absl::StrCat("static root ", options_.root));
-  UniqueFd fd = OpenBeneath(root.get(), file.name);
+  UniqueFd fd = OpenBeneath(root.get(), file.name, options_.links);
   if (!fd.valid()) return StatusOfOpen(errno, file.name);
   if (::fstat(fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
-  if (S_ISDIR(file.stat.st_mode) && !options_.default_filename.empty()) {
+  const bool directories = !options_.default_filename.empty() || options_.list_directories;
+  if (S_ISDIR(file.stat.st_mode) && directories) {
     const std::string_view url = request().path();
     if (!url.ends_with('/')) {
       // "//host/dir" would be another site for the browser (CVE-2023-28370).
@@ -221,48 +226,79 @@ absl::StatusOr<StaticFileHandler::File> StaticFileHandler::Open(std::string_view
       Redirect(absl::StrCat(ToAbsl(url), "/"), 301);
       return file;
     }
-    file.name = file.name.empty() ? options_.default_filename
-                                  : absl::StrCat(file.name, "/", options_.default_filename);
-    fd = OpenBeneath(root.get(), file.name);
-    if (!fd.valid()) return StatusOfOpen(errno, file.name);
-    if (::fstat(fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
+    if (!options_.default_filename.empty()) {
+      const std::string name = file.name.empty()
+                                   ? options_.default_filename
+                                   : absl::StrCat(file.name, "/", options_.default_filename);
+      UniqueFd index = OpenBeneath(root.get(), name, options_.links);
+      if (index.valid()) {
+        fd = std::move(index);
+        file.name = name;
+        if (::fstat(fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
+      } else if (errno != ENOENT || !options_.list_directories) {
+        return StatusOfOpen(errno, name);
+      }
+    }
+    if (S_ISDIR(file.stat.st_mode) && options_.list_directories) {
+      ASSIGN_OR_RETURN(
+          const std::string page,
+          internal::ListDirectory(fd.get(), PercentDecodeLenient(url, UrlSpace::kPercent)));
+      // Names are octets; scripts of whoever may put files there must not run.
+      SetHeader("Content-Security-Policy", "default-src 'none'");
+      Finish(page);
+      return file;
+    }
   }
   if (!S_ISREG(file.stat.st_mode)) {
     return absl::PermissionDeniedError(absl::StrCat(file.name, " is not a file"));
   }
+  if (options_.precompressed) UsePrecompressed(root.get(), file, fd);
   file.fd = std::make_shared<const UniqueFd>(std::move(fd));
   return file;
 }
 
+void StaticFileHandler::UsePrecompressed(int root, File& file, UniqueFd& fd) const {
+  static constexpr struct {
+    std::string_view coding;
+    const char* extension;
+  } kCodings[] = {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}};
+  const std::string accepted = request().headers().GetJoined("Accept-Encoding");
+  int best = 0;
+  UniqueFd best_fd;
+  struct stat best_stat = {};
+  for (const auto& [coding, extension] : kCodings) {
+    const int weight = internal::AcceptedWeight(accepted, coding);
+    if (weight <= best) continue;
+    UniqueFd other = OpenBeneath(root, absl::StrCat(file.name, extension), options_.links);
+    struct stat stat = {};
+    if (!other.valid() || ::fstat(other.get(), &stat) != 0 || !S_ISREG(stat.st_mode)) continue;
+    if (stat.st_mtim.tv_sec < file.stat.st_mtim.tv_sec) continue;
+    best = weight;
+    best_fd = std::move(other);
+    best_stat = stat;
+    file.coding = coding;
+  }
+  if (!best_fd.valid()) return;
+  fd = std::move(best_fd);
+  file.stat = best_stat;
+}
+
+Validators StaticFileHandler::ValidatorsOf(const File& file) const {
+  return {.etag = absl::StrCat("\"", absl::Hex(file.stat.st_ino), "-", absl::Hex(file.stat.st_size),
+                               "-", absl::Hex(file.stat.st_mtim.tv_sec), ".",
+                               absl::Hex(file.stat.st_mtim.tv_nsec), "\""),
+          .last_modified = absl::FromUnixSeconds(file.stat.st_mtim.tv_sec)};
+}
+
 void StaticFileHandler::SetFileHeaders(const File& file) {
   SetHeader("Accept-Ranges", "bytes");
-  SetHeader("Last-Modified", FormatHttpDate(ModificationTime(file.stat)));
   SetHeader("Content-Type", internal::ContentTypeOfFile(file.name));
-  SetHeader("Etag",
-            absl::StrCat("\"", absl::Hex(file.stat.st_ino), "-", absl::Hex(file.stat.st_size), "-",
-                         absl::Hex(file.stat.st_mtim.tv_sec), ".",
-                         absl::Hex(file.stat.st_mtim.tv_nsec), "\""));
+  if (options_.precompressed) SetHeader("Vary", "Accept-Encoding");
+  if (!file.coding.empty()) SetHeader("Content-Encoding", file.coding);
   if (!GetQueryArguments("v").empty()) {
     SetHeader("Expires", FormatHttpDate(absl::Now() + kVersionedCacheTime));
     SetHeader("Cache-Control", absl::StrCat("max-age=", absl::ToInt64Seconds(kVersionedCacheTime)));
   }
-}
-
-bool StaticFileHandler::IsNotModified(const File& file) const {
-  // RFC 9110 13.2.2: with If-None-Match the date does not count.
-  if (request().headers().Has("If-None-Match")) return EtagIsKnown();
-  const auto since = request().headers().Get("If-Modified-Since");
-  if (!since.has_value()) return false;
-  const std::optional<absl::Time> time = ParseHttpDate(*since);
-  return time.has_value() && ModificationTime(file.stat) <= *time;
-}
-
-bool StaticFileHandler::RangeApplies(const File& file) const {
-  const auto condition = request().headers().Get("If-Range");
-  if (!condition.has_value()) return true;
-  if (condition->starts_with('"')) return response_headers().Get("Etag") == condition;
-  const std::optional<absl::Time> time = ParseHttpDate(*condition);
-  return time.has_value() && ModificationTime(file.stat) == *time;
 }
 
 Task<> StaticFileHandler::Get(std::string path) {
@@ -274,17 +310,16 @@ Task<> StaticFileHandler::Get(std::string path) {
   if (finished()) co_return;
   const File file = *std::move(opened);
   SetFileHeaders(file);
-  if (IsNotModified(file)) {
-    SetStatus(304);
-    co_return;
-  }
+  const Validators validators = ValidatorsOf(file);
+  if (AnswerConditionally(*this, validators)) co_return;
 
   const int64_t size = file.stat.st_size;
   int64_t start = 0;
   int64_t end = size;
   const auto field = request().headers().Get("Range");
-  if (const auto range =
-          field.has_value() && RangeApplies(file) ? ParseRequestRange(*field) : std::nullopt;
+  if (const auto range = field.has_value() && RangeConditionHolds(request().headers(), validators)
+                             ? ParseRequestRange(*field)
+                             : std::nullopt;
       range.has_value()) {
     start = range->start.value_or(0);
     if (start < 0) start = std::max<int64_t>(start + size, 0);

@@ -12,7 +12,7 @@
 // Answers have Content-Type by the name's extension, Last-Modified, a strong Etag of inode, size
 // and time, and Accept-Ranges; with `?v=` in the query they may be cached for ten years.
 // If-None-Match, If-Modified-Since, If-Range and one range per request are honoured (RFC 9110 13
-// and 14). Files above 1 MiB are sent in pieces as the client takes them.
+// and 14), and If-Match and If-Unmodified-Since. Files above 1 MiB are sent in pieces as the client takes them.
 #ifndef SQUALL_WEB_STATIC_FILE_HANDLER_H_
 #define SQUALL_WEB_STATIC_FILE_HANDLER_H_
 
@@ -27,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/task.h"
+#include "squall/web/conditional.h"
 #include "squall/web/request_handler.h"
 
 namespace squall {
@@ -35,7 +36,19 @@ struct StaticFileOptions {
   std::string root;
   // Served for a directory whose URL ends with "/"; without the "/" the client is redirected to it.
   // Empty: a directory is 403.
-  std::string default_filename;
+  std::string default_filename = {};
+  // A directory without that file is listed: names, times, sizes, without those that begin with ".".
+  // False: it is 403.
+  bool list_directories = false;
+  // Of a.css, a.css.br, a.css.zst or a.css.gz is sent when the client takes that coding and the file
+  // is not older than a.css.
+  bool precompressed = false;
+  enum class Links {
+    kWithinRoot,  // symbolic links are followed as long as they stay below the root
+    kNone,        // no symbolic link is followed
+    kAnywhere,    // as the file system has them, for a root that only trusted people write to
+  };
+  Links links = Links::kWithinRoot;
 };
 
 class StaticFileHandler : public RequestHandler {
@@ -48,19 +61,17 @@ class StaticFileHandler : public RequestHandler {
   struct File {
     std::shared_ptr<const UniqueFd> fd;  // null: answered already
     struct stat stat = {};
-    std::string name;  // below the root, for the extension
+    std::string name;         // below the root, for the extension
+    std::string_view coding;  // of a precompressed one
   };
-  struct Part {
-    int64_t start;
-    int64_t end;
-  };
-
   // NotFound, or PermissionDenied for what must not be served; already answered (a redirect) when
   // the file has none.
   absl::StatusOr<File> Open(std::string_view path);
+  // Takes a precompressed neighbour, if there is a fitting one, in the place of `file` and its `fd`.
+  void UsePrecompressed(int root, File& file, UniqueFd& fd) const;
+  // Sets the fields that do not depend on the range.
   void SetFileHeaders(const File& file);
-  bool IsNotModified(const File& file) const;
-  bool RangeApplies(const File& file) const;
+  Validators ValidatorsOf(const File& file) const;
 
   StaticFileOptions options_;
 };

@@ -227,6 +227,98 @@ TEST_F(StaticFileTest, HeadHasTheLengthAndOtherMethodsAre405) {
   EXPECT_EQ(post.header("Allow"), "GET, HEAD");
 }
 
+TEST_F(StaticFileTest, IfMatchAndIfUnmodifiedSince) {
+  const std::string etag = FakeExchange(app_, GetRequest("/static/robots.txt")).header("Etag");
+  EXPECT_EQ(StatusOf("/static/robots.txt", "If-Match: " + etag + "\r\n"), 200);
+  EXPECT_EQ(StatusOf("/static/robots.txt", "If-Match: \"other\"\r\n"), 412);
+  EXPECT_EQ(
+      StatusOf("/static/robots.txt", "If-Unmodified-Since: Wed, 01 Jan 2020 00:00:00 GMT\r\n"),
+      412);
+}
+
+TEST_F(StaticFileTest, Precompressed) {
+  const auto write = [this](const char* name, const char* text) {
+    std::ofstream(base_ / "static" / name) << text;
+  };
+  write("a.css.gz", "gzip");
+  write("a.css.br", "brotli");
+  write("a.css", "plain");
+  Application app({{"/(.*)", Handler<StaticFileHandler>(StaticFileOptions{.root = base_ / "static",
+                                                                          .precompressed = true})}},
+                  {.log_function = nullptr});
+  const auto get = [&](const std::string& accept) {
+    return FakeExchange(app, GetRequest("/a.css", "Accept-Encoding: " + accept + "\r\n")).body();
+  };
+  const FakeExchange plain(app, GetRequest("/a.css"));
+  EXPECT_EQ(plain.body(), "plain");
+  EXPECT_EQ(plain.header("Vary"), "Accept-Encoding");
+  EXPECT_FALSE(plain.has_header("Content-Encoding"));
+  const FakeExchange brotli(app, GetRequest("/a.css", "Accept-Encoding: gzip, br\r\n"));
+  EXPECT_EQ(brotli.body(), "brotli");
+  EXPECT_EQ(brotli.header("Content-Encoding"), "br");
+  EXPECT_EQ(brotli.header("Content-Type"), "text/css");
+  EXPECT_EQ(brotli.header("Content-Length"), "6");
+  EXPECT_NE(brotli.header("Etag"), plain.header("Etag"));
+  EXPECT_EQ(get("gzip, br;q=0.5"), "gzip");
+  EXPECT_EQ(get("br;q=0, gzip;q=0"), "plain");
+  EXPECT_EQ(get("zstd"), "plain");
+  EXPECT_EQ(get("*"), "brotli");
+  // Older than what it was made of.
+  const timespec times[2] = {{1577934245, 0}, {1577934245, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (base_ / "static" / "a.css.br").c_str(), times, 0), 0);
+  EXPECT_EQ(get("br"), "plain");
+  // The neighbour must not lead out of the root either.
+  std::filesystem::remove(base_ / "static" / "a.css.gz");
+  std::filesystem::create_symlink("../static_foo.txt", base_ / "static" / "a.css.gz");
+  EXPECT_EQ(get("gzip"), "plain");
+}
+
+TEST_F(StaticFileTest, SymbolicLinksByOption) {
+  const auto status = [this](StaticFileOptions::Links links, const char* path) {
+    Application app({{"/(.*)", Handler<StaticFileHandler>(
+                                   StaticFileOptions{.root = base_ / "static", .links = links})}},
+                    {.log_function = nullptr});
+    return FakeExchange(app, GetRequest(path)).status();
+  };
+  using Links = StaticFileOptions::Links;
+  EXPECT_EQ(status(Links::kWithinRoot, "/inside.txt"), 200);
+  EXPECT_EQ(status(Links::kWithinRoot, "/outside.txt"), 403);
+  EXPECT_EQ(status(Links::kNone, "/inside.txt"), 403);
+  EXPECT_EQ(status(Links::kNone, "/robots.txt"), 200);
+  EXPECT_EQ(status(Links::kAnywhere, "/outside.txt"), 200);
+  EXPECT_EQ(status(Links::kAnywhere, "/../static_foo.txt"), 403);
+}
+
+TEST_F(StaticFileTest, ListsADirectoryWhenAsked) {
+  std::ofstream(base_ / "static" / ".hidden") << "x";
+  std::ofstream(base_ / "static" / "<script>&'\"") << "x";
+  std::ofstream(base_ / "static" / "javascript:x") << "x";
+  Application app({{"/files/(.*)",
+                    Handler<StaticFileHandler>(StaticFileOptions{.root = base_ / "static",
+                                                                 .default_filename = "index.html",
+                                                                 .list_directories = true})}},
+                  {.log_function = nullptr});
+  const FakeExchange top(app, GetRequest("/files/"));
+  EXPECT_EQ(top.status(), 200);
+  const std::string& page = top.body();
+  EXPECT_NE(page.find("<a href=\"./robots.txt\">robots.txt</a> 2020-01-02 03:04 26"),
+            std::string::npos)
+      << page;
+  EXPECT_LT(page.find("./dir/"), page.find("./big.bin"));
+  EXPECT_EQ(page.find(".hidden"), std::string::npos);
+  EXPECT_EQ(page.find("fifo"), std::string::npos);
+  EXPECT_EQ(page.find("<script>"), std::string::npos);
+  EXPECT_NE(page.find("<a href=\"./%3Cscript%3E%26%27%22\">&lt;script&gt;&amp;&#39;&quot;</a>"),
+            std::string::npos)
+      << page;
+  EXPECT_EQ(page.find("href=\"javascript"), std::string::npos);
+  EXPECT_EQ(top.header("Content-Security-Policy"), "default-src 'none'");
+  // The default file counts more; without the slash the client is redirected.
+  EXPECT_EQ(FakeExchange(app, GetRequest("/files/dir/")).body(), "this is the index\n");
+  EXPECT_EQ(FakeExchange(app, GetRequest("/files/dir")).status(), 301);
+  EXPECT_EQ(FakeExchange(app, GetRequest("/files/../")).status(), 403);
+}
+
 TEST(NormalizeRelativePathTest, DotsAndSlashes) {
   using internal::NormalizeRelativePath;
   EXPECT_THAT(NormalizeRelativePath("a/./b//c/"), IsOkAndHolds("a/b/c"));
