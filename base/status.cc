@@ -9,6 +9,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "squall/base/string_view.h"
 
 namespace squall {
@@ -43,6 +44,14 @@ std::optional<int> ErrnoFromStatus(const absl::Status& status) {
     return std::nullopt;
   }
   return number;
+}
+
+absl::Status WithMessage(const absl::Status& status, std::string_view message) {
+  absl::Status result(status.code(), ToAbsl(message));
+  status.ForEachPayload([&result](absl::string_view type, const absl::Cord& payload) {
+    result.SetPayload(type, payload);
+  });
+  return result;
 }
 
 }  // namespace squall

@@ -24,6 +24,10 @@ absl::Status StatusFromErrno(int error_number, std::string_view what);
 // The number given to StatusFromErrno, nullopt for a status made otherwise.
 std::optional<int> ErrnoFromStatus(const absl::Status& status);
 
+// `status` in other words: its code and its payloads, the errno among them, with `message`. OK stays
+// OK, which has no message.
+absl::Status WithMessage(const absl::Status& status, std::string_view message);
+
 }  // namespace squall
 
 #endif  // SQUALL_BASE_STATUS_H_

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status_macros.h"
@@ -34,6 +35,16 @@ TEST(StatusFromErrnoTest, ZeroIsNeverOk) {
 TEST(StatusFromErrnoTest, UnknownNumberIsStillAnError) {
   EXPECT_THAT(StatusFromErrno(4711, "x"), Not(IsOk()));
   EXPECT_EQ(ErrnoFromStatus(StatusFromErrno(4711, "x")), 4711);
+}
+
+TEST(WithMessageTest, KeepsTheCodeAndThePayloads) {
+  absl::Status status = StatusFromErrno(ECONNREFUSED, "connect");
+  status.SetPayload("another", absl::Cord("1"));
+  const absl::Status told = WithMessage(status, "nobody listens");
+  EXPECT_THAT(told, StatusIs(absl::StatusCode::kUnavailable, "nobody listens"));
+  EXPECT_EQ(ErrnoFromStatus(told), ECONNREFUSED);
+  EXPECT_EQ(told.GetPayload("another"), absl::Cord("1"));
+  EXPECT_EQ(WithMessage(absl::OkStatus(), "x"), absl::OkStatus());
 }
 
 TEST(ErrnoFromStatusTest, NothingInOtherStatuses) {

@@ -363,7 +363,9 @@ void IOLoop::AddCallback(Callback callback, CodeLocation where) {
 }
 
 Timeout IOLoop::CallLater(absl::Duration delay, Callback callback, CodeLocation where) {
-  return CallAt(Clock::Real().Now() + delay, std::move(callback), where);
+  CheckThread("CallLater");
+  if (closing_) return Timeout();
+  return timers_.Add(Clock::Real().Now() + delay, std::move(callback), where);
 }
 
 Timeout IOLoop::CallAt(MonotonicTime when, Callback callback, CodeLocation where) {

@@ -159,7 +159,7 @@ void BM_ArmAndCancel(benchmark::State& state) {
     timer.Init(loop);
     timer.Arm(source.Next());
   }
-  // squall drops what is cancelled when it is half of all.
+  // Until memory and caches are as they stay.
   for (int64_t i = 0; i < 2 * state.range(0); ++i) ReArm(timers[0], source);
   for (auto _ : state) ReArm(timers[0], source);
 }

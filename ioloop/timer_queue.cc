@@ -1,6 +1,5 @@
 #include "squall/ioloop/timer_queue.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -9,33 +8,36 @@
 #include "squall/base/clock.h"
 #include "squall/base/code_location.h"
 #include "squall/ioloop/timeout.h"
+#include "squall/ioloop/timer_node.h"
 
 namespace squall {
 namespace internal {
 namespace {
 
 constexpr size_t kMaxFreeNodes = 1024;
-constexpr size_t kMinCompaction = 64;
 
 }  // namespace
 
 TimerQueue::~TimerQueue() {
   // The destructor of a callback may cancel or even add other timers of this queue, so all nodes
   // stay until the last callback is gone.
-  std::vector<Entry> dead;
-  while (!heap_.empty()) {
-    std::vector<Entry> batch = std::exchange(heap_, {});
-    for (const Entry& entry : batch) {
-      entry.node->state = TimerNode::State::kDone;
-      const absl::AnyInvocable<void()> callback = std::exchange(entry.node->callback, nullptr);
+  std::vector<TimerNode*> dead;
+  for (size_t done = 0; size_ > 0;) {
+    while (!heap_.empty()) dead.push_back(heap_.TakeTop());
+    while (TimerNode* node = wheel_.TakeAny()) {
+      for (; node != nullptr; node = node->next) dead.push_back(node);
     }
-    dead.insert(dead.end(), batch.begin(), batch.end());
+    size_ = 0;
+    for (size_t i = done; i < dead.size(); ++i) dead[i]->state = TimerNode::State::kDone;
+    for (; done < dead.size(); ++done) {
+      const absl::AnyInvocable<void()> callback = std::exchange(dead[done]->callback, nullptr);
+    }
   }
-  for (const Entry& entry : dead) Unqueue(entry.node);
+  for (TimerNode* node : dead) Release(node);
   for (TimerNode* node : free_) delete node;
 }
 
-Timeout TimerQueue::Add(MonotonicTime deadline, absl::AnyInvocable<void()> callback,
+Timeout TimerQueue::Add(MonotonicTime deadline, absl::AnyInvocable<void()>&& callback,
                         CodeLocation where) {
   TimerNode* node;
   if (free_.empty()) {
@@ -47,73 +49,73 @@ Timeout TimerQueue::Add(MonotonicTime deadline, absl::AnyInvocable<void()> callb
   node->callback = std::move(callback);
   node->where = where;
   node->queue = this;
-  node->state = TimerNode::State::kPending;
-  node->queued = true;
   node->has_handle = true;
-  heap_.push_back({deadline, next_sequence_++, node});
-  std::push_heap(heap_.begin(), heap_.end());
+  node->deadline = deadline;
+  node->sequence = next_sequence_++;
+  ++size_;
+  Insert(node);
   return Timeout(node);
-}
-
-MonotonicTime TimerQueue::NextDeadline() {
-  DropCancelledTop();
-  return heap_.empty() ? MonotonicTime::Infinite() : heap_.front().deadline;
 }
 
 bool TimerQueue::CollectDue(MonotonicTime now) {
   due_.clear();
   next_due_ = 0;
-  for (DropCancelledTop(); !heap_.empty() && heap_.front().deadline <= now; DropCancelledTop()) {
-    due_.push_back(PopTop());
-    due_.back().node->state = TimerNode::State::kDue;
+  while (true) {
+    // The heap first: what the wheel gives is later than all that is in it, and small heaps are fast.
+    while (!heap_.empty() && heap_.NextDeadline() <= now) {
+      TimerNode* const node = heap_.TakeTop();
+      node->state = TimerNode::State::kDue;
+      due_.push_back(node);
+    }
+    TimerNode* node = wheel_.TakeBegun(now);
+    if (node == nullptr) break;
+    while (node != nullptr) Insert(std::exchange(node, node->next));
   }
+  size_ -= due_.size();
   return !due_.empty();
 }
 
 bool TimerQueue::TakeDue(DueTimer& due) {
   // Callbacks do not add to due_, but they cancel timers in it.
   while (next_due_ < due_.size()) {
-    const Entry entry = due_[next_due_++];
-    const bool runs = entry.node->state == TimerNode::State::kDue;
+    TimerNode* const node = due_[next_due_++];
+    const bool runs = node->state == TimerNode::State::kDue;
     if (runs) {
-      entry.node->state = TimerNode::State::kDone;
-      due.callback = std::exchange(entry.node->callback, nullptr);
-      due.deadline = entry.deadline;
-      due.where = entry.node->where;
+      node->state = TimerNode::State::kDone;
+      due.callback = std::exchange(node->callback, nullptr);
+      due.deadline = node->deadline;
+      due.where = node->where;
     }
-    Unqueue(entry.node);
+    Release(node);
     if (runs) return true;
   }
   return false;
 }
 
+// Its handle is gone.
 void TimerQueue::Cancel(TimerNode* node) {
-  const bool in_heap = node->state == TimerNode::State::kPending;
-  if (!in_heap && node->state != TimerNode::State::kDue) return;
-  node->state = TimerNode::State::kCancelled;
-  // Its destructor may come back to this queue, so it runs last.
+  // The callback's destructor may come back to this queue, so it runs last.
   const absl::AnyInvocable<void()> callback = std::exchange(node->callback, nullptr);
-  if (!in_heap) return;
-  ++cancelled_in_heap_;
-  if (cancelled_in_heap_ > kMinCompaction && cancelled_in_heap_ * 2 > heap_.size()) Compact();
-}
-
-TimerQueue::Entry TimerQueue::PopTop() {
-  const Entry top = heap_.front();
-  std::pop_heap(heap_.begin(), heap_.end());
-  heap_.pop_back();
-  return top;
-}
-
-void TimerQueue::DropCancelledTop() {
-  while (!heap_.empty() && heap_.front().node->state == TimerNode::State::kCancelled) {
-    --cancelled_in_heap_;
-    Unqueue(PopTop().node);
+  switch (node->state) {
+    case TimerNode::State::kInHeap:
+      heap_.Remove(node);
+      break;
+    case TimerNode::State::kInWheel:
+      wheel_.Remove(node);
+      break;
+    case TimerNode::State::kDue:
+      node->state = TimerNode::State::kCancelled;
+      return;
+    case TimerNode::State::kCancelled:
+    case TimerNode::State::kDone:
+      return;
   }
+  --size_;
+  Recycle(node);
 }
 
-void TimerQueue::Unqueue(TimerNode* node) {
-  node->queued = false;
+// The queue needs it no more.
+void TimerQueue::Release(TimerNode* node) {
   if (node->has_handle) {
     node->queue = nullptr;
   } else {
@@ -127,16 +129,6 @@ void TimerQueue::Recycle(TimerNode* node) {
   } else {
     delete node;
   }
-}
-
-void TimerQueue::Compact() {
-  const auto live = std::partition(heap_.begin(), heap_.end(), [](const Entry& entry) {
-    return entry.node->state != TimerNode::State::kCancelled;
-  });
-  for (auto it = live; it != heap_.end(); ++it) Unqueue(it->node);
-  heap_.erase(live, heap_.end());
-  std::make_heap(heap_.begin(), heap_.end());
-  cancelled_in_heap_ = 0;
 }
 
 }  // namespace internal
@@ -162,8 +154,17 @@ void Timeout::Detach() {
 }
 
 bool Timeout::active() const {
-  return node_ != nullptr && (node_->state == internal::TimerNode::State::kPending ||
-                              node_->state == internal::TimerNode::State::kDue);
+  if (node_ == nullptr) return false;
+  switch (node_->state) {
+    case internal::TimerNode::State::kInHeap:
+    case internal::TimerNode::State::kInWheel:
+    case internal::TimerNode::State::kDue:
+      return true;
+    case internal::TimerNode::State::kCancelled:
+    case internal::TimerNode::State::kDone:
+      break;
+  }
+  return false;
 }
 
 }  // namespace squall

@@ -5,10 +5,10 @@
 //   DueTimer due;
 //   while (queue.TakeDue(due)) due.callback();
 //
-// A binary heap of (deadline, sequence, node). Cancelling marks the node and leaves the heap as it
-// is; when more than half of the heap is cancelled it is rebuilt, so cancelling is O(1) amortised
-// and a server that arms and cancels a timer for each request holds no more than twice the live
-// ones. Nodes are recycled. timer_benchmark.cc measures it.
+// Timers that are due within the running tick, of 1.05 ms, stand in a heap, later ones in a timing
+// wheel, and come to the heap when their tick begins. Most timers of a server, such as those of idle
+// connections, are cancelled before that, and cost O(1) beside any number of others. Cancelling takes
+// a timer out at once; nodes are recycled. timer_benchmark.cc measures it.
 #ifndef SQUALL_IOLOOP_TIMER_QUEUE_H_
 #define SQUALL_IOLOOP_TIMER_QUEUE_H_
 
@@ -20,21 +20,11 @@
 #include "squall/base/clock.h"
 #include "squall/base/code_location.h"
 #include "squall/ioloop/timeout.h"
+#include "squall/ioloop/timer_heap.h"
+#include "squall/ioloop/timer_node.h"
+#include "squall/ioloop/timer_wheel.h"
 
 namespace squall::internal {
-
-// Owned by its queue while it is in the heap or among the due, and by its handle as long as there
-// is one; the last of the two frees it.
-struct TimerNode {
-  enum class State : uint8_t { kPending, kDue, kCancelled, kDone };
-
-  absl::AnyInvocable<void()> callback;
-  CodeLocation where;
-  TimerQueue* queue = nullptr;  // Null once the queue has let go of it.
-  State state = State::kPending;
-  bool queued = false;
-  bool has_handle = false;
-};
 
 struct DueTimer {
   absl::AnyInvocable<void()> callback;
@@ -50,11 +40,15 @@ class TimerQueue {
   ~TimerQueue();
 
   // Callbacks of equal deadlines run in the order of Add.
-  Timeout Add(MonotonicTime deadline, absl::AnyInvocable<void()> callback,
+  Timeout Add(MonotonicTime deadline, absl::AnyInvocable<void()>&& callback,
               CodeLocation where = CodeLocation());
 
-  // The earliest deadline of a timer that is not cancelled, Infinite() when there is none.
-  MonotonicTime NextDeadline();
+  // No timer is due before it; Infinite() when there is none that will ever be. A timer is due then,
+  // unless one was cancelled that was, and others share its bucket of the wheel.
+  MonotonicTime NextDeadline() const {
+    if (!heap_.empty()) return heap_.NextDeadline();
+    return wheel_.empty() ? MonotonicTime::Infinite() : wheel_.EarliestBound();
+  }
 
   // Takes out what is due at `now`, for TakeDue. Timers added later wait for the next call even if
   // due, so that a callback that re-arms itself with no delay starves nobody. The last ones must
@@ -64,35 +58,30 @@ class TimerQueue {
   // False when there is none left.
   bool TakeDue(DueTimer& due);
 
-  // Entries, cancelled ones included.
-  size_t heap_size() const { return heap_.size(); }
+  // How many wait; neither the due ones nor the cancelled.
+  size_t size() const { return size_; }
 
  private:
   friend class ::squall::Timeout;
 
-  struct Entry {
-    MonotonicTime deadline;
-    uint64_t sequence;
-    TimerNode* node;
-    // std::push_heap makes a max-heap; the earliest has to be on top.
-    bool operator<(const Entry& other) const {
-      return deadline != other.deadline ? deadline > other.deadline : sequence > other.sequence;
+  void Insert(TimerNode* node) {
+    if (wheel_.Takes(node->deadline)) {
+      wheel_.Add(node);
+    } else {
+      heap_.Add(node);
     }
-  };
-
+  }
   void Cancel(TimerNode* node);
-  Entry PopTop();
-  void DropCancelledTop();
-  void Unqueue(TimerNode* node);
+  void Release(TimerNode* node);
   void Recycle(TimerNode* node);
-  void Compact();
 
-  std::vector<Entry> heap_;
-  std::vector<Entry> due_;
-  size_t next_due_ = 0;
-  std::vector<TimerNode*> free_;
+  TimerHeap heap_;
+  size_t size_ = 0;
   uint64_t next_sequence_ = 0;
-  size_t cancelled_in_heap_ = 0;
+  std::vector<TimerNode*> free_;
+  std::vector<TimerNode*> due_;
+  size_t next_due_ = 0;
+  TimerWheel wheel_;
 };
 
 }  // namespace squall::internal

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/clock.h"
@@ -128,7 +129,7 @@ TEST(TimerQueueTest, CancelledTimersDoNotPileUp) {
   Timeout keep = queue.Add(At(1'000'000), [] {});
   for (int i = 0; i < 100'000; ++i) {
     Timeout timeout = queue.Add(At(1'000'000 + i), [] {});
-    ASSERT_LT(queue.heap_size(), 200u);
+    ASSERT_EQ(queue.size(), 2u);
   }
   EXPECT_TRUE(keep.active());
 }
@@ -173,9 +174,65 @@ TEST(TimerQueueTest, HandlesMayOutliveTheQueue) {
   EXPECT_FALSE(fired.active());
 }
 
+// A loop that sleeps until NextDeadline() and looks again must come to the timer, however far it is,
+// and soon although others of its bucket were cancelled.
+TEST(TimerQueueTest, FarTimersAreFoundInFewSteps) {
+  for (int bit = 0; bit < 63; ++bit) {
+    TimerQueue queue;
+    const int64_t far = (int64_t{1} << bit) - 1 + (int64_t{1} << bit);
+    bool ran = false;
+    queue.CollectDue(At(1));
+    queue.Add(At(far), [&ran] { ran = true; }).Detach();
+    // Of the same buckets as far as there are any, and earlier.
+    for (int earlier = 0; earlier < 60; ++earlier)
+      queue.Add(At(far - (far >> earlier)), [] {}).Cancel();
+    EXPECT_LE(queue.NextDeadline(), At(far));
+    int steps = 0;
+    MonotonicTime now;
+    for (; !ran; ++steps) {
+      ASSERT_LT(steps, 12) << bit;
+      now = queue.NextDeadline();
+      RunDue(queue, now);
+    }
+    EXPECT_EQ(now, At(far));
+    EXPECT_TRUE(queue.NextDeadline().is_infinite());
+    EXPECT_EQ(queue.size(), 0u);
+  }
+}
+
+TEST(TimerQueueTest, OneTimerIsAwaitedInOneStep) {
+  TimerQueue queue;
+  queue.CollectDue(At(123'456'789));
+  const MonotonicTime deadline = At(123'456'789) + absl::Hours(1000);
+  queue.Add(deadline, [] {}).Detach();
+  // Is not in the way once it is gone.
+  queue.Add(deadline - absl::Hours(1), [] {}).Cancel();
+  Timeout alone = queue.Add(At(130'000'000), [] {});
+  EXPECT_EQ(queue.NextDeadline(), At(130'000'000));
+  alone.Cancel();
+  EXPECT_EQ(queue.size(), 1u);
+}
+
+TEST(TimerQueueTest, EqualDeadlinesFarAwayRunAsTheyWereAdded) {
+  TimerQueue queue;
+  std::vector<int> order;
+  const int64_t second = 1'000'000'000;
+  for (int i = 0; i < 5; ++i)
+    queue.Add(At(75 * second), [&order, i] { order.push_back(i); }).Detach();
+  RunDue(queue, At(74 * second));
+  for (int i = 5; i < 8; ++i)
+    queue.Add(At(75 * second), [&order, i] { order.push_back(i); }).Detach();
+  queue.Add(At(75 * second - 1), [&order] { order.push_back(-1); }).Detach();
+  RunDue(queue, At(76 * second));
+  EXPECT_THAT(order, ElementsAre(-1, 0, 1, 2, 3, 4, 5, 6, 7));
+}
+
 // Ten thousand timers against a sorted map: random adds, cancels (also of due ones, from callbacks)
-// and advances.
-TEST(TimerQueueTest, AgreesWithAModel) {
+// and advances; within a tick, over several, and over hours and years.
+class TimerQueueModelTest : public testing::TestWithParam<int64_t> {};
+
+TEST_P(TimerQueueModelTest, AgreesWithAModel) {
+  const int64_t scale = GetParam();
   for (const uint32_t seed : {1u, 2u, 3u, 4711u}) {
     std::mt19937 random(seed);
     TimerQueue queue;
@@ -189,7 +246,7 @@ TEST(TimerQueueTest, AgreesWithAModel) {
       handles[id].Cancel();
     };
     for (int id = 0; id < 10'000; ++id) {
-      const int64_t deadline = now + random() % 500;
+      const int64_t deadline = now + static_cast<int64_t>(random() % 500) * scale;
       deadlines.push_back(deadline);
       model[{deadline, id}] = id;
       const bool cancels_another = random() % 4 == 0;
@@ -201,7 +258,7 @@ TEST(TimerQueueTest, AgreesWithAModel) {
       if (random() % 3 == 0) cancel(random() % handles.size());
       if (random() % 50 == 0) cancel(id);
       if (random() % 20 == 0) {
-        now += random() % 100;
+        now += static_cast<int64_t>(random() % 100) * scale;
         ran.clear();
         RunDue(queue, At(now));
         for (size_t i = 1; i < ran.size(); ++i) {
@@ -209,14 +266,26 @@ TEST(TimerQueueTest, AgreesWithAModel) {
                     std::pair(deadlines[ran[i]], ran[i]));
         }
         ASSERT_TRUE(model.empty() || model.begin()->first.first > now);
-        ASSERT_EQ(queue.NextDeadline(),
-                  model.empty() ? MonotonicTime::Infinite() : At(model.begin()->first.first));
+        ASSERT_EQ(queue.size(), model.size());
+        const MonotonicTime next =
+            model.empty() ? MonotonicTime::Infinite() : At(model.begin()->first.first);
+        ASSERT_LE(queue.NextDeadline(), next);
+        ASSERT_GT(queue.NextDeadline(), At(now));
+        ASSERT_EQ(queue.NextDeadline().is_infinite(), next.is_infinite());
+        // All are within the first tick, so in the heap.
+        if (scale == 1 && now + 500 < 1 << 20) {
+          ASSERT_EQ(queue.NextDeadline(), next);
+        }
       }
     }
-    RunDue(queue, At(now + 1'000));
+    RunDue(queue, At(now + 1'000 * scale));
     EXPECT_TRUE(model.empty());
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Scales, TimerQueueModelTest,
+                         testing::Values(1, 5'000, 300'000, 77'000'000, 60'000'000'000,
+                                         20'000'000'000'000));
 
 }  // namespace
 }  // namespace squall::internal

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -23,6 +22,7 @@
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/loop_fixture.h"
+#include "squall/ioloop/loop_meter.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
 
@@ -70,11 +70,13 @@ TEST_F(TestIOLoop, AddCallbackWakeup) {
 
 TEST_F(TestIOLoop, AddCallbackWakeupOtherThread) {
   MonotonicTime added;
+  LoopMeter meter = {};
+  loop_.SetMeter(&meter);
   std::thread thread;
   loop_.AddCallback([&] {
     thread = std::thread([&] {
-      // Time for the loop to wait for descriptors.
-      absl::SleepFor(absl::Milliseconds(10));
+      // Until the loop waits for descriptors, and for nothing else.
+      while (!meter.idle()) std::this_thread::yield();
       added = Clock::Real().Now();
       loop_.AddCallback([this] { Stop(); });
     });
@@ -82,6 +84,7 @@ TEST_F(TestIOLoop, AddCallbackWakeupOtherThread) {
   Start();
   const MonotonicTime stopped = Clock::Real().Now();
   thread.join();
+  loop_.SetMeter(nullptr);
   EXPECT_LT(stopped - added, absl::Seconds(1));
 }
 

@@ -58,13 +58,9 @@ class Writable {
 
 // An errno in the words of the race: no address, for that stands before it.
 absl::Status Failed(int error_number, std::string_view doing = "") {
-  absl::Status status = StatusFromErrno(error_number, "x");
-  absl::Status result(status.code(), absl::StrCat(ToAbsl(doing), doing.empty() ? "" : ": ",
-                                                  std::strerror(error_number)));
-  status.ForEachPayload([&result](absl::string_view url, const absl::Cord& payload) {
-    result.SetPayload(url, payload);
-  });
-  return result;
+  return WithMessage(
+      StatusFromErrno(error_number, "x"),
+      absl::StrCat(ToAbsl(doing), doing.empty() ? "" : ": ", std::strerror(error_number)));
 }
 
 absl::Status Prepare(int fd, const SocketAddress& address, const ConnectOptions& options) {
@@ -132,14 +128,10 @@ absl::Status CheckOptions(const ConnectOptions& options) {
 absl::Status CannotConnect(const std::string& target, const absl::Status& why,
                            absl::Duration timeout) {
   const bool late = absl::IsDeadlineExceeded(why) && !ErrnoFromStatus(why).has_value();
-  absl::Status status(
-      why.code(), absl::StrCat("cannot connect to ", target,
-                               late ? absl::StrCat(" within ", absl::FormatDuration(timeout)) : "",
-                               ": ", why.message()));
-  why.ForEachPayload([&status](absl::string_view url, const absl::Cord& payload) {
-    status.SetPayload(url, payload);
-  });
-  return status;
+  return WithMessage(
+      why, absl::StrCat("cannot connect to ", target,
+                        late ? absl::StrCat(" within ", absl::FormatDuration(timeout)) : "", ": ",
+                        why.message()));
 }
 
 Task<absl::StatusOr<IOStream>> ConnectToFirst(std::vector<SocketAddress> addresses,

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
+#include "squall/base/status.h"
 #include "squall/ioloop/ioloop.h"
 
 namespace squall::internal {
@@ -39,11 +40,7 @@ Task<absl::StatusOr<UniqueFd>> ConnectionRace::Run(absl::Duration timeout) {
   if (winner_.valid()) co_return std::move(winner_);
   if (!in_time.ok()) co_return absl::DeadlineExceededError(Account());
   // With the errno in its payload.
-  absl::Status failure(last_failure_.code(), Account());
-  last_failure_.ForEachPayload([&failure](absl::string_view url, const absl::Cord& payload) {
-    failure.SetPayload(url, payload);
-  });
-  co_return failure;
+  co_return WithMessage(last_failure_, Account());
 }
 
 void ConnectionRace::StartNext() {
