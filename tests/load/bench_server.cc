@@ -4,7 +4,8 @@
 //
 // GET `/` answers 13 octets `hello, world\n`, `/1k` and `/100k` 1,024 and 102,400 times `x`; POST
 // `/post` reads the body and answers as `/`; `/slow` blocks its worker for 200 ms; `/pid` answers
-// with the worker's pid. No access log and no Etag. Prints `READY ADDRESS` once the sockets listen.
+// with the worker's pid; what is in --static_root is on `/static/`. No access log and no Etag. Prints
+// `READY ADDRESS` once the sockets listen.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@
 
 ABSL_FLAG(uint16_t, port, 0, "TCP port on 127.0.0.1; 0 takes any");
 ABSL_FLAG(int, workers, 1, "worker processes; 0: one per CPU");
+ABSL_FLAG(std::string, static_root, "", "a folder that is served on /static/");
 ABSL_FLAG(int, touch_mib, 0, "memory that the master has written to before it forks, in MiB");
 ABSL_FLAG(std::string, touch_as, "private",
           "what that memory is: private, huge (private, in transparent huge pages) or shared");
@@ -108,6 +110,7 @@ int Serve() {
   const std::string text_100k(102400, 'x');
   squall::Settings settings;
   settings.log_function = nullptr;
+  settings.static_path = absl::GetFlag(FLAGS_static_root);
   // Before the fork, as in Tornado's start(0): the workers find it ready.
   squall::Application app(
       {
