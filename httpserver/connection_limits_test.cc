@@ -28,6 +28,18 @@ TEST(ConnectionLimitsTest, TheLastOfItsRequestsIsToldSo) {
   EXPECT_TRUE(client.AtEnd());
 }
 
+// RFC 9112 9.6: a reset could take the answer with it.
+TEST(ConnectionLimitsTest, WhoSendsOnBeforeItIsToldSoIsNotReset) {
+  TestApp app;
+  HttpServerThread server(app, {.max_keep_alive_requests = 1});
+  RawClient client(server.port());
+  client.Send(kGet);
+  EXPECT_EQ(client.ReadResponse().Field("Connection"), "close");
+  client.Send(kGet);
+  EXPECT_TRUE(client.AtEnd());
+  EXPECT_FALSE(client.was_reset());
+}
+
 TEST(ConnectionLimitsTest, AnOldConnectionEndsWithItsNextAnswer) {
   TestApp app;
   HttpServerThread server(app, {.max_connection_age = absl::Nanoseconds(1)});

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -77,6 +78,7 @@ class FileAnswerTest : public testing::TestWithParam<bool> {
     ResponseHead head;
     head.headers.Set("Content-Type", "application/octet-stream");
     status_ = std::exchange(e.connection, nullptr)->FinishWithFile(head, part_);
+    most_owners_ = std::max(most_owners_, file_.use_count());
     ++answered_;
   }
 
@@ -96,6 +98,7 @@ class FileAnswerTest : public testing::TestWithParam<bool> {
   FileRange part_;
   absl::Status status_;
   std::atomic<int> answered_{0};
+  long most_owners_ = 0;
 };
 
 INSTANTIATE_TEST_SUITE_P(, FileAnswerTest, testing::Bool(), [](const auto& info) {
@@ -230,6 +233,63 @@ TEST_P(FileAnswerTest, AClientThatDoesNotReadKeepsNobodyWaiting) {
     return owners == 2;
   });
   EXPECT_THAT(log.messages(), Contains(HasSubstr("does not read its answer")));
+}
+
+TEST_P(FileAnswerTest, SmallFilesThatWaitForAClientAreNotHeldOpen) {
+  MakeFile(12'000);
+  options_.write_timeout = absl::Milliseconds(200);
+  HttpServerThread server(app_, options_);
+  RawClient client(server.port(), {.receive_buffer = 4096});
+  std::string requests;
+  for (int i = 0; i < 2000; ++i) requests.append(kGet);
+  client.Send(requests);
+  LogCapture log;
+  Await([&] {
+    bool gone = false;
+    server.Run(
+        [&] { gone = testing::Matches(Contains(HasSubstr("does not read")))(log.messages()); });
+    return gone;
+  });
+  EXPECT_GT(answered_, 50);
+  EXPECT_LE(most_owners_, 4);
+}
+
+TEST_P(FileAnswerTest, WhatAHandlerWritesBehindAFileIsBounded) {
+  MakeFile(32 << 20);
+  absl::Status status;
+  std::atomic<int> written{0};
+  app_.Route("/stream", {.finish = [&](TestApp::Exchange& e) {
+               HttpConnection* const to = std::exchange(e.connection, nullptr);
+               status = to->WriteHead(ResponseHead(), "");
+               for (int i = 0; i < 100 && status.ok(); ++i) {
+                 status = to->Write(std::string(64 << 10, 'x'));
+                 ++written;
+               }
+               if (status.ok()) to->Finish().IgnoreError();
+             }});
+  options_.max_write_buffer_size = 1 << 20;
+  options_.write_high_mark = 1 << 30;
+  HttpServerThread server(app_, options_);
+  RawClient client(server.port(), {.receive_buffer = 4096});
+  client.Send(std::string(kGet) + "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+  Await([&] { return written > 10; });
+  server.Run([] {});
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_LT(written, 25);
+}
+
+TEST_P(FileAnswerTest, ASmallFileThatIsShorterIsAnErrorWithNothingWritten) {
+  MakeFile(100);
+  app_.Route("/short", {.finish = [&](TestApp::Exchange& e) {
+               status_ = e.connection->FinishWithFile(ResponseHead(),
+                                                      {.file = file_, .offset = 50, .size = 51});
+               e.Answer("another").IgnoreError();
+             }});
+  HttpServerThread server(app_, options_);
+  RawClient client(server.port());
+  client.Send("GET /short HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.ReadResponse().body, "another");
+  EXPECT_TRUE(absl::IsInternal(status_)) << status_;
 }
 
 TEST_P(FileAnswerTest, RefusesWhatItCannotSend) {

@@ -7,6 +7,9 @@
 #ifndef SQUALL_HTTPSERVER_FILE_RANGE_H_
 #define SQUALL_HTTPSERVER_FILE_RANGE_H_
 
+#include <sys/types.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -19,6 +22,10 @@ struct FileRange {
   uint64_t offset = 0;
   uint64_t size = 0;
 };
+
+// Reads the range's first octets, at most `size`, into `data`: as many as there are, or -1 with errno.
+// The file's own offset stays.
+ssize_t ReadFileRange(const FileRange& range, char* data, size_t size);
 
 }  // namespace squall
 

@@ -23,7 +23,7 @@ Http1Connection::Http1Connection(HttpServerCore& core, std::unique_ptr<Transport
       peer_(peer) {}
 
 Http1Connection::~Http1Connection() {
-  if (output_.capacity() > 0) core_.ReturnOutput(std::move(output_));
+  if (HoldsMemory(output_)) core_.ReturnOutput(std::move(output_));
 }
 
 void Http1Connection::Start(HttpServerCore::ConnectionList::iterator self) {
@@ -227,7 +227,7 @@ void Http1Connection::Discard() {
 void Http1Connection::Hold() {
   if (body_.empty() && input_.empty()) {
     held_at_ = held_body_ = 0;
-    if (held_.capacity() > 0) std::string().swap(held_);
+    if (HoldsMemory(held_)) std::string().swap(held_);
     return;
   }
   // What came from held_ and begins with input stays where it is.
@@ -268,7 +268,7 @@ void Http1Connection::Settle() {
     core_.Remove(self_);  // destroys *this
     return;
   }
-  if (output_.empty() && output_.capacity() > 0) {
+  if (output_.empty() && HoldsMemory(output_)) {
     core_.ReturnOutput(std::exchange(output_, std::string()));
   }
   UpdateInterest();

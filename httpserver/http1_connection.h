@@ -154,6 +154,10 @@ class Http1Connection final : public HttpConnection {
   void AppendErrorAnswer(int status);
   void AppendOutput(std::string_view piece);
   void SendBody(std::string_view body, bool last);
+  // An empty string has room for a few octets without any.
+  static bool HoldsMemory(const std::string& buffer) {
+    return buffer.capacity() > std::string().capacity();
+  }
   std::string& Tail();
   bool Flush();
   ssize_t SendFront(size_t* offered);

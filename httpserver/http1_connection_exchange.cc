@@ -127,14 +127,15 @@ void Http1Connection::EndExchange() {
   gzip_.reset();
   delegate_.reset();
   forwarded_.reset();
+  // Until it has read the answer that says so, such a client may send the next request.
+  const bool client_keeps = parser_->head().keep_alive();
   if (read) {
     parser_->StartNextMessage();
     parser_fresh_ = true;
   }
   if (take_over_ != nullptr) return EndHttp();
   if (!close) return;
-  // A client that was not told may have its next request on the way.
-  const bool unread = !read || !input_.empty() || maybe_unread_ || !encoder_.close();
+  const bool unread = !read || !input_.empty() || maybe_unread_ || client_keeps;
   if (parser_fresh_) core_.ReturnParser(std::move(parser_));
   EndConnection(unread ? End::kLinger : End::kClose);
 }

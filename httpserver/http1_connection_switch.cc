@@ -14,8 +14,7 @@ absl::Status Http1Connection::SwitchProtocols(const ResponseHead& head, TakeOver
   }
   // Octets behind a request that is not at its end would be taken for the new protocol's.
   if (!RequestIsRead()) return absl::FailedPreconditionError("the request is not read to its end");
-  if (output_.capacity() == 0) output_ = core_.TakeOutput();
-  if (absl::Status status = encoder_.SwitchProtocols(head, &output_); !status.ok()) return status;
+  if (absl::Status status = encoder_.SwitchProtocols(head, &Tail()); !status.ok()) return status;
   take_over_ = std::move(take_over);
   AnswerEnds();
   AfterCall();

@@ -82,7 +82,7 @@ void Http1Connection::OnTimer() {
     if (state_ == State::kServing && WantsInput()) {
       Drive(Entry::kRead);
     } else if (blocked_) {
-      Flush();
+      Drive(Entry::kGoOn);
     }
     if (state_ != State::kClosed) {
       UpdateDeadline();

@@ -1,11 +1,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <utility>
 
@@ -23,10 +21,6 @@ namespace {
 constexpr size_t kCopyBelow = 16 * 1024;
 // Answers of pipelined requests leave when they are this much together.
 constexpr size_t kSendTogether = 64 * 1024;
-// Of a file at once, so that its client does not keep the others from their turn.
-constexpr size_t kFilePerTurn = 1024 * 1024;
-// Where the kernel cannot send it by itself.
-constexpr size_t kReadFromFile = 64 * 1024;
 
 }  // namespace
 
@@ -67,7 +61,7 @@ absl::Status Http1Connection::Begin(const ResponseHead& head,
 // Where the next octets go.
 std::string& Http1Connection::Tail() {
   if (!files_.empty()) return files_.back();
-  if (output_.capacity() == 0) output_ = core_.TakeOutput();
+  if (!HoldsMemory(output_)) output_ = core_.TakeOutput();
   return output_;
 }
 
@@ -90,7 +84,7 @@ absl::Status Http1Connection::Write(std::string_view body) {
     return absl::IsOutOfRange(status) ? GiveUpAnswer(std::move(status)) : status;
   }
   // Memory; what waits in files takes none.
-  if (const size_t waiting = output_.size() - output_sent_;
+  if (const size_t waiting = output_.size() - output_sent_ + files_.memory();
       waiting > core_.options().max_write_buffer_size) {
     // At once: who waits for the client to take it all would hold the memory.
     absl::Status full = absl::ResourceExhaustedError(absl::StrCat(
@@ -145,6 +139,15 @@ absl::Status Http1Connection::FinishWithFile(const ResponseHead& head, FileRange
   const uint64_t size = body.size;
   if (size > 0 && (body.file == nullptr || !body.file->valid())) {
     return absl::InvalidArgumentError("FinishWithFile: the file is not open");
+  }
+  if (size > 0 && size < kCopyBelow && parser_->head().method() != "HEAD") {
+    // One send; and many small files that wait for a client would be as many open ones.
+    std::string octets(size, '\0');
+    if (ReadFileRange(body, octets.data(), size) < static_cast<ssize_t>(size)) {
+      return absl::InternalError(
+          absl::StrCat("FinishWithFile: the file has no ", size, " octets from ", body.offset));
+    }
+    return FinishWith(head, octets);
   }
   const size_t before = Tail().size();
   if (absl::Status status = Begin(head, size, true); !status.ok()) return status;
@@ -260,124 +263,6 @@ void Http1Connection::NoteBlocked() {
         options.write_min_rate > 0 ? now + options.write_timeout : MonotonicTime::Infinite();
   }
   write_deadline_ = std::min(now + options.write_timeout, write_budget_end_);
-}
-
-// The answer of the present request has been put together, and ends with what is in the buffer.
-void Http1Connection::AnswerEnds() {
-  unsent_.Add(sent_ + write_buffer_size(), begun_);
-  NoteAnswered();
-}
-
-void Http1Connection::NoteSent(size_t octets) {
-  core_.stats().BytesOut(octets);
-  sent_ += octets;
-  if (blocked_) write_budget_end_ += TimeFor(octets, core_.options().write_min_rate);
-  NoteAnswered();
-}
-
-// Counts the answers that the kernel has to their last octet.
-void Http1Connection::NoteAnswered() {
-  if (!unsent_.AnySent(sent_)) return;
-  // The loop's own time may be as old as the handler took.
-  const MonotonicTime now = Clock::Real().Now();
-  unsent_.TakeSent(sent_, [&](MonotonicTime begun) { core_.stats().AnswerSent(begun, now); });
-  // The client was busy reading until now.
-  idle_deadline_ = now + core_.options().idle_connection_timeout;
-}
-
-bool Http1Connection::Flush() {
-  size_t turn = kFilePerTurn;
-  while (output_sent_ < output_.size() || !files_.empty()) {
-    size_t offered;
-    const ssize_t result = SendFront(&offered);
-    if (result < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        if (!blocked_) NoteBlocked();
-      } else {
-        Fail(errno, "write to client");
-      }
-      return false;
-    }
-    const size_t sent = static_cast<size_t>(result);
-    const size_t of_memory = std::min(sent, output_.size() - output_sent_);
-    output_sent_ += of_memory;
-    if (!files_.empty()) files_.Sent(sent - of_memory);
-    NoteSent(sent);
-    turn -= std::min(turn, sent);
-    const bool in_file = !files_.empty() && files_.front().size > 0;
-    if (sent < offered || (in_file && turn == 0)) {
-      NoteBlocked();
-      // What is sent is given back once it is the larger part, so the copying stays linear.
-      if (output_sent_ > output_.size() / 2) {
-        output_.erase(0, output_sent_);
-        output_sent_ = 0;
-      }
-      if (gate_ != nullptr && write_buffer_size() < core_.options().write_low_mark) {
-        gate_->Open(core_.loop());
-      }
-      return false;
-    }
-    output_.clear();
-    output_sent_ = 0;
-    if (!files_.empty() && !in_file) output_.append(files_.TakeFront());
-  }
-  output_.clear();
-  output_sent_ = 0;
-  blocked_ = false;
-  if (gate_ != nullptr) gate_->Open(core_.loop());
-  return true;
-}
-
-// Offers the socket what comes next: what is in memory, and of a file behind it one turn's share.
-ssize_t Http1Connection::SendFront(size_t* offered) {
-  const iovec memory = {output_.data() + output_sent_, output_.size() - output_sent_};
-  *offered = memory.iov_len;
-  return files_.empty() ? transport_->Write(&memory, 1) : SendFile(memory, offered);
-}
-
-ssize_t Http1Connection::SendFile(iovec memory, size_t* offered) {
-  const FileRange& file = files_.front();
-  if (file.size > 0) {
-    const size_t size = std::min<uint64_t>(file.size, kFilePerTurn);
-    const ssize_t sent = transport_->SendFile(&memory, memory.iov_len > 0 ? 1 : 0, file.file->get(),
-                                              file.offset, size);
-    if (sent > 0) {
-      *offered += size;
-      return sent;
-    }
-    if (sent < 0 && errno != ENOTSUP) return sent;
-    if (!ReadFile()) {
-      errno = EIO;
-      return -1;
-    }
-    memory = {output_.data() + output_sent_, output_.size() - output_sent_};
-    *offered = memory.iov_len;
-  }
-  return transport_->Write(&memory, 1);
-}
-
-// Moves the next octets of the file into memory, when there are few. False: there are none.
-bool Http1Connection::ReadFile() {
-  const size_t waiting = output_.size() - output_sent_;
-  if (waiting >= kCopyBelow) return true;
-  const FileRange& file = files_.front();
-  const size_t size = std::min<uint64_t>(file.size, kReadFromFile);
-  if (output_.capacity() == 0) output_ = core_.TakeOutput();
-  const size_t end = output_.size();
-  output_.resize(end + size);
-  ssize_t got;
-  do {
-    got = ::pread(file.file->get(), output_.data() + end, size, static_cast<off_t>(file.offset));
-  } while (got < 0 && errno == EINTR);
-  output_.resize(end + static_cast<size_t>(std::max<ssize_t>(got, 0)));
-  if (got <= 0) {
-    LOG(ERROR) << "A file that is sent to " << peer_ << " ends " << file.size
-               << " octets before the length that was announced: "
-               << (got < 0 ? std::strerror(errno) : "it was cut short meanwhile");
-    return false;
-  }
-  files_.Sent(static_cast<uint64_t>(got));
-  return true;
 }
 
 bool Http1Connection::write_blocked() const {

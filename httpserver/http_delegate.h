@@ -130,7 +130,8 @@ class HttpConnection {
   // As FinishWith(), with a part of a file as the body: the kernel takes it from its page cache where
   // the transport allows that (sendfile), and it is never in memory whole. Content-Length is the
   // range's size. The file is read while the answer is under way: of one that gets shorter than the
-  // range meanwhile the client gets what there is, and the end of the connection.
+  // range meanwhile the client gets what there is, and the end of the connection. A small one is read
+  // in this call: Internal, with nothing written, when it is shorter. Else errors as FinishWith().
   virtual absl::Status FinishWithFile(const ResponseHead& head, FileRange body) = 0;
 
   // Answers `status` with a short plain text and closes behind it, whatever was read of the

@@ -75,6 +75,10 @@ absl::Status MultipartFiles::OnPartBegin(const MultipartPart& part) {
     fields_.emplace_back(part.name, "");
     return absl::OkStatus();
   }
+  if (files_.size() >= options_.max_files) {
+    return absl::OutOfRangeError(
+        absl::StrCat("the form has more than ", options_.max_files, " files"));
+  }
   ASSIGN_OR_RETURN(UniqueFd fd, OpenNameless(options_.directory, options_.mode));
   files_.push_back({part.name, part.filename, part.content_type, 0, std::move(fd)});
   return absl::OkStatus();

@@ -55,6 +55,7 @@ struct MultipartFilesOptions {
   std::string directory = "/tmp";
   size_t max_field_size = 1 << 20;  // all plain fields together, octets; above it OUT_OF_RANGE
   mode_t mode = 0600;               // of the files
+  size_t max_files = 16;            // each is an open descriptor; above it OUT_OF_RANGE
 };
 
 class MultipartFiles final : public MultipartParser::Sink {

@@ -218,6 +218,15 @@ TEST_F(MultipartFilesTest, FieldsTogetherHaveALimit) {
               StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("10 octets")));
 }
 
+TEST_F(MultipartFilesTest, OpenFilesHaveALimit) {
+  MultipartFiles form({.directory = directory_, .max_files = 2});
+  MultipartParser parser("1234", form);
+  const std::string part = Part("name=f; filename=x", "");
+  EXPECT_THAT(Feed(parser, part + part + part + "--1234--", 100),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("2 files")));
+  EXPECT_EQ(form.files().size(), 2u);
+}
+
 TEST_F(MultipartFilesTest, ADirectoryThatIsNotThereIsAnError) {
   MultipartFiles form({.directory = directory_ / "none"});
   MultipartParser parser("1234", form);

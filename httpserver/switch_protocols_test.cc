@@ -1,4 +1,9 @@
 // HttpConnection::SwitchProtocols() with a small protocol: each line comes back in angle brackets.
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -8,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "squall/base/unique_fd.h"
 #include "squall/httpserver/http_server_thread.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/httpserver/test_app.h"
@@ -80,6 +86,25 @@ TEST_F(SwitchProtocolsTest, OctetsBehindTheRequestAreTheNewProtocols) {
   EXPECT_EQ(client.ReadUntil("<one>\n"), std::string(kAnswer) + "<one>\n");
   client.Send("o\nthree\n");
   EXPECT_EQ(client.ReadUntil("<three>\n"), "<two>\n<three>\n");
+}
+
+TEST_F(SwitchProtocolsTest, BehindAFileThatWaits) {
+  std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/file.XXXXXX";
+  const auto file = std::make_shared<const UniqueFd>(::mkstemp(path.data()));
+  ASSERT_EQ(::unlink(path.c_str()), 0);
+  for (const size_t size : {20'000, 3 << 20}) {
+    ASSERT_EQ(::ftruncate(file->get(), static_cast<off_t>(size)), 0);
+    app_.Route("/file", {.finish = [&](TestApp::Exchange& e) {
+                 std::exchange(e.connection, nullptr)
+                     ->FinishWithFile(ResponseHead(), {.file = file, .size = size})
+                     .IgnoreError();
+               }});
+    HttpServerThread server(app_, {.write_high_mark = 16 << 20});
+    RawClient client(server.port(), {.receive_buffer = 4096});
+    client.Send("GET /file HTTP/1.1\r\nHost: a\r\n\r\n" + std::string(kUpgrade) + "one\n");
+    EXPECT_TRUE(client.ReadResponse().body == std::string(size, '\0')) << size;
+    EXPECT_EQ(client.ReadUntil("<one>\n"), std::string(kAnswer) + "<one>\n");
+  }
 }
 
 TEST_F(SwitchProtocolsTest, OctetByOctetBehindAnotherRequestAndLater) {

@@ -10,6 +10,7 @@
 #ifndef SQUALL_HTTPSERVER_UNSENT_FILES_H_
 #define SQUALL_HTTPSERVER_UNSENT_FILES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -30,6 +31,14 @@ class UnsentFiles {
     if (empty()) return size;
     for (const Piece& piece : *pieces_) size += piece.range.size + piece.behind.size();
     return size;
+  }
+
+  // Of it what is in memory.
+  size_t memory() const {
+    size_t memory = 0;
+    if (empty()) return memory;
+    for (const Piece& piece : *pieces_) memory += piece.behind.size();
+    return memory;
   }
 
   void Add(FileRange range) {

@@ -166,6 +166,14 @@ HostAndPort SplitHostAndPort(std::string_view netloc) {
   return {netloc.substr(0, colon), port};
 }
 
+std::string HostName(std::string_view authority) {
+  std::string_view host = SplitHostAndPort(authority).host;
+  if (host.ends_with(':')) host.remove_suffix(1);
+  std::string lower(host);
+  std::transform(lower.begin(), lower.end(), lower.begin(), internal::ToLower);
+  return lower;
+}
+
 bool IsValidHost(std::string_view text) {
   if (text.empty()) return true;
   std::string_view port;

@@ -60,6 +60,9 @@ struct HostAndPort {
 };
 HostAndPort SplitHostAndPort(std::string_view netloc);
 
+// The host alone, in lower case: "a" of "A:80", of "A:" and of "A" (RFC 3986 6.2.3).
+std::string HostName(std::string_view authority);
+
 // True when `text` is a valid Host field value: RFC 3986 host with an optional port, or empty. A
 // comma is refused although the grammar has it, because proxies join repeated fields by it.
 bool IsValidHost(std::string_view text);

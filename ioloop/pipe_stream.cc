@@ -2,11 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -16,44 +13,11 @@
 #include "squall/base/logging.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/iostream.h"
+#include "squall/ioloop/sigpipe_held_back.h"
 #include "squall/ioloop/transport.h"
 
 namespace squall {
 namespace {
-
-// Keeps the SIGPIPE of a write from this thread: writev has no MSG_NOSIGNAL, and the disposition of
-// the signal is the program's.
-class SigpipeHeldBack {
- public:
-  SigpipeHeldBack() {
-    ::sigemptyset(&sigpipe_);
-    ::sigaddset(&sigpipe_, SIGPIPE);
-    ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &mask_before_);
-    if (::sigismember(&mask_before_, SIGPIPE) == 1) {
-      sigset_t pending;
-      ::sigpending(&pending);
-      was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-    }
-  }
-  SigpipeHeldBack(const SigpipeHeldBack&) = delete;
-  SigpipeHeldBack& operator=(const SigpipeHeldBack&) = delete;
-  ~SigpipeHeldBack() { ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr); }
-
-  // After a write that failed with EPIPE. Leaves errno alone.
-  void Discard() const {
-    if (was_pending_) return;
-    const int saved = errno;
-    const timespec at_once = {};
-    while (::sigtimedwait(&sigpipe_, nullptr, &at_once) < 0 && errno == EINTR) {
-    }
-    errno = saved;
-  }
-
- private:
-  sigset_t sigpipe_;
-  sigset_t mask_before_;
-  bool was_pending_ = false;
-};
 
 class PipeTransport : public Transport {
  public:
@@ -76,7 +40,7 @@ class PipeTransport : public Transport {
   }
 
   ssize_t Write(const iovec* buffers, int count) override {
-    const SigpipeHeldBack held_back;
+    const internal::SigpipeHeldBack held_back;
     ssize_t result;
     do {
       result = ::writev(pipe_.get(), buffers, count);

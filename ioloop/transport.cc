@@ -1,12 +1,14 @@
 #include "squall/ioloop/transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "absl/status/status.h"
 #include "squall/base/status.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/sigpipe_held_back.h"
 
 namespace squall {
 namespace {
@@ -35,14 +38,21 @@ class PlainTransport : public Transport {
   ssize_t Write(const iovec* buffers, int count) override { return Send(buffers, count, 0); }
 
   ssize_t SendFile(const iovec* buffers, int count, int file, off_t offset, size_t size) override {
+    // It has no flag for one call, and would wait for the peer.
+    if (!NonBlocking()) {
+      errno = ENOTSUP;
+      return -1;
+    }
     size_t before = 0;
     for (int i = 0; i < count; ++i) before += buffers[i].iov_len;
     const ssize_t sent = before == 0 ? 0 : Send(buffers, count, MSG_MORE);
     if (sent < 0 || static_cast<size_t>(sent) < before) return sent;
+    const internal::SigpipeHeldBack held_back;
     ssize_t result;
     do {
       result = ::sendfile(socket_.get(), file, &offset, size);
     } while (result < 0 && errno == EINTR);
+    if (result < static_cast<ssize_t>(size)) held_back.Discard();
     if (result >= 0) return sent + result;
     // Its file system cannot.
     if (errno == EINVAL || errno == ENOSYS) errno = ENOTSUP;
@@ -72,7 +82,19 @@ class PlainTransport : public Transport {
     return result;
   }
 
+  // Asked for once; the socket is this transport's alone.
+  bool NonBlocking() {
+    if (mode_ == Mode::kUnknown) {
+      const int flags = ::fcntl(socket_.get(), F_GETFL);
+      mode_ = flags >= 0 && (flags & O_NONBLOCK) != 0 ? Mode::kNonBlocking : Mode::kBlocking;
+    }
+    return mode_ == Mode::kNonBlocking;
+  }
+
+  enum class Mode : uint8_t { kUnknown, kNonBlocking, kBlocking };
+
   UniqueFd socket_;
+  Mode mode_ = Mode::kUnknown;
 };
 
 }  // namespace

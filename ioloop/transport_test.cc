@@ -3,10 +3,13 @@
 #include "squall/ioloop/transport.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -188,6 +191,38 @@ TEST_F(TransportTest, AReadThatNeedNotWaitMayChangeWhatAWriteWaitsFor) {
   // Before epoll tells of it.
   EXPECT_THAT(loop_.RunSync(stream.ReadBytes(4), kDeadline), IsOkAndHolds("word"));
   EXPECT_TRUE(loop_.RunSync(std::move(written), kDeadline).ok());
+}
+
+UniqueFd FileOf(size_t size) {
+  std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/file.XXXXXX";
+  UniqueFd file(::mkstemp(path.data()));
+  EXPECT_EQ(::unlink(path.c_str()), 0);
+  EXPECT_EQ(::ftruncate(file.get(), static_cast<off_t>(size)), 0);
+  return file;
+}
+
+// With the default disposition of SIGPIPE, which ends the process.
+TEST_F(TransportTest, SendFileToAPeerThatHasGoneIsAnError) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  const std::unique_ptr<Transport> transport = MakePlainTransport(UniqueFd(ends[0]));
+  const UniqueFd file = FileOf(1 << 20);
+  ::close(ends[1]);
+  EXPECT_EQ(transport->SendFile(nullptr, 0, file.get(), 0, 1 << 20), -1);
+  EXPECT_EQ(errno, EPIPE);
+  sigset_t pending;
+  ::sigpending(&pending);
+  EXPECT_EQ(::sigismember(&pending, SIGPIPE), 0);
+}
+
+TEST_F(TransportTest, SendFileDoesNotWaitOnABlockingSocket) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  const UniqueFd peer(ends[1]);
+  const std::unique_ptr<Transport> transport = MakePlainTransport(UniqueFd(ends[0]));
+  const UniqueFd file = FileOf(16 << 20);
+  EXPECT_EQ(transport->SendFile(nullptr, 0, file.get(), 0, 16 << 20), -1);
+  EXPECT_EQ(errno, ENOTSUP);
 }
 
 TEST_F(TransportTest, AReadMayWaitForRoom) {

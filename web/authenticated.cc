@@ -28,9 +28,8 @@ bool Authenticated(RequestHandler& handler) {
   std::string next;
   if (login.starts_with('/')) {
     // Who logs in is sent there, and "//host" would be another site.
-    std::string_view uri = request.uri();
-    while (uri.starts_with("//")) uri.remove_prefix(1);
-    next = std::string(uri);
+    next = request.LocalUrl();
+    while (next.starts_with("//")) next.erase(0, 1);
   } else {
     next = request.FullUrl();
   }

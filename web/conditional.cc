@@ -15,8 +15,8 @@ namespace squall {
 namespace {
 
 std::optional<absl::Time> DateField(const HttpHeaders& headers, std::string_view name) {
-  const std::optional<std::string_view> field = headers.Get(name);
-  return field.has_value() ? ParseHttpDate(*field) : std::nullopt;
+  // Several are no date, and so are not there (RFC 9110 13.1.3 and 13.1.4).
+  return headers.Has(name) ? ParseHttpDate(headers.GetJoined(name)) : std::nullopt;
 }
 
 // HTTP dates have whole seconds.

@@ -66,6 +66,8 @@ TEST(PreconditionTest, IfModifiedSinceIsForReadersWithoutIfNoneMatch) {
   EXPECT_EQ(Evaluate("GET", {{"If-Modified-Since", kLater}}), Precondition::kNotModified);
   EXPECT_EQ(Evaluate("GET", {{"If-Modified-Since", kBefore}}), Precondition::kHolds);
   EXPECT_EQ(Evaluate("POST", {{"If-Modified-Since", kLater}}), Precondition::kHolds);
+  EXPECT_EQ(Evaluate("GET", {{"If-Modified-Since", kLater}, {"If-Modified-Since", kBefore}}),
+            Precondition::kHolds);
   EXPECT_EQ(Evaluate("GET", {{"If-None-Match", "\"y\""}, {"If-Modified-Since", kLater}}),
             Precondition::kHolds);
 }

@@ -35,7 +35,12 @@ std::string FillIn(std::string_view target, const PathArgs& groups) {
 }  // namespace
 
 void RedirectHandler::Get(const PathArgs& groups) {
-  Redirect(UrlConcat(FillIn(target_, groups), request().query_arguments()), status_);
+  std::string url = FillIn(target_, groups);
+  // A group that begins with a slash must not make another site of a path.
+  if (target_.starts_with('/') && !target_.starts_with("//")) {
+    while (url.starts_with("//")) url.erase(0, 1);
+  }
+  Redirect(UrlConcat(url, request().query_arguments()), status_);
 }
 
 }  // namespace squall

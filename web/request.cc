@@ -54,12 +54,18 @@ std::string_view HttpRequest::host() const {
   return host.empty() ? std::string_view("127.0.0.1") : host;
 }
 
-std::string HttpRequest::host_name() const {
-  return absl::AsciiStrToLower(ToAbsl(SplitHostAndPort(host()).host));
-}
+std::string HttpRequest::host_name() const { return HostName(host()); }
 
 std::string HttpRequest::FullUrl() const {
-  return absl::StrCat(ToAbsl(protocol_), "://", ToAbsl(host()), ToAbsl(uri()));
+  return absl::StrCat(ToAbsl(protocol_), "://", ToAbsl(host()), LocalUrl());
+}
+
+std::string HttpRequest::LocalUrl() const {
+  // The absolute form has an authority of its own in front (RFC 9112 3.2.2).
+  if (head_->scheme().empty()) return std::string(uri());
+  std::string url(path());
+  if (head_->has_query()) absl::StrAppend(&url, "?", ToAbsl(query()));
+  return url;
 }
 
 const UrlArguments& HttpRequest::query_arguments() const {

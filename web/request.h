@@ -71,6 +71,8 @@ class HttpRequest {
   std::string host_name() const;
   // "http://host/path?query".
   std::string FullUrl() const;
+  // "/path?query", also when the target was an absolute one.
+  std::string LocalUrl() const;
 
   // Pairs of the query, percent-decoded octets in order, blank values kept. Parsed on first use.
   const UrlArguments& query_arguments() const;

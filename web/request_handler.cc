@@ -173,7 +173,7 @@ void RequestHandler::Send(SendWhat what, const FileRange* file) {
   }
   // Closed by the call itself: OnConnectionClose() has settled everything.
   if (closed_) return;
-  if (first && absl::IsInvalidArgument(sent)) {
+  if (first && (absl::IsInvalidArgument(sent) || absl::IsInternal(sent))) {
     RefusedHead(sent);
     return;
   }

@@ -311,6 +311,14 @@ TEST(RedirectTest, LocationAndStatus) {
 }
 
 // RedirectHandlerTest.
+TEST(RedirectTest, RedirectHandlerLeavesTheSiteOnlyWhenItsTargetDoes) {
+  Application app{{"/old/(.*)", Handler<RedirectHandler>("/{0}")},
+                  {"/cdn/(.*)", Handler<RedirectHandler>("//cdn.example/{0}")}};
+  EXPECT_EQ(FakeExchange(app, GetRequest("/old//evil.example")).header("Location"),
+            "/evil.example");
+  EXPECT_EQ(FakeExchange(app, GetRequest("/cdn/x")).header("Location"), "//cdn.example/x");
+}
+
 TEST(RedirectTest, RedirectHandlerFillsInGroupsAndKeepsTheQuery) {
   Application app{{"/src", Handler<RedirectHandler>("/dst")},
                   {"/src2", Handler<RedirectHandler>("/dst2?foo=bar")},

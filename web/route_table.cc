@@ -40,8 +40,7 @@ absl::Status CheckPathArgs(const std::string& pattern, const HandlerClass& handl
 
 const std::string& RequestedHost::name() {
   if (!name_.has_value()) {
-    name_ =
-        field_.empty() ? "127.0.0.1" : absl::AsciiStrToLower(ToAbsl(SplitHostAndPort(field_).host));
+    name_ = field_.empty() ? "127.0.0.1" : HostName(field_);
   }
   return *name_;
 }

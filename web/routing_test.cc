@@ -111,6 +111,7 @@ TEST(HostMatchingTest, host_matching) {
   EXPECT_EQ(Body(app, "/baz"), "404");
   EXPECT_EQ(Body(app, "/foo", "www.example.com"), "[0]");
   EXPECT_EQ(Body(app, "/bar", "WWW.example.com:8080"), "[1]");
+  EXPECT_EQ(Body(app, "/bar", "www.example.com:"), "[1]");
   EXPECT_EQ(Body(app, "/baz", "www.example.com"), "[2]");
   EXPECT_EQ(Body(app, "/baz", "www.exe.com"), "[3]");
   EXPECT_EQ(Body(app, "/baz", "www.example.com.evil"), "404");

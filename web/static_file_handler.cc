@@ -316,7 +316,8 @@ Task<> StaticFileHandler::Get(std::string path) {
   const int64_t size = file.stat.st_size;
   int64_t start = 0;
   int64_t end = size;
-  const auto field = request().headers().Get("Range");
+  // Only GET has ranges, RFC 9110 14.2.
+  const auto field = request().method() == "GET" ? request().headers().Get("Range") : std::nullopt;
   if (const auto range = field.has_value() && RangeConditionHolds(request().headers(), validators)
                              ? ParseRequestRange(*field)
                              : std::nullopt;

@@ -222,6 +222,10 @@ TEST_F(StaticFileTest, HeadHasTheLengthAndOtherMethodsAre405) {
   const FakeExchange head(app_, "HEAD /static/robots.txt HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(head.status(), 200);
   EXPECT_EQ(head.header("Content-Length"), "26");
+  const FakeExchange part(
+      app_, "HEAD /static/robots.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=999-\r\n\r\n");
+  EXPECT_EQ(part.status(), 200);
+  EXPECT_EQ(part.header("Content-Length"), "26");
   const FakeExchange post(app_, BodyRequest("POST", "/static/robots.txt", "", ""));
   EXPECT_EQ(post.status(), 405);
   EXPECT_EQ(post.header("Allow"), "GET, HEAD");

@@ -261,6 +261,8 @@ TEST(AuthRedirectTest, absolute_auth_redirect) {
   EXPECT_EQ(exchange.status(), 302);
   EXPECT_EQ(exchange.header("Location"),
             "http://example.com/login?next=http%3A%2F%2Fexample.com%2Fabsolute");
+  const FakeExchange target(app, GetRequest("http://example.com/absolute"));
+  EXPECT_EQ(target.header("Location"), exchange.header("Location"));
 }
 
 TEST(AuthenticatedTest, WhoIsLoggedInIsServedAndAskedForOnce) {
@@ -285,6 +287,9 @@ TEST(AuthenticatedTest, NextIsNoOtherSite) {
   Application app({{"/.*", Handler<Private>("/login")}}, Quiet());
   const FakeExchange exchange(app, GetRequest("//evil.example/x"));
   EXPECT_EQ(exchange.header("Location"), "/login?next=%2Fevil.example%2Fx");
+  // An absolute target is no local URL, though it is this site's.
+  const FakeExchange absolute(app, GetRequest("http://example.com/x?a=b"));
+  EXPECT_EQ(absolute.header("Location"), "/login?next=%2Fx%3Fa%3Db");
   for (const char* local : {"/", "/a?b=c", "/a//b", "/a\\b"}) EXPECT_TRUE(IsLocalUrl(local));
   for (const char* other : {"", "a", "//evil.example", "/\\evil.example", "http://evil.example",
                             "javascript:alert(1)", "/\t/evil.example", "/\n", " /"}) {
