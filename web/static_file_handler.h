@@ -12,22 +12,22 @@
 // Answers have Content-Type by the name's extension, Last-Modified, a strong Etag of inode, size
 // and time, and Accept-Ranges; with `?v=` in the query they may be cached for ten years.
 // If-None-Match, If-Modified-Since, If-Range and one range per request are honoured (RFC 9110 13
-// and 14), and If-Match and If-Unmodified-Since. Files above 1 MiB are sent in pieces as the client takes them.
+// and 14), and If-Match and If-Unmodified-Since. The kernel sends the file from its page cache. Files
+// stay open between requests, see open_file_cache.h; a change is seen at once or within a second.
 #ifndef SQUALL_WEB_STATIC_FILE_HANDLER_H_
 #define SQUALL_WEB_STATIC_FILE_HANDLER_H_
 
-#include <sys/stat.h>
-
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "squall/base/unique_fd.h"
+#include "squall/httpserver/file_range.h"
 #include "squall/ioloop/task.h"
 #include "squall/web/conditional.h"
+#include "squall/web/open_file.h"
+#include "squall/web/open_file_cache.h"
 #include "squall/web/request_handler.h"
 
 namespace squall {
@@ -43,12 +43,11 @@ struct StaticFileOptions {
   // Of a.css, a.css.br, a.css.zst or a.css.gz is sent when the client takes that coding and the file
   // is not older than a.css.
   bool precompressed = false;
-  enum class Links {
-    kWithinRoot,  // symbolic links are followed as long as they stay below the root
-    kNone,        // no symbolic link is followed
-    kAnywhere,    // as the file system has them, for a root that only trusted people write to
-  };
+  using Links = SymbolicLinks;
   Links links = Links::kWithinRoot;
+  // What stays open between requests. By default every copy of these options shares one of the
+  // default size. Null: every request opens its file.
+  std::shared_ptr<OpenFileCache> open_files = std::make_shared<OpenFileCache>();
 };
 
 class StaticFileHandler : public RequestHandler {
@@ -59,33 +58,27 @@ class StaticFileHandler : public RequestHandler {
 
  private:
   struct File {
-    std::shared_ptr<const UniqueFd> fd;  // null: answered already
-    struct stat stat = {};
+    OpenFile open;            // no descriptor: answered already
     std::string name;         // below the root, for the extension
     std::string_view coding;  // of a precompressed one
   };
   // NotFound, or PermissionDenied for what must not be served; already answered (a redirect) when
   // the file has none.
   absl::StatusOr<File> Open(std::string_view path);
-  // Takes a precompressed neighbour, if there is a fitting one, in the place of `file` and its `fd`.
-  void UsePrecompressed(int root, File& file, UniqueFd& fd) const;
+  absl::StatusOr<OpenFile> OpenBelow(
+      const std::string& name, OpenFileCache::Absent absent = OpenFileCache::Absent::kForget) const;
+  // Takes a precompressed neighbour, if there is a fitting one, in the place of `file`.
+  void UsePrecompressed(File& file) const;
   // Sets the fields that do not depend on the range.
   void SetFileHeaders(const File& file);
   Validators ValidatorsOf(const File& file) const;
 
+  // In pieces of moderate size if it is large.
+  Task<> SendInPieces(FileRange left);
+
   StaticFileOptions options_;
 };
 
-namespace internal {
-
-// "text/html" for "a/b.HTML"; "application/octet-stream" for an unknown extension.
-std::string_view ContentTypeOfFile(std::string_view name);
-
-// `path` without "." and empty segments and with ".." resolved, as text; PermissionDenied when it
-// leads above its start or is absolute.
-absl::StatusOr<std::string> NormalizeRelativePath(std::string_view path);
-
-}  // namespace internal
 }  // namespace squall
 
 #endif  // SQUALL_WEB_STATIC_FILE_HANDLER_H_

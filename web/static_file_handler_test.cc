@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,7 +16,10 @@
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 #include "squall/web/application.h"
+#include "squall/web/content_type_of_file.h"
 #include "squall/web/fake_exchange.h"
+#include "squall/web/open_file.h"
+#include "squall/web/open_file_cache.h"
 #include "squall/web/settings.h"
 
 namespace squall {
@@ -275,6 +279,42 @@ TEST_F(StaticFileTest, Precompressed) {
   std::filesystem::remove(base_ / "static" / "a.css.gz");
   std::filesystem::create_symlink("../static_foo.txt", base_ / "static" / "a.css.gz");
   EXPECT_EQ(get("gzip"), "plain");
+}
+
+TEST_F(StaticFileTest, TagAndBodyAreOfTheFileThatIsThereNow) {
+  const auto get = [this] { return FakeExchange(app_, GetRequest("/static/page.txt")); };
+  const auto write = [this](const char* name, const char* text) {
+    std::ofstream(base_ / "static" / name) << text;
+  };
+  write("page.txt", "first");
+  const std::string first = get().header("Etag");
+  EXPECT_EQ(get().header("Etag"), first);
+  EXPECT_EQ(get().body(), "first");
+  write("next.txt", "the second");
+  std::filesystem::rename(base_ / "static" / "next.txt", base_ / "static" / "page.txt");
+  const FakeExchange second = get();
+  EXPECT_EQ(second.body(), "the second");
+  EXPECT_NE(second.header("Etag"), first);
+  EXPECT_EQ(StatusOf("/static/page.txt", "If-None-Match: " + first + "\r\n"), 200);
+  write("page.txt", "3rd");
+  EXPECT_EQ(get().body(), "3rd");
+  EXPECT_EQ(get().header("Content-Length"), "3");
+  std::filesystem::remove(base_ / "static" / "page.txt");
+  EXPECT_EQ(StatusOf("/static/page.txt"), 404);
+}
+
+TEST_F(StaticFileTest, TheRoutesOfAnApplicationShareTheirOpenFiles) {
+  const auto cache = std::make_shared<OpenFileCache>();
+  const StaticFileOptions options{.root = base_ / "static", .open_files = cache};
+  Application app({{"/a/(.*)", Handler<StaticFileHandler>(options)},
+                   {"/b/(.*)", Handler<StaticFileHandler>(options)},
+                   {"/c/(.*)", Handler<StaticFileHandler>(StaticFileOptions{
+                                   .root = base_ / "static", .open_files = nullptr})}},
+                  {.log_function = nullptr});
+  for (const char* path : {"/a/robots.txt", "/b/robots.txt", "/a/robots.txt", "/c/robots.txt"}) {
+    EXPECT_EQ(FakeExchange(app, GetRequest(path)).body(), kRobots) << path;
+  }
+  EXPECT_EQ(cache->opened(), 1u);
 }
 
 TEST_F(StaticFileTest, SymbolicLinksByOption) {
