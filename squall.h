@@ -43,7 +43,10 @@
 #include "squall/process/cpu_count.h"
 #include "squall/process/fork.h"
 #include "squall/process/worker.h"
+#include "squall/web/access_log.h"
 #include "squall/web/application.h"
+#include "squall/web/authenticated.h"
+#include "squall/web/conditional.h"
 #include "squall/web/handler.h"
 #include "squall/web/request_handler.h"
 

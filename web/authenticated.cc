@@ -6,6 +6,7 @@
 
 #include "squall/base/logging.h"
 #include "squall/httpserver/url.h"
+#include "squall/web/local_path.h"
 #include "squall/web/request_handler.h"
 
 namespace squall {
@@ -28,8 +29,7 @@ bool Authenticated(RequestHandler& handler) {
   std::string next;
   if (login.starts_with('/')) {
     // Who logs in is sent there, and "//host" would be another site.
-    next = request.LocalUrl();
-    while (next.starts_with("//")) next.erase(0, 1);
+    next = internal::LocalPath(request.LocalUrl());
   } else {
     next = request.FullUrl();
   }

@@ -69,14 +69,14 @@ bool AnswerConditionally(RequestHandler& handler, const Validators& present) {
   return false;
 }
 
-bool RangeConditionHolds(const HttpHeaders& request, const Validators& present) {
+bool RangeConditionHolds(const HttpHeaders& request, const Validators& present, absl::Time now) {
   const std::optional<std::string_view> condition = request.Get("If-Range");
   if (!condition.has_value()) return true;
   if (condition->starts_with('"')) return *condition == present.etag;
   // A weak tag never matches, and a date has to be the very one.
   const std::optional<absl::Time> time = ParseHttpDate(*condition);
   return time.has_value() && present.last_modified.has_value() &&
-         Second(*present.last_modified) == *time;
+         Second(*present.last_modified) == *time && now >= *time + absl::Seconds(1);
 }
 
 }  // namespace squall

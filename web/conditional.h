@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "squall/httpserver/http_headers.h"
 #include "squall/web/request_handler.h"
@@ -42,8 +43,11 @@ Precondition EvaluatePreconditions(std::string_view method, const HttpHeaders& r
 // Sets Etag and Last-Modified, evaluates, and answers 304 or 412 if that is the answer: true then.
 bool AnswerConditionally(RequestHandler& handler, const Validators& present);
 
-// If-Range (RFC 9110 13.1.5): true when it is absent or names `present`, so that Range counts.
-bool RangeConditionHolds(const HttpHeaders& request, const Validators& present);
+// If-Range (RFC 9110 13.1.5): true when it is absent or names `present`, so that Range counts. A date
+// does not name what was changed less than a second before `now`: it may change again within the
+// second that the date stands for (RFC 9110 8.8.2.2).
+bool RangeConditionHolds(const HttpHeaders& request, const Validators& present,
+                         absl::Time now = absl::Now());
 
 }  // namespace squall
 

@@ -87,6 +87,17 @@ TEST(RangeConditionTest, OnlyTheVerySame) {
   }
 }
 
+TEST(RangeConditionTest, ADateIsNoneWithinItsOwnSecond) {
+  HttpHeaders headers;
+  headers.Set("If-Range", kThen);
+  const absl::Time then = absl::FromUnixSeconds(1577934245);
+  EXPECT_FALSE(RangeConditionHolds(headers, kPresent, then));
+  EXPECT_FALSE(RangeConditionHolds(headers, kPresent, then + absl::Milliseconds(999)));
+  EXPECT_TRUE(RangeConditionHolds(headers, kPresent, then + absl::Seconds(1)));
+  headers.Set("If-Range", "\"x\"");
+  EXPECT_TRUE(RangeConditionHolds(headers, kPresent, then));
+}
+
 struct Item : RequestHandler {
   void Get() {
     if (AnswerConditionally(*this, kPresent)) return;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "squall/httpserver/url.h"
+#include "squall/web/local_path.h"
 
 namespace squall {
 
@@ -37,9 +38,7 @@ std::string FillIn(std::string_view target, const PathArgs& groups) {
 void RedirectHandler::Get(const PathArgs& groups) {
   std::string url = FillIn(target_, groups);
   // A group that begins with a slash must not make another site of a path.
-  if (target_.starts_with('/') && !target_.starts_with("//")) {
-    while (url.starts_with("//")) url.erase(0, 1);
-  }
+  if (target_.starts_with('/') && !target_.starts_with("//")) url = internal::LocalPath(url);
   Redirect(UrlConcat(url, request().query_arguments()), status_);
 }
 

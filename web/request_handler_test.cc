@@ -5,24 +5,19 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/log_capture.h"
-#include "squall/base/status_macros.h"
 #include "squall/base/status_matchers.h"
 #include "squall/web/application.h"
 #include "squall/web/error_handler.h"
 #include "squall/web/fake_exchange.h"
 #include "squall/web/handler.h"
 #include "squall/web/http_error.h"
-#include "squall/web/redirect_handler.h"
 #include "squall/web/settings.h"
-#include "squall/web/slash_redirect.h"
 
 namespace squall {
 namespace {
@@ -135,96 +130,7 @@ TEST(ApplicationTest, ConstructorArgumentsAreKept) {
   EXPECT_EQ(FakeExchange(app, GetRequest("/")).body(), "hi 2");
 }
 
-// ---- Arguments.
-
-struct Arguments : RequestHandler {
-  void Get() { Write(absl::StrCat("[", GetArgument("foo", "default"), "]")); }
-  void Post() {
-    Write(absl::StrCat(absl::StrJoin(GetArguments("foo"), ","), " ",
-                       absl::StrJoin(GetQueryArguments("foo"), ","), " ",
-                       absl::StrJoin(GetBodyArguments("foo"), ","), " ", GetArgument("foo", "")));
-  }
-  absl::Status Put() {
-    ASSIGN_OR_RETURN(const std::string foo, GetArgument("foo"));
-    Write(foo);
-    return absl::OkStatus();
-  }
-};
-
-// RequestEncodingTest and GetArgumentTest.
-TEST(ArgumentTest, StrippedFilteredAndDecoded) {
-  Application app{{"/", Handler<Arguments>()}};
-  const auto get = [&](const char* query) {
-    return FakeExchange(app, GetRequest(absl::StrCat("/?", query))).body();
-  };
-  EXPECT_EQ(get("foo=bar"), "[bar]");
-  EXPECT_EQ(get("foo=+bar%09"), "[bar]");
-  EXPECT_EQ(get("foo=a%00b%1Fc%0Bd"), absl::StrCat("[a b c\x0b", "d]"));
-  EXPECT_EQ(get("foo=%C3%A9"), "[\xC3\xA9]");
-  EXPECT_EQ(get("foo=1&foo=2"), "[2]");
-  EXPECT_EQ(get("foo="), "[]");
-  EXPECT_EQ(get("bar=1"), "[default]");
-}
-
-TEST(ArgumentTest, NotUtf8Is400EvenWithAFallback) {
-  Application app{{"/", Handler<Arguments>()}};
-  EXPECT_EQ(FakeExchange(app, GetRequest("/?foo=%FF")).status(), 400);
-  EXPECT_EQ(FakeExchange(app, GetRequest("/?bar=%FF")).status(), 200);
-}
-
-TEST(ArgumentTest, QueryAndBodyMerge) {
-  Application app{{"/", Handler<Arguments>()}};
-  const FakeExchange exchange(
-      app, BodyRequest("POST", "/?foo=bar", "application/x-www-form-urlencoded", "foo=hello"));
-  EXPECT_EQ(exchange.body(), "bar,hello bar hello hello");
-}
-
-TEST(ArgumentTest, MissingIs400) {
-  LogCapture log;
-  Application app{{"/", Handler<Arguments>()}};
-  EXPECT_EQ(FakeExchange(app, BodyRequest("PUT", "/", "", "")).status(), 400);
-  EXPECT_EQ(FakeExchange(app, BodyRequest("PUT", "/?foo=x", "", "")).body(), "x");
-  EXPECT_THAT(log.messages(), Contains(HasSubstr("missing argument foo")));
-}
-
-TEST(ArgumentTest, BrokenFormIs400) {
-  Application app{{"/", Handler<Arguments>()}};
-  EXPECT_EQ(FakeExchange(app, BodyRequest("POST", "/", "multipart/form-data; boundary=1234",
-                                          "--1234\r\nbroken"))
-                .status(),
-            400);
-}
-
-struct Raw : RequestHandler {
-  static constexpr bool kRawBody = true;
-  void Post() { Write(request().body()); }
-};
-
-TEST(ArgumentTest, RawBodyIsNoForm) {
-  Application app{{"/", Handler<Raw>()}};
-  EXPECT_EQ(FakeExchange(app, BodyRequest("POST", "/", "multipart/form-data; boundary=1", "broken"))
-                .body(),
-            "broken");
-}
-
-TEST(ArgumentTest, UploadedFile) {
-  struct Upload : RequestHandler {
-    void Post() {
-      const FormFile& file = request().files().at(0);
-      Write(absl::StrCat(file.name, " ", file.filename, " ", std::string(file.body), " ",
-                         GetArgument("a", "")));
-    }
-  };
-  Application app{{"/", Handler<Upload>()}};
-  const FakeExchange exchange(
-      app, BodyRequest("POST", "/", "multipart/form-data; boundary=1234",
-                       "--1234\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x.txt\""
-                       "\r\n\r\nFoo\r\n--1234\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n"
-                       "1\r\n--1234--\r\n"));
-  EXPECT_EQ(exchange.body(), "f x.txt Foo 1");
-}
-
-// ---- Status, fields, redirects.
+// ---- Status and fields.
 
 // SetHeaderTest, CVE-2012-2374.
 TEST(FieldTest, ControlCharactersAreRefused) {
@@ -292,69 +198,6 @@ TEST(StatusTest, Reasons) {
   }
   EXPECT_THAT(FakeExchange(app, BodyRequest("POST", "/", "", "")).body(), HasSubstr("682: Foo"));
   EXPECT_THAT(FakeExchange(app, BodyRequest("PUT", "/", "", "")).body(), HasSubstr("435: Unknown"));
-}
-
-TEST(RedirectTest, LocationAndStatus) {
-  struct Redirects : RequestHandler {
-    void Get() { Redirect("/x", std::stoi(GetArgument("status", "302"))); }
-    void Post() { Redirect("/x\r\nSet-Cookie: a=b"); }
-  };
-  Application app{{"/", Handler<Redirects>()}};
-  const FakeExchange found(app, GetRequest("/"));
-  EXPECT_EQ(found.status(), 302);
-  EXPECT_EQ(found.header("Location"), "/x");
-  EXPECT_EQ(FakeExchange(app, GetRequest("/?status=308")).status(), 308);
-  EXPECT_EQ(FakeExchange(app, GetRequest("/?status=200")).status(), 500);
-  const FakeExchange split(app, BodyRequest("POST", "/", "", ""));
-  EXPECT_EQ(split.status(), 500);
-  EXPECT_FALSE(split.has_header("Set-Cookie"));
-}
-
-// RedirectHandlerTest.
-TEST(RedirectTest, RedirectHandlerLeavesTheSiteOnlyWhenItsTargetDoes) {
-  Application app{{"/old/(.*)", Handler<RedirectHandler>("/{0}")},
-                  {"/cdn/(.*)", Handler<RedirectHandler>("//cdn.example/{0}")}};
-  EXPECT_EQ(FakeExchange(app, GetRequest("/old//evil.example")).header("Location"),
-            "/evil.example");
-  EXPECT_EQ(FakeExchange(app, GetRequest("/cdn/x")).header("Location"), "//cdn.example/x");
-}
-
-TEST(RedirectTest, RedirectHandlerFillsInGroupsAndKeepsTheQuery) {
-  Application app{{"/src", Handler<RedirectHandler>("/dst")},
-                  {"/src2", Handler<RedirectHandler>("/dst2?foo=bar")},
-                  {"/(.*?)/(.*?)/(.*)", Handler<RedirectHandler>("/{1}/{0}/{2}{x}{9}", 302)}};
-  EXPECT_EQ(FakeExchange(app, GetRequest("/src")).header("Location"), "/dst");
-  EXPECT_EQ(FakeExchange(app, GetRequest("/src")).status(), 301);
-  EXPECT_EQ(FakeExchange(app, GetRequest("/src?foo=bar")).header("Location"), "/dst?foo=bar");
-  EXPECT_EQ(FakeExchange(app, GetRequest("/src2?hello=world")).header("Location"),
-            "/dst2?foo=bar&hello=world");
-  EXPECT_EQ(FakeExchange(app, GetRequest("/a/b/c")).header("Location"), "/b/a/c{x}{9}");
-  EXPECT_EQ(FakeExchange(app, GetRequest("/a/b/c")).status(), 302);
-}
-
-// DecoratorTest.
-TEST(RedirectTest, Slashes) {
-  struct With : RequestHandler {
-    void Get() {
-      if (!RedirectWithSlash(*this)) Write("with");
-    }
-  };
-  struct Without : RequestHandler {
-    void Get() {
-      if (!RedirectWithoutSlash(*this)) Write("without");
-    }
-  };
-  Application app{{"/addslash/?", Handler<With>()}, {".*", Handler<Without>()}};
-  const auto location = [&](const char* target) {
-    const FakeExchange exchange(app, GetRequest(target));
-    return absl::StrCat(exchange.status(), " ", exchange.header("Location"));
-  };
-  EXPECT_EQ(location("/addslash?foo=bar"), "301 /addslash/?foo=bar");
-  EXPECT_EQ(location("/addslash/"), "200 ");
-  EXPECT_EQ(location("/x/?foo=bar"), "301 /x?foo=bar");
-  EXPECT_EQ(location("/x"), "200 ");
-  EXPECT_EQ(location("/"), "200 ");
-  EXPECT_EQ(location("//evil.example/"), "301 /evil.example");  // not another site
 }
 
 // ---- Etags. CacheTest.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
+#include "squall/web/local_path.h"
 #include "squall/web/request_handler.h"
 
 namespace squall {
@@ -16,8 +17,7 @@ bool IsRead(const HttpRequest& request) {
 }
 
 void RedirectTo(RequestHandler& handler, std::string_view path) {
-  while (path.starts_with("//")) path.remove_prefix(1);
-  std::string url(path);
+  std::string url = internal::LocalPath(path);
   if (handler.request().head().has_query()) {
     absl::StrAppend(&url, "?", ToAbsl(handler.request().query()));
   }

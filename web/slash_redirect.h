@@ -13,9 +13,8 @@
 namespace squall {
 
 // If the path of a GET or HEAD request ends (does not end) with "/", answers with a permanent
-// redirect to the other spelling, the query kept, and returns true. Several "/" at the start become
-// one, for
-// "//host" would be another site.
+// redirect to the other spelling, the query kept, and returns true. Several "/" and "\" at the start
+// become one "/", for "//host" and "/\host" would be another site.
 bool RedirectWithoutSlash(RequestHandler& handler);
 bool RedirectWithSlash(RequestHandler& handler);
 

@@ -49,9 +49,9 @@ absl::StatusOr<StaticFileHandler::File> StaticFileHandler::Open(std::string_view
   if (S_ISDIR(file.open.stat.st_mode) && directories) {
     const std::string_view url = request().path();
     if (!url.ends_with('/')) {
-      // "//host/dir" would be another site for the browser (CVE-2023-28370).
-      if (url.starts_with("//")) {
-        return absl::PermissionDeniedError("a path that begins with // is not redirected");
+      // "//host/dir" would be another site for the browser (CVE-2023-28370), as "/\host/dir".
+      if (url.starts_with("//") || url.starts_with("/\\")) {
+        return absl::PermissionDeniedError("a path that looks like a host is not redirected");
       }
       Redirect(absl::StrCat(ToAbsl(url), "/"), 301);
       return file;

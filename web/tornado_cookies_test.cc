@@ -287,6 +287,8 @@ TEST(AuthenticatedTest, NextIsNoOtherSite) {
   Application app({{"/.*", Handler<Private>("/login")}}, Quiet());
   const FakeExchange exchange(app, GetRequest("//evil.example/x"));
   EXPECT_EQ(exchange.header("Location"), "/login?next=%2Fevil.example%2Fx");
+  const FakeExchange backslash(app, GetRequest("/\\evil.example/x"));
+  EXPECT_EQ(backslash.header("Location"), "/login?next=%2Fevil.example%2Fx");
   // An absolute target is no local URL, though it is this site's.
   const FakeExchange absolute(app, GetRequest("http://example.com/x?a=b"));
   EXPECT_EQ(absolute.header("Location"), "/login?next=%2Fx%3Fa%3Db");
