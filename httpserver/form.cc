@@ -77,10 +77,11 @@ absl::StatusOr<FormData> ParseMultipartForm(std::string_view boundary, std::stri
 
 absl::StatusOr<FormData> ParseFormBody(const HttpHeaders& headers, std::string_view body,
                                        const FormLimits& limits) {
-  const HeaderParameters type = ParseHeaderParameters(headers.Get("Content-Type").value_or(""));
-  const bool url_encoded = internal::EqualsIgnoreCase(type.value, kUrlEncoded);
-  const bool multipart = internal::EqualsIgnoreCase(
-      std::string_view(type.value).substr(0, kMultipart.size()), kMultipart);
+  const std::string_view field = headers.Get("Content-Type").value_or("");
+  const std::string_view media_type = internal::TrimOws(field.substr(0, field.find(';')));
+  const bool url_encoded = internal::EqualsIgnoreCase(media_type, kUrlEncoded);
+  const bool multipart =
+      internal::EqualsIgnoreCase(media_type.substr(0, kMultipart.size()), kMultipart);
   if (!url_encoded && !multipart) return FormData{};
   if (headers.Has("Content-Encoding")) {
     return absl::InvalidArgumentError("form with an unsupported Content-Encoding");
@@ -93,9 +94,10 @@ absl::StatusOr<FormData> ParseFormBody(const HttpHeaders& headers, std::string_v
     }
     return FormData{.fields = ParseQuery(body), .files = {}};
   }
-  if (type.value.size() != kMultipart.size()) {
+  if (media_type.size() != kMultipart.size()) {
     return absl::InvalidArgumentError("Content-Type is not multipart/form-data but begins like it");
   }
+  const HeaderParameters type = ParseHeaderParameters(field);
   const std::optional<std::string_view> boundary = type.Get("boundary");
   if (!boundary.has_value()) return internal::MalformedMultipart("Content-Type without a boundary");
   return ParseMultipartForm(*boundary, body, limits);

@@ -218,9 +218,8 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
   // A whole answer waits for the end of the turn; a piece of one is wanted by the client now.
   const bool copy = blocked_ || !files_.empty() || body.size() < kCopyBelow;
   if (copy) {
-    AppendOutput(start);
-    AppendOutput(body);
-    AppendOutput(end);
+    std::string& output = Tail();
+    output.append(start).append(body).append(end);
     if (!last && !blocked_) Flush();
     return;
   }

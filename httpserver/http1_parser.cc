@@ -318,15 +318,16 @@ void Http1Parser::EndHead() {
 
 void Http1Parser::NoteField(uint32_t index, FieldFacts& facts) {
   const auto [name, value] = head_.headers_.at(index);
+  // As most clients spell them, for an equal name is compared at once.
   switch (name.size()) {
     case 4:
-      if (EqualsIgnoreCase(name, "host")) {
+      if (EqualsIgnoreCase(name, "Host")) {
         ++facts.hosts;
         facts.host = index;
       }
       return;
     case 6:
-      if (EqualsIgnoreCase(name, "expect")) {
+      if (EqualsIgnoreCase(name, "Expect")) {
         std::string_view rest = value;
         for (bool more = true; more;) {
           const std::string_view member = NextMember(rest, more);
@@ -337,10 +338,10 @@ void Http1Parser::NoteField(uint32_t index, FieldFacts& facts) {
       }
       return;
     case 7:
-      if (EqualsIgnoreCase(name, "upgrade")) facts.upgrade_field = true;
+      if (EqualsIgnoreCase(name, "Upgrade")) facts.upgrade_field = true;
       return;
     case 10:
-      if (EqualsIgnoreCase(name, "connection")) {
+      if (EqualsIgnoreCase(name, "Connection")) {
         std::string_view rest = value;
         for (bool more = true; more;) {
           const std::string_view member = NextMember(rest, more);
@@ -351,10 +352,10 @@ void Http1Parser::NoteField(uint32_t index, FieldFacts& facts) {
       }
       return;
     case 14:
-      if (EqualsIgnoreCase(name, "content-length")) NoteContentLength(value, facts);
+      if (EqualsIgnoreCase(name, "Content-Length")) NoteContentLength(value, facts);
       return;
     case 17:
-      if (EqualsIgnoreCase(name, "transfer-encoding")) {
+      if (EqualsIgnoreCase(name, "Transfer-Encoding")) {
         ++facts.transfer_encodings;
         facts.transfer_encoding = index;
       }

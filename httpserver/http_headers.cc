@@ -76,7 +76,9 @@ bool HttpHeaders::Set(std::string_view name, std::string_view value) {
   if (!IsValidHeaderValue(value)) return false;
   // Further fields go first: `name` may be a view into this object, which storing the value may
   // move.
-  entries_.erase(std::remove_if(first + 1, entries_.end(), match), entries_.end());
+  if (first + 1 != entries_.end()) {
+    entries_.erase(std::remove_if(first + 1, entries_.end(), match), entries_.end());
+  }
   first->value_at = Store(value);
   first->value_size = static_cast<uint32_t>(value.size());
   return true;

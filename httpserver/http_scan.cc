@@ -23,6 +23,8 @@ std::string_view TrimOws(std::string_view text) {
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
+  // Nearly always equal as they are, which costs one compare instead of one an octet.
+  if (a == b) return true;
   for (size_t i = 0; i < a.size(); ++i) {
     if (ToLower(a[i]) != ToLower(b[i])) return false;
   }

@@ -21,21 +21,23 @@
 namespace squall {
 
 HttpRequest::HttpRequest(const HttpConnection& connection)
-    : connection_(&connection),
-      head_(&connection.head()),
-      remote_ip_(connection.remote_ip()),
-      protocol_(connection.protocol()),
-      start_(Clock::Real().Now()) {}
+    : connection_(&connection), head_(&connection.head()), start_(Clock::Real().Now()) {}
 
 void HttpRequest::Detach() {
   if (own_head_ != nullptr) return;
+  own_remote_ip_ = std::string(connection_->remote_ip());
+  own_protocol_ = std::string(connection_->protocol());
   connection_ = nullptr;
   own_head_ = std::make_unique<const RequestHead>(*head_);
   head_ = own_head_.get();
-  own_remote_ip_ = std::string(remote_ip_);
-  remote_ip_ = own_remote_ip_;
-  own_protocol_ = std::string(protocol_);
-  protocol_ = own_protocol_;
+}
+
+std::string_view HttpRequest::remote_ip() const {
+  return connection_ != nullptr ? connection_->remote_ip() : own_remote_ip_;
+}
+
+std::string_view HttpRequest::protocol() const {
+  return connection_ != nullptr ? connection_->protocol() : own_protocol_;
 }
 
 const Transport* HttpRequest::transport() const {
@@ -57,7 +59,7 @@ std::string_view HttpRequest::host() const {
 std::string HttpRequest::host_name() const { return HostName(host()); }
 
 std::string HttpRequest::FullUrl() const {
-  return absl::StrCat(ToAbsl(protocol_), "://", ToAbsl(host()), LocalUrl());
+  return absl::StrCat(ToAbsl(protocol()), "://", ToAbsl(host()), LocalUrl());
 }
 
 std::string HttpRequest::LocalUrl() const {

@@ -58,9 +58,9 @@ class HttpRequest {
   const std::string& body() const { return body_; }
 
   // The client's address without a port, after xheaders; "0.0.0.0" on a unix socket.
-  std::string_view remote_ip() const { return remote_ip_; }
+  std::string_view remote_ip() const;
   // "http" or "https".
-  std::string_view protocol() const { return protocol_; }
+  std::string_view protocol() const;
   // What carries the octets: TlsTransport::From() of it knows the client's certificate. Null when
   // the client has left.
   const Transport* transport() const;
@@ -103,8 +103,6 @@ class HttpRequest {
   const HttpConnection* connection_;  // not owned; null after Detach()
   const RequestHead* head_;           // not owned until Detach()
   std::unique_ptr<const RequestHead> own_head_;
-  std::string_view remote_ip_;
-  std::string_view protocol_;
   std::string own_remote_ip_;
   std::string own_protocol_;
   MonotonicTime start_;

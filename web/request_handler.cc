@@ -34,6 +34,17 @@ namespace {
 
 constexpr std::string_view kServer = "squall/0.1";
 
+// Copied for each answer, which is cheaper than to check and store them one by one.
+const HttpHeaders& DefaultFields() {
+  static const HttpHeaders* const fields = [] {
+    auto* made = new HttpHeaders();
+    made->Set("Server", kServer);
+    made->Set("Content-Type", "text/html; charset=UTF-8");
+    return made;
+  }();
+  return *fields;
+}
+
 }  // namespace
 
 RequestHandler::RequestHandler() { internal::TakeAnswerBuffers(response_, write_buffer_); }
@@ -97,9 +108,7 @@ void RequestHandler::AddHeader(std::string_view name, std::string_view value) {
 void RequestHandler::ClearHeader(std::string_view name) { response_.headers.Remove(name); }
 
 void RequestHandler::Clear() {
-  response_.headers.Clear();
-  response_.headers.Set("Server", kServer);
-  response_.headers.Set("Content-Type", "text/html; charset=UTF-8");
+  response_.headers = DefaultFields();
   if (settings().trace_requests) response_.headers.Set("X-Request-ID", request().id());
   SetStatus(200);
   write_buffer_.clear();
