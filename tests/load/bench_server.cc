@@ -36,6 +36,8 @@
 
 ABSL_FLAG(uint16_t, port, 0, "TCP port on 127.0.0.1; 0 takes any");
 ABSL_FLAG(int, workers, 1, "worker processes; 0: one per CPU");
+ABSL_FLAG(bool, fork, true,
+          "false: no pool, this process alone serves, for valgrind, which knows no pidfds");
 ABSL_FLAG(std::string, static_root, "", "a folder that is served on /static/");
 ABSL_FLAG(int, touch_mib, 0, "memory that the master has written to before it forks, in MiB");
 ABSL_FLAG(std::string, touch_as, "private",
@@ -94,6 +96,17 @@ void TouchMemory() {
   std::memset(memory, 'x', size);
 }
 
+// True in each worker.
+bool Fork() {
+  squall::ForkOptions options;
+  options.backoff.healthy_after = absl::GetFlag(FLAGS_healthy_after);
+  options.watchdog.interval = absl::GetFlag(FLAGS_watchdog_interval);
+  const absl::StatusOr<int> task =
+      squall::ForkProcesses(absl::GetFlag(FLAGS_workers), std::move(options));
+  if (!task.ok()) std::cerr << "bench_server: " << task.status().message() << std::endl;
+  return task.ok();
+}
+
 int Serve() {
   if (absl::GetFlag(FLAGS_workers) < 0) {
     squall::ExitWithUsageError(
@@ -123,15 +136,7 @@ int Serve() {
       },
       settings);
   TouchMemory();
-  squall::ForkOptions options;
-  options.backoff.healthy_after = absl::GetFlag(FLAGS_healthy_after);
-  options.watchdog.interval = absl::GetFlag(FLAGS_watchdog_interval);
-  const absl::StatusOr<int> task =
-      squall::ForkProcesses(absl::GetFlag(FLAGS_workers), std::move(options));
-  if (!task.ok()) {
-    std::cerr << "bench_server: " << task.status().message() << std::endl;
-    return EXIT_FAILURE;
-  }
+  if (absl::GetFlag(FLAGS_fork) && !Fork()) return EXIT_FAILURE;
 
   squall::HttpServer server(app);
   server.AddSockets(*std::move(sockets));
