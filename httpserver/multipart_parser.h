@@ -63,7 +63,8 @@ class MultipartParser {
   MultipartParser(std::string_view boundary, Sink& sink, const MultipartLimits& limits = {});
 
   // Takes the next octets. INVALID_ARGUMENT for what is malformed or has too many parts, OUT_OF_RANGE
-  // for a part that is too large (413), or the sink's error; every later call gives the same.
+  // for a part that is too large, or the sink's error; every later call gives the same. A handler of
+  // web/ that returns them answers 400.
   absl::Status Feed(std::string_view data);
 
   // The body is over: INVALID_ARGUMENT unless its final boundary was there.

@@ -25,15 +25,13 @@
 // squall::PathArgs. HEAD is answered by Get() when there is no Head(). Every other method is
 // answered 405 with an Allow field that lists the verbs.
 //
-// Optional members, found the same way and with the same return types:
-//   Prepare()                       runs before the verb; if it finishes the answer, the verb is
-//   skipped DataReceived(std::string_view)  takes the request's body in pieces as it comes;
-//   Prepare() runs
-//                                   before the first piece then, the verb after the last, and
-//                                   request().body() is empty. As a coroutine it takes a
-//                                   std::string; the next piece waits until it is done.
-//   static constexpr bool kRawBody = true;   the body is never read as a form, whatever its
-//                                   Content-Type says; without it a broken form is answered 400
+// Optional members, the functions found the same way and with the same return types:
+// - Prepare() runs before the verb; if it finishes the answer, the verb is skipped.
+// - DataReceived(std::string_view) takes the request's body in pieces as it comes. Prepare() runs
+//   before the first piece then, the verb after the last, and request().body() is empty. As a
+//   coroutine it takes a std::string; the next piece waits until it is done.
+// - static constexpr bool kRawBody = true: the body is never read as a form, whatever its
+//   Content-Type says; without it a broken form is answered 400.
 #ifndef SQUALL_WEB_HANDLER_H_
 #define SQUALL_WEB_HANDLER_H_
 

@@ -6,8 +6,14 @@
 //   }
 //   absl::Status Post() {
 //     ASSIGN_OR_RETURN(const nlohmann::json item, squall::JsonBody(*this));  // else 400 or 415
-//     return store_->Add(item.value("name", ""));
+//     if (!item.is_object() || !item.contains("name") || !item["name"].is_string()) {
+//       return absl::InvalidArgumentError("an item has a name");  // 400
+//     }
+//     return store_->Add(item["name"].get<std::string>());
 //   }
+//
+// Look at the types before the values: the library's accessors throw for another one, which is a
+// 500, and item["name"] of a const item without that name is undefined.
 #ifndef SQUALL_WEB_JSON_H_
 #define SQUALL_WEB_JSON_H_
 
@@ -21,8 +27,8 @@
 namespace squall {
 
 // `value` as JSON text. Strings that are not UTF-8 get replacement characters instead of an
-// exception;
-// "</" becomes "<\/", so that the text may stand inside a <script> (Tornado's json_encode).
+// exception; "</" becomes "<\/", so that the text may stand inside a <script> (Tornado's
+// json_encode).
 std::string JsonText(const nlohmann::json& value);
 
 // Appends `value` to the answer and sets its Content-Type to application/json; charset=UTF-8.

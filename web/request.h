@@ -1,8 +1,8 @@
 // The request as a handler sees it: Tornado's HTTPServerRequest.
 //
 //   void Get() {
-//     Write(absl::StrCat(request().method(), " ", request().path(), " from ",
-//     request().remote_ip()));
+//     Write("you are ");
+//     Write(request().remote_ip());
 //   }
 //
 // Views are valid as long as the handler lives, with one exception: in a coroutine, when the client
