@@ -30,7 +30,7 @@ Exchange::Exchange(const Application& application, HttpConnection& connection,
 
 Exchange::~Exchange() {
   if (!handler_) return;
-  if (!handler_->finished_) handler_->closed_ = true;
+  if (!handler_->finished_) handler_->MarkClosed();
   // Nobody but a coroutine can look at the handler after this.
   if (awaiting_) handler_->request_->Detach();
   handler_->connection_ = nullptr;
@@ -93,6 +93,7 @@ void Exchange::OnConnectionClose() {
   } catch (...) {
     LOG(ERROR) << "unknown exception in OnConnectionClose()";
   }
+  handler_->MarkClosed();
 }
 
 void Exchange::Start() {

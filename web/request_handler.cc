@@ -4,6 +4,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -272,6 +273,19 @@ void RequestHandler::Fail(int status, std::string message) {
   } else if (!failure_.has_value()) {
     failure_ = RequestError{status, std::move(message), "", status < 500};
   }
+}
+
+std::stop_token RequestHandler::stop_token() {
+  if (!stop_.stop_possible()) {
+    stop_ = std::stop_source();
+    if (closed_) stop_.request_stop();
+  }
+  return stop_.get_token();
+}
+
+void RequestHandler::MarkClosed() {
+  closed_ = true;
+  stop_.request_stop();
 }
 
 void RequestHandler::HandleError(const RequestError& error) {

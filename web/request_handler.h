@@ -31,6 +31,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -202,6 +203,11 @@ class RequestHandler {
   bool head_written() const { return head_written_; }
   // The client is gone.
   bool closed() const { return closed_; }
+  // Stop is requested when the client leaves before the answer is finished, behind
+  // OnConnectionClose(), so that a wait ends with it:
+  //   absl::Status found = co_await WithStop(stop_token(), Search());  // CANCELLED
+  // Good for as long as the caller likes, in any thread; work in an executor may ask it.
+  std::stop_token stop_token();
 
   // Limits of this request's body, in Prepare() of a handler with DataReceived().
   void SetMaxBodySize(uint64_t octets);
@@ -252,6 +258,8 @@ class RequestHandler {
                          Strip strip);
   std::vector<std::string> AllArguments(std::string_view name, Source source, Strip strip);
 
+  // The client is gone, so nothing can be answered any more.
+  void MarkClosed();
   void HandleError(const RequestError& error);
   void Send(SendWhat what, const FileRange* file = nullptr);
   void CompleteHead(SendWhat what, const FileRange* file);
@@ -274,6 +282,7 @@ class RequestHandler {
   std::string xsrf_secret_;  // known once XsrfToken() was called
   int64_t xsrf_time_ = 0;
   std::optional<std::optional<std::string>> current_user_;  // known once it was asked for
+  std::stop_source stop_{std::nostopstate};                 // made when somebody asks for its token
   int references_ = 0;  // the exchange, and each coroutine of this handler that runs
   bool head_written_ = false;
   bool finished_ = false;

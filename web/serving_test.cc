@@ -4,15 +4,18 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/httpserver/http_server_thread.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/ioloop/sleep.h"
+#include "squall/ioloop/with_stop.h"
 #include "squall/web/application.h"
 #include "squall/web/handler.h"
 #include "squall/web/request_handler.h"
@@ -76,6 +79,76 @@ TEST(ServingTest, CoroutineLearnsThatTheClientLeft) {
   auto result = ended.get_future();
   ASSERT_EQ(result.wait_for(std::chrono::seconds(20)), std::future_status::ready);
   EXPECT_EQ(result.get(), "1 /wait?x=1");
+}
+
+Task<> AnHour() { co_await Sleep(absl::Hours(1)); }
+
+struct Stopped : RequestHandler {
+  Stopped(std::promise<void>* started, std::promise<absl::Status>* ended)
+      : started(started), ended(ended) {}
+  Task<> Get() {
+    started->set_value();
+    const absl::Status status = co_await WithStop(stop_token(), AnHour());
+    ended->set_value(status);
+  }
+  std::promise<void>* started;
+  std::promise<absl::Status>* ended;
+};
+
+TEST(ServingTest, AWaitEndsWithTheClient) {
+  for (const bool reset : {true, false}) {
+    std::promise<void> started;
+    std::promise<absl::Status> ended;
+    Application app({{"/", Handler<Stopped>(&started, &ended)}}, Quiet());
+    HttpServerThread server(app, {.answer_half_closed = false});
+    RawClient client(server.port());
+    ASSERT_TRUE(client.Send(Get("/")));
+    started.get_future().wait();
+    auto result = ended.get_future();
+    if (reset) {
+      client.Reset();
+    } else {
+      client.ShutdownWrite();
+    }
+    ASSERT_EQ(result.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    EXPECT_TRUE(absl::IsCancelled(result.get()));
+  }
+}
+
+struct KeepsToken : RequestHandler {
+  KeepsToken(std::stop_token* token, std::promise<void>* waits, std::promise<bool>* late)
+      : token(token), waits(waits), late(late) {}
+  Task<> Get() {
+    if (request().path() == "/answered") {
+      *token = stop_token();
+      co_return;
+    }
+    waits->set_value();
+    while (!closed()) co_await Sleep(absl::Milliseconds(1));
+    late->set_value(stop_token().stop_requested());
+  }
+  std::stop_token* token;
+  std::promise<void>* waits;
+  std::promise<bool>* late;
+};
+
+// An answered request is never stopped, and who asks behind the client's end is told at once.
+TEST(ServingTest, StopOfAnsweredAndOfLeftRequests) {
+  std::stop_token token;
+  std::promise<void> waits;
+  std::promise<bool> late;
+  Application app({{"/.*", Handler<KeepsToken>(&token, &waits, &late)}}, Quiet());
+  HttpServerThread server(app);
+  RawClient client(server.port());
+  ASSERT_TRUE(client.Send(Get("/answered")));
+  EXPECT_EQ(client.ReadResponse().status, 200);
+  ASSERT_TRUE(client.Send(Get("/waits")));
+  waits.get_future().wait();
+  client.Reset();
+  auto result = late.get_future();
+  ASSERT_EQ(result.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_TRUE(result.get());
+  EXPECT_FALSE(token.stop_requested());
 }
 
 struct Streams : RequestHandler {

@@ -6,7 +6,6 @@
 #include <future>
 #include <iterator>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -147,7 +146,7 @@ squall::Task<absl::StatusOr<std::string>> Search() {
 
 struct SearchHandler : squall::RequestHandler {
   squall::Task<absl::Status> Get() {
-    absl::StatusOr<std::string> found = co_await squall::WithStop(left.get_token(), Search());
+    absl::StatusOr<std::string> found = co_await squall::WithStop(stop_token(), Search());
     if (!found.ok()) {
       search_ended.set_value(found.status());
       co_return found.status();  // CANCELLED, 499 in the log: nobody is there to read an answer
@@ -155,10 +154,6 @@ struct SearchHandler : squall::RequestHandler {
     Write(*found);
     co_return absl::OkStatus();
   }
-
-  void OnConnectionClose() override { left.request_stop(); }
-
-  std::stop_source left;
 };
 
 absl::StatusOr<squall::Settings> Logged(std::string file) {
