@@ -18,15 +18,17 @@ CallbackInbox::CallbackInbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
   PCHECK(wake_.valid()) << "cannot make an IOLoop: eventfd failed";
 }
 
-void CallbackInbox::Put(AddedCallback callback) {
-  bool was_empty;
+void CallbackInbox::Put(absl::AnyInvocable<void()>&& callback, const CodeLocation& where) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    was_empty = callbacks_.empty();
-    callbacks_.push_back(std::move(callback));
-    has_callbacks_.store(true, std::memory_order_release);
+    callbacks_.push_back({std::move(callback), where});
+    // Not again for each: it would take the line from the loop's processor.
+    if (callbacks_.size() == 1) has_callbacks_.store(true, std::memory_order_seq_cst);
   }
-  if (!was_empty) return;
+  if (!waits_.load(std::memory_order_seq_cst) ||
+      !waits_.exchange(false, std::memory_order_seq_cst)) {
+    return;
+  }
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t size = ::write(wake_.get(), &one, sizeof one);
 }

@@ -40,6 +40,9 @@ std::atomic<void (*)(IOLoop&)> loop_start_hook{nullptr};
 // Waiting longer than an hour at a time gains nothing and keeps the arithmetic far from overflow.
 constexpr int64_t kLongestWaitNanos = int64_t{3600} * 1'000'000'000;
 
+// So many timers of a turn have a look at the clock each; from then on there is one for as many.
+constexpr int kTimedTimers = 64;
+
 // Only so that leak checkers still find loops that are left alone on purpose.
 [[maybe_unused]] IOLoop* volatile abandoned_loop = nullptr;
 
@@ -115,6 +118,10 @@ IOLoop::~IOLoop() {
   // like; so everything is emptied while all members are alive.
   spawned_.DestroyAll();
   callbacks_.clear();
+  inbox_.TakeTo(callbacks_);
+  callbacks_.clear();
+  timers_.Clear();
+  signals_.Clear();
   for (const std::unique_ptr<Handler>& handler : std::exchange(handlers_, {})) {
     if (handler != nullptr) handler->callback = nullptr;
   }
@@ -166,9 +173,9 @@ void IOLoop::Stop() {
 }
 
 void IOLoop::RunIteration() {
-  bool called = RunCallbacks();
-  called |= RunTimers();
-  if (!stop_requested_) Poll(called);
+  const bool called = RunCallbacks();
+  const bool timed = RunTimers(called);
+  if (!stop_requested_) Poll(called || timed);
 }
 
 // What it throws is logged and forgotten, as Tornado's loop does.
@@ -201,14 +208,25 @@ bool IOLoop::RunCallbacks() {
   return true;
 }
 
-// Whether there were any.
-bool IOLoop::RunTimers() {
+// Whether there were any. `called`: callbacks ran since the last look at the clock.
+bool IOLoop::RunTimers(bool called) {
   if (!timers_.CollectDue(now_)) return false;
+  int count = 0;
   for (internal::DueTimer due; timers_.TakeDue(due); due.callback = nullptr) {
+    // What ran before it delays a timer as well. Not for each of thousands, which are fast or else
+    // late in any case.
+    if (called && (count < kTimedTimers || count % kTimedTimers == 0)) LookAtClock();
     record_.AddTimerLag(now_.nanos() - due.deadline.nanos());
     Call(internal::CallKind::kTimer, due.where, due.callback);
+    called = true;
+    ++count;
   }
   return true;
+}
+
+// Unless the end of the last call was such a look.
+void IOLoop::LookAtClock() {
+  if (!record_.times_calls()) now_ = Clock::Real().Now();
 }
 
 // Negative: for ever.
@@ -226,11 +244,13 @@ void IOLoop::Poll(bool called) {
     if (called) now_ = Clock::Real().Now();
     timeout = PollTimeoutNanos();
     EndTurn();
+    if (!inbox_.BeginWait()) timeout = 0;
     if (meter_ != nullptr) meter_->BeginWait();
   }
   const int count =
       internal::EpollWaitFor(epoll_.get(), events_, static_cast<int>(std::size(events_)), timeout);
   PCHECK(count >= 0 || errno == EINTR) << "epoll_wait";
+  if (waits) inbox_.EndWait();
   now_ = Clock::Real().Now();
   record_.AddIteration();
   if (!waits) EndTurn();
@@ -359,7 +379,7 @@ void IOLoop::AddCallback(Callback callback, CodeLocation where) {
     if (!closing_) callbacks_.push_back({std::move(callback), where});
     return;
   }
-  inbox_.Put({std::move(callback), where});
+  inbox_.Put(std::move(callback), where);
 }
 
 Timeout IOLoop::CallLater(absl::Duration delay, Callback callback, CodeLocation where) {
@@ -375,10 +395,15 @@ Timeout IOLoop::CallAt(MonotonicTime when, Callback callback, CodeLocation where
 
 absl::Status IOLoop::AddSignalHandler(int signo, SignalCallback callback) {
   CheckThread("AddSignalHandler");
-  const bool first = signals_.fd() < 0;
   if (absl::Status status = signals_.Add(signo, std::move(callback)); !status.ok()) return status;
-  if (!first) return absl::OkStatus();
-  return AddHandler(signals_.fd(), kRead, [this](uint32_t) { signals_.HandleReadable(); });
+  if (std::exchange(watches_signals_, true)) return absl::OkStatus();
+  absl::Status status =
+      AddHandler(signals_.fd(), kRead, [this](uint32_t) { signals_.HandleReadable(); });
+  if (!status.ok()) {
+    watches_signals_ = false;
+    signals_.Remove(signo);
+  }
+  return status;
 }
 
 void IOLoop::RemoveSignalHandler(int signo) {

@@ -215,7 +215,8 @@ class IOLoop {
   void RunUntilStopped();
   void RunIteration();
   bool RunCallbacks();
-  bool RunTimers();
+  bool RunTimers(bool called);
+  void LookAtClock();
   template <typename Callable, typename... Args>
   void Call(internal::CallKind kind, const CodeLocation& where, Callable& callable,
             Args... args) noexcept;
@@ -256,6 +257,7 @@ class IOLoop {
   MonotonicTime turn_began_;
   internal::TimerQueue timers_;
   internal::SignalWatcher signals_;
+  bool watches_signals_ = false;
   internal::DetachedList spawned_;
   epoll_event events_[128];
 };

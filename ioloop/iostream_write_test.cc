@@ -113,6 +113,27 @@ TEST_P(WriteTest, WritevOfManyAndOfLargeParts) {
   EXPECT_FALSE(stream_->writing());
 }
 
+Task<> WriteOften(IOStream* stream, int times, bool* done) {
+  for (int i = 0; i < times; ++i) {
+    absl::Status written = co_await stream->Write("x");
+    EXPECT_THAT(written, IsOk());
+  }
+  *done = true;
+}
+
+TEST_P(WriteTest, AWriterThatNeverHasToWaitLeavesTheOthersTheirTurn) {
+  constexpr int kTimes = 160;
+  bool done = false;
+  loop_.Spawn(WriteOften(&*stream_, kTimes, &done));
+  EXPECT_FALSE(done);
+  int turns = 0;
+  while (!done) {
+    EXPECT_THAT(Run(Turn()), IsOk());
+    ASSERT_LT(++turns, kTimes) << "not one turn for each";
+  }
+  EXPECT_EQ(PeerReads(kTimes), std::string(kTimes, 'x'));
+}
+
 TEST_P(WriteTest, BorrowedOctetsAreWrittenFromTheirPlace) {
   std::string large = Pattern(8 << 20);
   const std::string expected = "head" + large + "tail";

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "squall/base/clock.h"
 #include "squall/base/log_capture.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/duration_histogram.h"
@@ -121,6 +122,25 @@ TEST_F(LoopStatsTest, TimersBelowAMillisecondAreNotRoundedUp) {
   EXPECT_EQ(loop_.stats().timers, 100u);
   // Rounded up to whole milliseconds every one would be 0.9 ms late.
   EXPECT_LT(loop_.stats().timer_lag.Quantile(0.05), absl::Microseconds(600));
+}
+
+TEST_F(LoopStatsTest, WhatRunsBeforeATimerMakesItLate) {
+  const MonotonicTime due = Clock::Real().Now();
+  const Timeout slow = loop_.CallAt(due, [] { absl::SleepFor(absl::Milliseconds(20)); });
+  const Timeout late = loop_.CallAt(due, [this] { loop_.Stop(); });
+  loop_.Start();
+  EXPECT_EQ(loop_.stats().timer_lag.count(), 2u);
+  EXPECT_GE(loop_.stats().timer_lag.Quantile(1), absl::Milliseconds(20));
+
+  loop_.ResetStats();
+  Timeout stop;
+  loop_.AddCallback([this, &stop] {
+    loop_.AddCallback([] { absl::SleepFor(absl::Milliseconds(20)); });
+    stop = loop_.CallLater(absl::ZeroDuration(), [this] { loop_.Stop(); });
+  });
+  loop_.Start();
+  EXPECT_EQ(loop_.stats().timer_lag.count(), 1u);
+  EXPECT_GE(loop_.stats().timer_lag.Quantile(1), absl::Milliseconds(20));
 }
 
 }  // namespace

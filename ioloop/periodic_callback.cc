@@ -1,6 +1,7 @@
 #include "squall/ioloop/periodic_callback.h"
 
 #include <memory>
+#include <optional>
 #include <random>
 #include <utility>
 #include <variant>
@@ -11,11 +12,11 @@
 #include "squall/base/clock.h"
 #include "squall/base/code_location.h"
 #include "squall/base/logging.h"
-#include "squall/ioloop/detached_task.h"
 #include "squall/ioloop/invoke.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/periodic_schedule.h"
 #include "squall/ioloop/task.h"
+#include "squall/ioloop/task_group.h"
 #include "squall/ioloop/timeout.h"
 
 namespace squall {
@@ -26,6 +27,13 @@ class PeriodicCallback::State {
       : schedule_(period, jitter), callback_(std::move(callback)), where_(where) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
+  // The coroutine uses all of it.
+  ~State() {
+    if (UnderWay* const under_way = std::exchange(under_way_, nullptr)) {
+      under_way->state = nullptr;
+      under_way->group->FinishHere();
+    }
+  }
 
   bool running() const { return running_; }
 
@@ -66,11 +74,36 @@ class PeriodicCallback::State {
     if (auto* const callback = std::get_if<absl::AnyInvocable<void()>>(&callback_)) {
       (*callback)();
     } else {
-      coroutine_.Start(CallCoroutine(this), where_);
+      IOLoop::Current().Spawn(CallCoroutine(this), where_);
     }
   }
 
+  // A coroutine of the callback that has not ended. It stands in the loop's list, so that it ends with
+  // the loop if that is first; and in a group, so that the State can end it.
+  struct UnderWay {
+    UnderWay(State* owner, internal::TaskGroup* its_group) : state(owner), group(its_group) {
+      state->under_way_ = this;
+    }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    ~UnderWay() {
+      if (state != nullptr) state->under_way_ = nullptr;
+    }
+
+    State* state;  // Null once it is gone.
+    internal::TaskGroup* const group;
+  };
+
   static Task<> CallCoroutine(State* state) {
+    internal::TaskGroup group(1);
+    UnderWay under_way(state, &group);
+    std::optional<std::monostate> done;
+    group.Add(internal::RunInGroup(CallLogged(state), &done, &group));
+    co_await group;
+    if (under_way.state != nullptr) state->EndCall();
+  }
+
+  static Task<> CallLogged(State* state) {
     try {
       Task<> task = std::get<absl::AnyInvocable<Task<>()>>(state->callback_)();
       co_await std::move(task);
@@ -78,7 +111,6 @@ class PeriodicCallback::State {
       internal::LogCurrentException(
           absl::StrCat("a periodic callback of ", state->where_.ToString()));
     }
-    state->EndCall();
   }
 
   void EndCall() {
@@ -115,8 +147,7 @@ class PeriodicCallback::State {
   bool on_stack_ = false;
   bool released_ = false;
   Timeout timer_;
-  // Destroyed before all else, which it uses.
-  internal::DetachedList coroutine_;
+  UnderWay* under_way_ = nullptr;
 };
 
 PeriodicCallback::PeriodicCallback(absl::Duration period, Callback callback, Options options,

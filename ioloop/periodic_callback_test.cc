@@ -263,6 +263,7 @@ TEST_F(PeriodicCallbackTest, TheLoopEndsFirst) {
   RunFor(3 * kShort);
   EXPECT_EQ(alive, 1);
   IOLoop::ClearCurrent();
+  EXPECT_EQ(alive, 0);
 }
 
 TEST_F(PeriodicCallbackTest, ATinyPeriodDoesNotStandStill) {

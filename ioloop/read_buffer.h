@@ -18,6 +18,8 @@ class ReadBuffer {
     return storage_ == nullptr ? 0 : storage_->octets.size() - storage_->begin;
   }
   bool empty() const { return storage_ == nullptr; }
+  // Octets of memory for octets.
+  size_t capacity() const { return storage_ == nullptr ? 0 : storage_->octets.capacity(); }
   // Valid until the next Append, Take or Drop.
   std::string_view view() const {
     if (storage_ == nullptr) return {};
@@ -55,6 +57,18 @@ class ReadBuffer {
     storage.octets.append(octets);
   }
 
+  // Gives memory back when little is left of much, before a wait that may be long.
+  void Shrink() {
+    if (storage_ == nullptr || storage_->is_pinned) return;
+    const size_t room = storage_->octets.capacity();
+    if (room < kWorthShrinking || size() > room / 8) return;
+    std::string small;
+    small.reserve(std::max(size(), kSmallest));
+    small.assign(storage_->octets, storage_->begin);
+    storage_->octets = std::move(small);
+    storage_->begin = 0;
+  }
+
   // The first `n` <= size() octets.
   std::string Take(size_t n) {
     std::string taken;
@@ -80,6 +94,7 @@ class ReadBuffer {
 
  private:
   static constexpr size_t kSmallest = 64;
+  static constexpr size_t kWorthShrinking = 4096;
 
   struct Storage {
     std::string octets;

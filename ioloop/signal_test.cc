@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
+#include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/loop_fixture.h"
 
@@ -128,6 +130,30 @@ TEST_F(SignalTest, InterruptedWaitsGoOn) {
   ::sigaction(SIGALRM, &old, nullptr);
   EXPECT_GE(Clock::Real().Now() - start, absl::Milliseconds(100));
   EXPECT_GT(interruptions, 0);
+}
+
+// The loop still has a handler for the number that the signals' descriptor gets.
+TEST_F(SignalTest, AFailureToWatchLeavesNothingBehind) {
+  UniqueFd closed_too_early(::eventfd(0, EFD_CLOEXEC));
+  const int fd = closed_too_early.get();
+  ASSERT_THAT(loop_.AddHandler(fd, IOLoop::kRead, [](uint32_t) {}), IsOk());
+  closed_too_early.reset();
+  EXPECT_THAT(loop_.AddSignalHandler(SIGUSR1, [](int) {}),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("has a handler")));
+  EXPECT_FALSE(IsBlocked(SIGUSR1));
+  loop_.RemoveHandler(fd);
+
+  int got = 0;
+  for (const int signo : {SIGUSR1, SIGUSR2}) {
+    ASSERT_THAT(loop_.AddSignalHandler(signo,
+                                       [&](int) {
+                                         if (++got == 2) loop_.Stop();
+                                       }),
+                IsOk());
+    ::raise(signo);
+  }
+  Start();
+  EXPECT_EQ(got, 2);
 }
 
 }  // namespace

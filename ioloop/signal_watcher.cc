@@ -45,7 +45,9 @@ void ChangeMask(int how, int signo, sigset_t* old) {
 
 SignalWatcher::SignalWatcher() { sigemptyset(&set_); }
 
-SignalWatcher::~SignalWatcher() {
+SignalWatcher::~SignalWatcher() { Clear(); }
+
+void SignalWatcher::Clear() {
   while (!watched_.empty()) Remove(watched_.begin()->first);
 }
 

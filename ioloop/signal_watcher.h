@@ -29,6 +29,7 @@ class SignalWatcher {
 
   absl::Status Add(int signo, Callback callback);
   void Remove(int signo);
+  void Clear();
 
   // Runs the callbacks of the pending signals. One may remove itself or others.
   void HandleReadable();

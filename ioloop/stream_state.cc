@@ -126,9 +126,11 @@ void StreamState::PostReader() {
 
 void StreamState::GoOnReading() {
   receives_ = 0;
+  writes_ = 0;
   if (AdvanceByMore()) {
     ResumeReader();
   } else {
+    in_.Shrink();
     UpdateInterest();
   }
 }

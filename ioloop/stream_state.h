@@ -113,6 +113,7 @@ class StreamState {
   absl::Status WriteRefusal(size_t size) const;
   template <typename Part, typename Add, typename Wait>
   Task<absl::Status> Send(std::span<Part> parts, Add add, Wait wait);
+  static Task<absl::Status> WaitForTurn(LocalPtr<StreamState> state);
   static Task<absl::Status> WaitFlushed(LocalPtr<StreamState> state, uint64_t target);
   static Task<absl::Status> WaitFlushedBorrowed(BorrowedOctets octets);
   static Task<absl::Status> WaitWriteEnded(LocalPtr<StreamState> state);
@@ -158,6 +159,7 @@ class StreamState {
   // What epoll knows of the descriptor, if registered_.
   uint16_t registered_events_ = 0;
   uint8_t receives_ : 5 = 0;  // Calls of recv since the loop last had its turn.
+  uint8_t writes_ : 5 = 0;    // Writes that had not to wait for it, since then.
   bool keeps_writing_ : 1;    // OnPeerEof::kKeepWriting
   bool plain_ : 1;            // The transport is a plain one.
   bool registered_ : 1 = false;
@@ -187,7 +189,10 @@ class StreamState::ReadAwaiter {
     state_->reader_ = reader;
     // Fails by closing, and then the reader has to go on at once.
     state_->UpdateInterest();
-    if (!state_->closed()) return true;
+    if (!state_->closed()) {
+      state_->in_.Shrink();
+      return true;
+    }
     state_->reader_ = nullptr;
     return !state_->Advance();
   }

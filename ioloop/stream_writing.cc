@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "squall/ioloop/flush_waiters.h"
 #include "squall/ioloop/local_ptr.h"
+#include "squall/ioloop/resume_queue.h"
 #include "squall/ioloop/stream_state.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/transport.h"
@@ -24,7 +26,24 @@ namespace {
 
 constexpr size_t kMaxBuffersPerWrite = 64;
 
+// Then the writer waits for the loop's next turn, so that a peer that takes all at once does not keep
+// the others from theirs.
+constexpr int kMaxWritesInARow = 16;
+
 Task<absl::Status> Failed(absl::Status why) { co_return why; }
+
+class NextTurn {
+ public:
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> writer) {
+    node_.set_coroutine(writer);
+    node_.ResumeSoon();
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  ResumeNode node_;
+};
 
 bool WouldBlock(int error_number) { return error_number == EAGAIN || error_number == EWOULDBLOCK; }
 
@@ -87,6 +106,7 @@ Task<absl::Status> StreamState::Send(std::span<Part> parts, Add add, Wait wait) 
     if (written == size) {
       // It may have taken from the descriptor what the reader waits for, or changed its events.
       if (reader_) UpdateInterest();
+      if (++writes_ > kMaxWritesInARow) return WaitForTurn(LocalPtr<StreamState>::Of(this));
       return Task<absl::Status>::Done();
     }
   }
@@ -119,6 +139,12 @@ Task<absl::Status> StreamState::WriteBorrowed(std::span<const std::string_view> 
       [this, begin](uint64_t end) {
         return WaitFlushedBorrowed(BorrowedOctets(LocalPtr<StreamState>::Of(this), begin, end));
       });
+}
+
+Task<absl::Status> StreamState::WaitForTurn(LocalPtr<StreamState> state) {
+  co_await NextTurn();
+  state->writes_ = 0;
+  co_return absl::OkStatus();
 }
 
 Task<absl::Status> StreamState::WaitFlushed(LocalPtr<StreamState> state, uint64_t target) {

@@ -85,7 +85,6 @@ class ThreadPool {
   void Do(Worker& worker, std::unique_lock<std::mutex>& lock);
   void BecomeIdle(Worker& worker);
   bool WaitWhileIdle(Worker& worker, std::unique_lock<std::mutex>& lock);
-  void End(Worker& worker, std::unique_lock<std::mutex> lock);
 
   const uint64_t fork_generation_;
   const std::string name_;

@@ -1,5 +1,6 @@
 #include "squall/ioloop/timer_queue.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -19,6 +20,11 @@ constexpr size_t kMaxFreeNodes = 1024;
 }  // namespace
 
 TimerQueue::~TimerQueue() {
+  Clear();
+  for (TimerNode* node : free_) delete node;
+}
+
+void TimerQueue::Clear() {
   // The destructor of a callback may cancel or even add other timers of this queue, so all nodes
   // stay until the last callback is gone.
   std::vector<TimerNode*> dead;
@@ -34,7 +40,6 @@ TimerQueue::~TimerQueue() {
     }
   }
   for (TimerNode* node : dead) Release(node);
-  for (TimerNode* node : free_) delete node;
 }
 
 Timeout TimerQueue::Add(MonotonicTime deadline, absl::AnyInvocable<void()>&& callback,
@@ -60,25 +65,39 @@ Timeout TimerQueue::Add(MonotonicTime deadline, absl::AnyInvocable<void()>&& cal
 bool TimerQueue::CollectDue(MonotonicTime now) {
   due_.clear();
   next_due_ = 0;
-  while (true) {
-    // The heap first: what the wheel gives is later than all that is in it, and small heaps are fast.
-    while (!heap_.empty() && heap_.NextDeadline() <= now) {
-      TimerNode* const node = heap_.TakeTop();
-      node->state = TimerNode::State::kDue;
-      due_.push_back(node);
-    }
-    TimerNode* node = wheel_.TakeBegun(now);
-    if (node == nullptr) break;
-    while (node != nullptr) Insert(std::exchange(node, node->next));
-  }
+  // The heap first: all that the wheel gives is later.
+  while (!heap_.empty() && heap_.NextDeadline() <= now) AddDue(heap_.TakeTop());
+  while (TimerNode* const list = wheel_.TakeBegun(now)) CollectOfBucket(list, now);
   size_ -= due_.size();
   return !due_.empty();
+}
+
+// Each bucket is later than those before it, so it is sorted for itself.
+void TimerQueue::CollectOfBucket(TimerNode* list, MonotonicTime now) {
+  const size_t before = due_.size();
+  while (list != nullptr) {
+    TimerNode* const node = std::exchange(list, list->next);
+    if (node->deadline <= now) {
+      AddDue(node);
+    } else {
+      Insert(node);
+    }
+  }
+  // The last that was added stands first; often they are sorted once that is undone.
+  const auto begin = due_.begin() + static_cast<std::ptrdiff_t>(before);
+  std::reverse(begin, due_.end());
+  if (!std::is_sorted(begin, due_.end())) std::sort(begin, due_.end());
+}
+
+void TimerQueue::AddDue(TimerNode* node) {
+  node->state = TimerNode::State::kDue;
+  due_.push_back({node->deadline, node});
 }
 
 bool TimerQueue::TakeDue(DueTimer& due) {
   // Callbacks do not add to due_, but they cancel timers in it.
   while (next_due_ < due_.size()) {
-    TimerNode* const node = due_[next_due_++];
+    TimerNode* const node = due_[next_due_++].node;
     const bool runs = node->state == TimerNode::State::kDue;
     if (runs) {
       node->state = TimerNode::State::kDone;

@@ -58,11 +58,23 @@ class TimerQueue {
   // False when there is none left.
   bool TakeDue(DueTimer& due);
 
+  // Forgets all, also what the destructors of the callbacks add.
+  void Clear();
+
   // How many wait; neither the due ones nor the cancelled.
   size_t size() const { return size_; }
 
  private:
   friend class ::squall::Timeout;
+
+  // With the deadline, so that sorting looks at no timer.
+  struct Due {
+    bool operator<(const Due& other) const {
+      return deadline != other.deadline ? deadline < other.deadline : node->Before(*other.node);
+    }
+    MonotonicTime deadline;
+    TimerNode* node;
+  };
 
   void Insert(TimerNode* node) {
     if (wheel_.Takes(node->deadline)) {
@@ -71,6 +83,8 @@ class TimerQueue {
       heap_.Add(node);
     }
   }
+  void CollectOfBucket(TimerNode* list, MonotonicTime now);
+  void AddDue(TimerNode* node);
   void Cancel(TimerNode* node);
   void Release(TimerNode* node);
   void Recycle(TimerNode* node);
@@ -79,7 +93,7 @@ class TimerQueue {
   size_t size_ = 0;
   uint64_t next_sequence_ = 0;
   std::vector<TimerNode*> free_;
-  std::vector<TimerNode*> due_;
+  std::vector<Due> due_;
   size_t next_due_ = 0;
   TimerWheel wheel_;
 };

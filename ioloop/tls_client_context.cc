@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,7 @@ int IndexOfServerName() {
 
 TlsClientContext::~TlsClientContext() {
   for (auto& [name, sessions] : sessions_) {
-    for (ssl_session_st* session : sessions) ::SSL_SESSION_free(session);
+    for (ssl_session_st* session : sessions.list) ::SSL_SESSION_free(session);
   }
   ::SSL_CTX_free(ctx_);
 }
@@ -88,25 +89,29 @@ int TlsClientContext::OnNewSession(ssl_st* ssl, ssl_session_st* session) {
 void TlsClientContext::PutSession(const std::string& server_name, ssl_session_st* session) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (sessions_.size() >= kMaxServers && sessions_.count(server_name) == 0) {
-    for (ssl_session_st* old : sessions_.begin()->second) ::SSL_SESSION_free(old);
-    sessions_.erase(sessions_.begin());
+    const auto oldest = std::min_element(
+        sessions_.begin(), sessions_.end(),
+        [](const auto& a, const auto& b) { return a.second.last_put < b.second.last_put; });
+    for (ssl_session_st* old : oldest->second.list) ::SSL_SESSION_free(old);
+    sessions_.erase(oldest);
   }
-  std::deque<ssl_session_st*>& sessions = sessions_[server_name];
-  sessions.push_back(session);
-  if (sessions.size() <= kMaxSessionsOfAServer) return;
-  ::SSL_SESSION_free(sessions.front());
-  sessions.pop_front();
+  Sessions& sessions = sessions_[server_name];
+  sessions.last_put = ++puts_;
+  sessions.list.push_back(session);
+  if (sessions.list.size() <= kMaxSessionsOfAServer) return;
+  ::SSL_SESSION_free(sessions.list.front());
+  sessions.list.pop_front();
 }
 
 ssl_session_st* TlsClientContext::TakeSession(const std::string& server_name) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = sessions_.find(server_name);
-  if (found == sessions_.end() || found->second.empty()) return nullptr;
-  ssl_session_st* const session = found->second.back();
+  if (found == sessions_.end() || found->second.list.empty()) return nullptr;
+  ssl_session_st* const session = found->second.list.back();
   if (::SSL_SESSION_get_protocol_version(session) == TLS1_3_VERSION) {
     // Such a ticket is used once, so that nobody can tell that two connections are of one client
     // (RFC 8446 C.4).
-    found->second.pop_back();
+    found->second.list.pop_back();
   } else {
     ::SSL_SESSION_up_ref(session);
   }

@@ -13,6 +13,7 @@
 #ifndef SQUALL_IOLOOP_TLS_CLIENT_CONTEXT_H_
 #define SQUALL_IOLOOP_TLS_CLIENT_CONTEXT_H_
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -58,7 +59,13 @@ class TlsClientContext {
   ssl_ctx_st* ctx_ = nullptr;
   TlsVerification verification_ = TlsVerification::kPeerAndName;
   std::mutex mutex_;
-  std::map<std::string, std::deque<ssl_session_st*>> sessions_;
+  // Of a server.
+  struct Sessions {
+    std::deque<ssl_session_st*> list;
+    uint64_t last_put = 0;
+  };
+  std::map<std::string, Sessions> sessions_;
+  uint64_t puts_ = 0;
 };
 
 }  // namespace squall

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
@@ -14,6 +15,7 @@
 #include "squall/base/fake_clock.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/tls_acceptor.h"
+#include "squall/ioloop/tls_client_context.h"
 #include "squall/ioloop/tls_fixture.h"
 #include "squall/ioloop/tls_ticket_keys.h"
 
@@ -190,6 +192,28 @@ TEST_F(TlsAcceptorTest, BadFilesChangeNothing) {
   EXPECT_THAT((*acceptor)->Reload(),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not the one of")));
   EXPECT_EQ(Shown(**acceptor, Client()), "old");
+}
+
+TEST(TlsClientContextTest, TheServerThatWasLongestUnusedIsForgotten) {
+  const auto context = TlsClientContext::Create({.verification = TlsVerification::kNone});
+  ASSERT_THAT(context, IsOk());
+  const auto put = [&](const std::string& name) {
+    (*context)->PutSession(name, ::SSL_SESSION_new());
+  };
+  const auto has = [&](const std::string& name) {
+    ssl_session_st* const session = (*context)->TakeSession(name);
+    ::SSL_SESSION_free(session);
+    return session != nullptr;
+  };
+  put("m");
+  put("a");
+  for (int i = 0; i < 254; ++i) put(absl::StrCat("b", i));
+  put("m");
+  put("c");
+  EXPECT_TRUE(has("m"));
+  EXPECT_TRUE(has("c"));
+  EXPECT_FALSE(has("a"));
+  EXPECT_TRUE(has("b0"));
 }
 
 }  // namespace

@@ -89,6 +89,8 @@ void TlsTicketKeys::AdvanceLocked() {
     secret_ = next;
     ::OPENSSL_cleanse(next.data(), next.size());
     ++period_;
+    // Those between are nobody's, and a process that was idle for days has many steps to make.
+    if (period_ < now - 1) continue;
     if (previous_) Erase(*previous_);
     previous_ = current_;
     current_ = KeyOf(secret_);

@@ -116,5 +116,28 @@ TEST(TlsTicketKeysDeathTest, PeriodsBelowASecond) {
   EXPECT_DEATH(TlsTicketKeys({.period = absl::Milliseconds(10)}), "at least 1s, not 10ms");
 }
 
+// As ProcessesAgree..., for the key before: one goes step by step, the other has slept.
+TEST_F(TlsTicketKeysTest, WhoHasSleptKnowsTheKeyBeforeAsWell) {
+  int fds[2];
+  ASSERT_EQ(::pipe(fds), 0);
+  const pid_t sleeper = ::fork();
+  if (sleeper == 0) {
+    Key before;
+    if (::read(fds[0], &before, sizeof before) != sizeof before) ::_exit(1);
+    clock_.Advance(absl::Hours(1000));
+    const std::optional<TlsTicketKeys::Found> found = keys_.Find(before.name.data());
+    ::_exit(found.has_value() && !found->current && Same(found->key, before) ? 0 : 2);
+  }
+  for (int hour = 0; hour < 999; ++hour) {
+    clock_.Advance(absl::Hours(1));
+    keys_.Advance();
+  }
+  const Key before = keys_.Current();
+  ASSERT_EQ(::write(fds[1], &before, sizeof before), static_cast<ssize_t>(sizeof before));
+  int status = -1;
+  EXPECT_EQ(::waitpid(sleeper, &status, 0), sleeper);
+  EXPECT_EQ(status, 0);
+}
+
 }  // namespace
 }  // namespace squall

@@ -48,7 +48,9 @@ class Writable {
 
  private:
   void StopWatching() {
-    if (IOLoop* const loop = std::exchange(loop_, nullptr)) loop->RemoveHandler(fd_);
+    IOLoop* const loop = std::exchange(loop_, nullptr);
+    // The loop may have ended before the coroutine.
+    if (loop != nullptr && IOLoop::IfExists() == loop) loop->RemoveHandler(fd_);
   }
 
   const int fd_;

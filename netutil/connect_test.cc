@@ -22,6 +22,8 @@
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/periodic_callback.h"
+#include "squall/ioloop/task.h"
 #include "squall/ioloop/transport.h"
 #include "squall/ioloop/with_timeout.h"
 #include "squall/netutil/sockets.h"
@@ -274,6 +276,23 @@ TEST_F(ConnectTest, OptionsThatMakeNoSense) {
   EXPECT_THAT(RunConnect(Parse("[::1]:1"), {.source = Parse("127.0.0.1:0")}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("of another family")));
   EXPECT_THAT(RunConnect(SocketAddress()), StatusIs(testing::_, HasSubstr("unspecified")));
+}
+
+// The coroutine of a periodic callback that the loop's end finds waiting.
+TEST_F(ConnectTest, TheLoopEndsFirst) {
+  const auto sockets = BindSockets(0, {.address = "127.0.0.1", .backlog = 1}).value();
+  FillBacklog(sockets[0]);
+  const SocketAddress address = sockets[0].address();
+  bool began = false;
+  PeriodicCallback tries(absl::Milliseconds(1), [&]() -> Task<> {
+    began = true;
+    (co_await Connect(address)).IgnoreError();
+  });
+  tries.Start();
+  EXPECT_THAT(loop_.RunSync(Connect(address), absl::Milliseconds(50)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
+  EXPECT_TRUE(began);
+  IOLoop::ClearCurrent();
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "squall/netutil/resolver.h"
 
+#include <atomic>
 #include <exception>
 #include <map>
+#include <stop_token>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include "squall/base/clock.h"
 #include "squall/ioloop/event.h"
 #include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/with_stop.h"
 #include "squall/netutil/host_lookup.h"
 #include "squall/netutil/ip.h"
 #include "squall/netutil/resolver_cache.h"
@@ -85,6 +88,9 @@ absl::StatusOr<Addresses> CallLookup(const ResolverOptions::LookupFunction& look
   } catch (const std::exception& error) {
     return absl::UnknownError(
         absl::StrCat("cannot resolve host name ", Quoted(host), ": ", error.what()));
+  } catch (...) {
+    return absl::UnknownError(absl::StrCat("cannot resolve host name ", Quoted(host),
+                                           ": the look-up threw what is no std::exception"));
   }
 }
 
@@ -139,16 +145,16 @@ class ResolverState {
       co_return *known;
     }
     std::shared_ptr<Flight>& place = self->flights_[key];
-    if (place == nullptr) {
-      place = std::make_shared<Flight>();
-      // It may be done before it suspends, and then `place` is gone.
-      const std::shared_ptr<Flight> flight = place;
-      IOLoop::Current().Spawn(LookUp(self, key, flight));
-      const absl::Status done = co_await flight->done.Wait(timeout);
-      co_return Outcome(*flight, done, host, timeout);
-    }
-    ++self->stats_.shared;
+    const bool shares = place != nullptr;
+    if (!shares) place = std::make_shared<Flight>();
+    // It may be done before it suspends, and then `place` is gone.
     const std::shared_ptr<Flight> flight = place;
+    const Asker asker(self, key, flight);
+    if (shares) {
+      ++self->stats_.shared;
+    } else {
+      IOLoop::Current().Spawn(LookUp(self, key, flight));
+    }
     const absl::Status done = co_await flight->done.Wait(timeout);
     co_return Outcome(*flight, done, host, timeout);
   }
@@ -158,24 +164,58 @@ class ResolverState {
   struct Flight {
     Event done;
     ResolverCache::Answer answer = absl::CancelledError("the look-up was given up");
+    int askers = 0;
+    // By a thread of the executor.
+    std::atomic<bool> begun = false;
+    std::stop_source stop;
+  };
+
+  // Who waits for a flight. One that nobody waits for any more leaves the queue of the executor to the
+  // others; if its work has begun it goes on, and fills the cache.
+  class Asker {
+   public:
+    Asker(std::shared_ptr<ResolverState> state, const ResolverCache::Key& key,
+          std::shared_ptr<Flight> flight)
+        : state_(std::move(state)), key_(key), flight_(std::move(flight)) {
+      ++flight_->askers;
+    }
+    Asker(const Asker&) = delete;
+    Asker& operator=(const Asker&) = delete;
+    ~Asker() {
+      if (--flight_->askers > 0 || flight_->done.is_set() || flight_->begun) return;
+      state_->Land(key_, *flight_);
+      flight_->stop.request_stop();
+    }
+
+   private:
+    const std::shared_ptr<ResolverState> state_;
+    const ResolverCache::Key& key_;
+    const std::shared_ptr<Flight> flight_;
   };
 
   // Nobody joins a flight any more that is over, or whose loop has ended.
   class Landing {
    public:
-    Landing(std::shared_ptr<ResolverState> state, ResolverCache::Key key)
-        : state_(std::move(state)), key_(std::move(key)) {}
+    Landing(std::shared_ptr<ResolverState> state, ResolverCache::Key key,
+            std::shared_ptr<Flight> flight)
+        : state_(std::move(state)), key_(std::move(key)), flight_(std::move(flight)) {}
     Landing(const Landing&) = delete;
     Landing& operator=(const Landing&) = delete;
     ~Landing() { Land(); }
     void Land() {
-      if (state_ != nullptr) std::exchange(state_, nullptr)->flights_.erase(key_);
+      if (state_ != nullptr) std::exchange(state_, nullptr)->Land(key_, *flight_);
     }
 
    private:
     std::shared_ptr<ResolverState> state_;
     const ResolverCache::Key key_;
+    const std::shared_ptr<Flight> flight_;
   };
+
+  void Land(const ResolverCache::Key& key, const Flight& flight) {
+    const auto found = flights_.find(key);
+    if (found != flights_.end() && found->second.get() == &flight) flights_.erase(found);
+  }
 
   static absl::StatusOr<Addresses> Outcome(const Flight& flight, const absl::Status& done,
                                            const std::string& host, absl::Duration timeout) {
@@ -188,14 +228,16 @@ class ResolverState {
 
   static Task<> LookUp(std::shared_ptr<ResolverState> self, ResolverCache::Key key,
                        std::shared_ptr<Flight> flight) {
-    Landing landing(self, key);
+    Landing landing(self, key, flight);
     ++self->stats_.lookups;
     Executor& executor =
         self->options_.executor != nullptr ? *self->options_.executor : LookupExecutor();
-    auto work = [lookup = self->options_.lookup, host = key.first, family = key.second] {
+    auto work = [flight, lookup = self->options_.lookup, host = key.first, family = key.second] {
+      flight->begun = true;
       return CallLookup(lookup, host, family);
     };
-    absl::StatusOr<Addresses> answer = co_await executor.Run(std::move(work));
+    Task<absl::StatusOr<Addresses>> run = executor.Run(std::move(work));
+    absl::StatusOr<Addresses> answer = co_await WithStop(flight->stop.get_token(), std::move(run));
     if (!answer.ok()) ++self->stats_.failed;
     // What says something of the executor says nothing of the name.
     const bool about_name = answer.ok() || (!absl::IsResourceExhausted(answer.status()) &&

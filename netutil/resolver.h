@@ -89,7 +89,9 @@ class Resolver {
   // never none. `family` is AF_UNSPEC for both, AF_INET or AF_INET6. DEADLINE_EXCEEDED after
   // `timeout`, by default that of the options; NOT_FOUND for a name that does not exist, or has no
   // address of this family; UNAVAILABLE when the name service does not answer; INVALID_ARGUMENT for
-  // what cannot be a name; RESOURCE_EXHAUSTED when too many look-ups wait. Each names the host.
+  // what cannot be a name; RESOURCE_EXHAUSTED when too many look-ups wait. Each names the host. A
+  // look-up that has begun by the end of `timeout` goes on and fills the cache; one that has not is
+  // given up when nobody waits for it any more.
   Task<absl::StatusOr<std::vector<SocketAddress>>> Resolve(
       std::string host, uint16_t port, int family = AF_UNSPEC,
       std::optional<absl::Duration> timeout = std::nullopt);
