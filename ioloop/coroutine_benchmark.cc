@@ -1,5 +1,8 @@
 // bazel run -c opt //ioloop:coroutine_benchmark
 #include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -9,6 +12,7 @@
 #include "benchmark/benchmark.h"
 #include "squall/base/logging.h"
 #include "squall/ioloop/event.h"
+#include "squall/ioloop/frame_cache.h"
 #include "squall/ioloop/gather.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/lock.h"
@@ -41,6 +45,30 @@ Task<> AwaitTasks() {
 
 void BM_AwaitTaskThatCompletesAtOnce(benchmark::State& state) { RunBatches(state, AwaitTasks); }
 BENCHMARK(BM_AwaitTaskThatCompletesAtOnce);
+
+// The memory of a frame, made and given back, with 64 others of its size alive; and the same by malloc.
+template <bool kCached>
+void BM_Frame(benchmark::State& state) {
+  const size_t size = state.range(0);
+  std::vector<void*> frames(64);
+  const auto allocate = [size] {
+    return kCached ? internal::AllocateFrame(size) : ::operator new(size);
+  };
+  const auto release = [size](void* frame) {
+    kCached ? internal::FreeFrame(frame, size) : ::operator delete(frame);
+  };
+  for (void*& frame : frames) frame = allocate();
+  while (state.KeepRunningBatch(static_cast<int64_t>(frames.size()))) {
+    for (void*& frame : frames) {
+      release(frame);
+      frame = allocate();
+      benchmark::DoNotOptimize(frame);
+    }
+  }
+  for (void* frame : frames) release(frame);
+}
+BENCHMARK(BM_Frame<true>)->Name("BM_FrameFromCache")->Arg(56)->Arg(248)->Arg(600);
+BENCHMARK(BM_Frame<false>)->Name("BM_FrameFromMalloc")->Arg(56)->Arg(248)->Arg(600);
 
 struct ResumeSoonAwaiter {
   bool await_ready() const { return false; }
