@@ -13,6 +13,20 @@
 #include "squall/base/logging.h"
 
 namespace squall::internal {
+namespace {
+
+// The mutex is held for some nanoseconds; to sleep and to be woken takes thousands.
+constexpr int kTriesBeforeSleep = 200;
+
+std::unique_lock<std::mutex> LockSoon(std::mutex& mutex) {
+  for (int i = 0; i < kTriesBeforeSleep; ++i) {
+    std::unique_lock<std::mutex> lock(mutex, std::try_to_lock);
+    if (lock.owns_lock()) return lock;
+  }
+  return std::unique_lock<std::mutex>(mutex);
+}
+
+}  // namespace
 
 CallbackInbox::CallbackInbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   PCHECK(wake_.valid()) << "cannot make an IOLoop: eventfd failed";
@@ -20,7 +34,7 @@ CallbackInbox::CallbackInbox() : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
 
 void CallbackInbox::Put(absl::AnyInvocable<void()>&& callback, const CodeLocation& where) {
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const std::unique_lock<std::mutex> lock = LockSoon(mutex_);
     callbacks_.push_back({std::move(callback), where});
     // Not again for each: it would take the line from the loop's processor.
     if (callbacks_.size() == 1) has_callbacks_.store(true, std::memory_order_seq_cst);
@@ -40,7 +54,7 @@ void CallbackInbox::OnReadable() {
 
 void CallbackInbox::TakeAll(std::vector<AddedCallback>& callbacks) {
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    const std::unique_lock<std::mutex> lock = LockSoon(mutex_);
     has_callbacks_.store(false, std::memory_order_relaxed);
     // The usual case: none is moved, and fewer vectors have to be in the cache.
     if (callbacks.empty()) return callbacks.swap(callbacks_);

@@ -20,6 +20,7 @@ SERVERS = {
     "epoll": ["echo_epoll"],
     "squall": ["echo_squall"],
     "squall-lines": ["echo_squall", "lines"],
+    "squall-into": ["echo_squall", "into"],
     "libuv": ["echo_uv"],
     "libevent": ["echo_event"],
 }
