@@ -56,6 +56,13 @@ def squall_deps():
     _maybe(system_library, "com_github_google_glog", package = "libgoogle-glog-dev", targets = {"glog": "libglog"})
     _maybe(system_library, "com_github_nlohmann_json", package = "nlohmann-json3-dev", targets = {"json": "nlohmann_json"})
     _maybe(system_library, "com_googlesource_code_re2", package = "libre2-dev", targets = {"re2": "re2"})
+    _maybe(system_library, "com_github_facebook_zstd", package = "libzstd-dev", targets = {"zstd": "libzstd"})
+    _maybe(
+        system_library,
+        "org_brotli",
+        package = "libbrotli-dev",
+        targets = {"brotlienc": "libbrotlienc", "brotlidec": "libbrotlidec"},
+    )
     _maybe(system_library, "net_zlib", package = "zlib1g-dev", targets = {"zlib": "zlib"})
     _maybe(
         header_library,

@@ -23,11 +23,13 @@ int WeightOf(std::string_view parameter) {
   return static_cast<int>(value * 1000 + 0.5);
 }
 
-}  // namespace
-
-int AcceptedWeight(std::string_view accept_encoding, std::string_view coding) {
+struct Weights {
   std::optional<int> named;
   std::optional<int> any;
+};
+
+Weights WeightsOf(std::string_view accept_encoding, std::string_view coding) {
+  Weights weights;
   while (!accept_encoding.empty()) {
     const size_t comma = std::min(accept_encoding.find(','), accept_encoding.size());
     const std::string_view member = accept_encoding.substr(0, comma);
@@ -37,10 +39,21 @@ int AcceptedWeight(std::string_view accept_encoding, std::string_view coding) {
         absl::AsciiStrToLower(absl::StripAsciiWhitespace(ToAbsl(member.substr(0, semicolon))));
     if (name == "x-gzip") name = "gzip";
     const int weight = semicolon == member.size() ? 1000 : WeightOf(member.substr(semicolon + 1));
-    if (name == coding) named = weight;
-    if (name == "*") any = weight;
+    if (name == coding) weights.named = weight;
+    if (name == "*") weights.any = weight;
   }
-  return named.value_or(any.value_or(0));
+  return weights;
+}
+
+}  // namespace
+
+int AcceptedWeight(std::string_view accept_encoding, std::string_view coding) {
+  const Weights weights = WeightsOf(accept_encoding, coding);
+  return weights.named.value_or(weights.any.value_or(0));
+}
+
+std::optional<int> NamedWeight(std::string_view accept_encoding, std::string_view coding) {
+  return WeightsOf(accept_encoding, coding).named;
 }
 
 }  // namespace squall::internal

@@ -1,5 +1,4 @@
-// Internal: compression of an answer's body (Content-Encoding: gzip), Tornado's
-// GZipContentEncoding.
+// Internal: whether and how an answer's body is compressed, Tornado's GZipContentEncoding.
 #ifndef SQUALL_WEB_BODY_ENCODER_H_
 #define SQUALL_WEB_BODY_ENCODER_H_
 
@@ -9,16 +8,10 @@
 #include <string_view>
 
 #include "squall/httpserver/http_headers.h"
+#include "squall/web/compression_options.h"
+#include "squall/web/content_coding.h"
 
 namespace squall::internal {
-
-class BodyEncoder {
- public:
-  virtual ~BodyEncoder() = default;
-  // Replaces `body`, a further piece of the answer, by its encoded form. Every piece is flushed, so
-  // that the client can show it; after the `last` one the encoder is done.
-  virtual void Encode(std::string& body, bool last) = 0;
-};
 
 // What a decision on compressing needs to know.
 struct EncodingRequest {
@@ -27,10 +20,18 @@ struct EncodingRequest {
   bool whole = false;           // nothing follows
 };
 
-// Adds Vary: Accept-Encoding to the answer's `headers` and, when the client accepts gzip and the
-// body is of a text type and at least 1 KiB (or of unknown length), sets Content-Encoding, removes
-// Content-Length and returns the encoder. Null otherwise.
-std::unique_ptr<BodyEncoder> MakeBodyEncoder(const EncodingRequest& request, HttpHeaders& headers);
+// Adds Accept-Encoding to the answer's Vary: another client would get another body.
+void VaryByEncoding(HttpHeaders& headers);
+
+// The coding for an answer with `headers`; null for none: the client takes none of them or likes
+// "identity" more, the body is short, of another type, a part, or encoded already.
+const ContentCoding* ChooseCoding(const CompressionOptions& options, const EncodingRequest& request,
+                                  const HttpHeaders& headers);
+
+// The encoder of ChooseCoding(), with Content-Encoding, without Content-Length, and with a weak Etag
+// in the place of a strong one. Null for none.
+std::unique_ptr<BodyEncoder> MakeBodyEncoder(const CompressionOptions& options,
+                                             const EncodingRequest& request, HttpHeaders& headers);
 
 }  // namespace squall::internal
 

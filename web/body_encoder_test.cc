@@ -9,6 +9,9 @@
 
 #include "gtest/gtest.h"
 #include "squall/httpserver/http_headers.h"
+#include "squall/web/compression_options.h"
+#include "squall/web/content_coding.h"
+#include "squall/web/gzip_coding.h"
 
 namespace squall::internal {
 namespace {
@@ -34,8 +37,9 @@ HttpHeaders TextHeaders() {
 }
 
 std::unique_ptr<BodyEncoder> Make(const char* accept, HttpHeaders& headers, size_t size = 2000,
-                                  bool whole = true) {
-  return MakeBodyEncoder({accept, size, whole}, headers);
+                                  bool whole = true, const CompressionOptions& options = {}) {
+  VaryByEncoding(headers);
+  return MakeBodyEncoder(options, {accept, size, whole}, headers);
 }
 
 TEST(BodyEncoderTest, WholeBody) {
@@ -88,16 +92,45 @@ TEST(BodyEncoderTest, WhenNot) {
       refused([](HttpHeaders& h) { h.Set("Content-Type", "Application/JSON"); }, "gzip", 2000));
 }
 
+TEST(BodyEncoderTest, LengthAndTypesAreOptions) {
+  const CompressionOptions options = {.min_length = 10,
+                                      .content_types = {"application/wasm", "font/*"}};
+  const auto compresses = [&](const char* type, size_t size) {
+    HttpHeaders headers;
+    headers.Set("Content-Type", type);
+    return Make("gzip", headers, size, true, options) != nullptr;
+  };
+  EXPECT_TRUE(compresses("application/wasm", 10));
+  EXPECT_FALSE(compresses("application/wasm", 9));
+  EXPECT_TRUE(compresses("font/ttf ; x=y", 10));
+  EXPECT_FALSE(compresses("fonts/ttf", 10));
+  EXPECT_FALSE(compresses("text/html", 2000));
+  EXPECT_FALSE(compresses("", 2000));
+}
+
+TEST(BodyEncoderTest, LevelIsAnOption) {
+  const auto size = [](int level) {
+    HttpHeaders headers = TextHeaders();
+    std::string body;
+    for (int i = 0; i < 20000; ++i) body += std::to_string(i * 7919 % 1000);
+    Make("gzip", headers, body.size(), true, {.codings = {GzipCoding(level)}})->Encode(body, true);
+    return body.size();
+  };
+  EXPECT_LT(size(9), size(1));
+  EXPECT_DEATH(GzipCoding(10), "from 1 to 9");
+}
+
 TEST(BodyEncoderTest, AcceptEncoding) {
   const auto accepts = [](const char* accept) {
     HttpHeaders headers = TextHeaders();
     return Make(accept, headers) != nullptr;
   };
-  for (const char* good : {"gzip", "GZip", "x-gzip", "deflate, gzip;q=0.5", "*", "gzip ; q=1.0"}) {
+  for (const char* good : {"gzip", "GZip", "x-gzip", "deflate, gzip;q=0.5", "*", "gzip ; q=1.0",
+                           "identity;q=0.5, gzip", "identity, gzip"}) {
     EXPECT_TRUE(accepts(good)) << good;
   }
   for (const char* bad : {"", "deflate", "gzip;q=0", "gzip; q=0.000", "gzipped", "*;q=0",
-                          "*, gzip;q=0", "identity"}) {
+                          "*, gzip;q=0", "identity", "identity, gzip;q=0.9"}) {
     EXPECT_FALSE(accepts(bad)) << bad;
   }
 }

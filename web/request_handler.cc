@@ -157,8 +157,16 @@ void RequestHandler::FinishWithFile(FileRange body) {
   if (!closed_) Send(SendWhat::kAll, &body);
 }
 
-bool RequestHandler::compresses_response() const {
+bool RequestHandler::compresses() const {
   return route_->options.compress_response.value_or(settings().compress_response);
+}
+
+bool RequestHandler::WouldCompress(uint64_t size) const {
+  if (!compresses()) return false;
+  const std::string accepted = request().headers().GetJoined("Accept-Encoding");
+  return internal::ChooseCoding(settings().compression,
+                                {.accept_encoding = accepted, .body_size = size, .whole = true},
+                                response_.headers) != nullptr;
 }
 
 // `file`: the whole body, or null when that is in memory.
@@ -211,6 +219,8 @@ void RequestHandler::CompleteHead(SendWhat what, const FileRange* file) {
   if (cookies_ != nullptr) cookies_->AddTo(response_.headers);
   const bool whole = what == SendWhat::kAll && file == nullptr;
   if (whole && response_.status == 200 && automatic_etag_) ApplyAutomaticEtag();
+  // Also of a 304, which must say what the 200 would (RFC 9110 15.4.5).
+  if (compresses()) internal::VaryByEncoding(response_.headers);
   if (StatusHasNoBody(response_.status)) {
     if (!write_buffer_.empty()) {
       LOG(ERROR) << "an answer with status " << response_.status << " has no body; "
@@ -221,8 +231,9 @@ void RequestHandler::CompleteHead(SendWhat what, const FileRange* file) {
          {"Content-Type", "Content-Language", "Content-Encoding", "Content-Length"}) {
       response_.headers.Remove(name);
     }
-  } else if (file == nullptr && compresses_response()) {
+  } else if (file == nullptr && compresses()) {
     encoder_ = internal::MakeBodyEncoder(
+        settings().compression,
         {.accept_encoding = request().headers().GetJoined("Accept-Encoding"),
          .body_size = write_buffer_.size(),
          .whole = whole},

@@ -51,11 +51,11 @@
 namespace squall {
 
 class Application;
+class BodyEncoder;
 class RequestHandler;
 struct Settings;
 
 namespace internal {
-class BodyEncoder;
 class CookieChanges;
 class Exchange;
 struct Route;
@@ -183,8 +183,9 @@ class RequestHandler {
   // HttpConnection::FinishWithFile(): never in memory whole, never compressed, without an automatic
   // Etag. After Write() or Flush(): an error in the log, and 500 if the head is not written.
   void FinishWithFile(FileRange body);
-  // Whether bodies of this route are compressed for clients that take it.
-  bool compresses_response() const;
+  // Whether a whole body of `size` octets, with the fields that the answer has now, would be
+  // compressed for this client.
+  bool WouldCompress(uint64_t size) const;
 
   // Completes the answer as a redirect to `url` (303 or 307 among others by `status`). After
   // Flush(): an error in the log.
@@ -262,6 +263,7 @@ class RequestHandler {
   void MarkClosed();
   void HandleError(const RequestError& error);
   void Send(SendWhat what, const FileRange* file = nullptr);
+  bool compresses() const;
   void CompleteHead(SendWhat what, const FileRange* file);
   void ApplyAutomaticEtag();
   void RefusedHead(const absl::Status& why);
@@ -277,7 +279,7 @@ class RequestHandler {
   ResponseHead response_;
   std::string write_buffer_;
   std::unique_ptr<internal::CookieChanges> cookies_;
-  std::unique_ptr<internal::BodyEncoder> encoder_;  // null: the body is sent as written
+  std::unique_ptr<BodyEncoder> encoder_;  // null: the body is sent as written
   std::optional<RequestError> failure_;
   std::string xsrf_secret_;  // known once XsrfToken() was called
   int64_t xsrf_time_ = 0;

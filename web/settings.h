@@ -12,6 +12,7 @@
 #include "squall/httpserver/cookies.h"
 #include "squall/httpserver/form.h"
 #include "squall/web/access_log.h"
+#include "squall/web/compression_options.h"
 #include "squall/web/handler_spec.h"
 #include "squall/web/signed_value.h"
 
@@ -32,8 +33,10 @@ struct Settings {
   // Served for a directory, "index.html" for instance. Empty: directories are 403.
   std::string static_default_filename;
 
-  // Compresses text answers of 1 KiB and more for clients that accept gzip, and adds Vary.
+  // Compresses answers for clients that accept it, and adds Vary. By default text of 1 KiB and more,
+  // with gzip.
   bool compress_response = false;
+  CompressionOptions compression = {};
 
   // Refuses POST, PUT, PATCH and DELETE without a token that matches the client's cookie.
   bool xsrf_cookies = false;

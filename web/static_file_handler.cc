@@ -176,7 +176,7 @@ Task<> StaticFileHandler::Get(std::string path) {
   FileRange range = {.file = file.open.fd,
                      .offset = static_cast<uint64_t>(start),
                      .size = static_cast<uint64_t>(end - start)};
-  if (compresses_response()) return SendInPieces(std::move(range));
+  if (WouldCompress(range.size)) return SendInPieces(std::move(range));
   FinishWithFile(std::move(range));
   return Task<>::Done();
 }

@@ -105,17 +105,34 @@ TEST_F(StaticFileTest, TheKernelTakesTheBodyFromTheFile) {
   EXPECT_EQ(empty.body(), "");
 }
 
-TEST_F(StaticFileTest, ABigFileThatIsCompressedLeavesInPieces) {
+TEST_F(StaticFileTest, CompressedFilesLeaveInPiecesAndOthersFromTheFile) {
+  std::ofstream(base_ / "static" / "big.txt") << std::string(3 << 20, 'x');
   Settings settings = MakeSettings();
   settings.compress_response = true;
   Application app({}, settings);
-  FakeExchange exchange(app, GetRequest("/static/big.bin"));
-  ASSERT_TRUE(exchange.AwaitAnswer());
-  EXPECT_FALSE(exchange.from_file());
-  EXPECT_EQ(exchange.body(), std::string(3 << 20, 'x'));
-  EXPECT_EQ(exchange.header("Content-Length"), absl::StrCat(3 << 20));
-  EXPECT_EQ(exchange.header("Content-Type"), "application/octet-stream");
-  EXPECT_EQ(exchange.writes(), 3 * 16);
+  FakeExchange text(app, GetRequest("/static/big.txt", "Accept-Encoding: gzip\r\n"));
+  ASSERT_TRUE(text.AwaitAnswer());
+  EXPECT_FALSE(text.from_file());
+  EXPECT_EQ(text.header("Content-Encoding"), "gzip");
+  EXPECT_EQ(text.writes(), 3 * 16);
+  EXPECT_LT(text.body().size(), size_t{3} << 14);
+  for (const char* fields : {"", "Accept-Encoding: br\r\n"}) {
+    FakeExchange plain(app, GetRequest("/static/big.txt", fields));
+    EXPECT_TRUE(plain.from_file()) << fields;
+    EXPECT_EQ(plain.header("Vary"), "Accept-Encoding");
+  }
+  FakeExchange binary(app, GetRequest("/static/big.bin", "Accept-Encoding: gzip\r\n"));
+  EXPECT_TRUE(binary.from_file());
+  EXPECT_EQ(binary.body(), std::string(3 << 20, 'x'));
+  FakeExchange part(
+      app, GetRequest("/static/big.txt", "Accept-Encoding: gzip\r\nRange: bytes=0-99999\r\n"));
+  EXPECT_TRUE(part.from_file());
+  EXPECT_EQ(part.header("Content-Length"), "100000");
+  const FakeExchange known(
+      app, GetRequest("/static/big.txt", absl::StrCat("Accept-Encoding: gzip\r\nIf-None-Match: ",
+                                                      text.header("Etag"), "\r\n")));
+  EXPECT_EQ(known.status(), 304);
+  EXPECT_EQ(known.header("Vary"), "Accept-Encoding");
 }
 
 TEST_F(StaticFileTest, PathsOutOfTheRootAre403) {
