@@ -17,10 +17,13 @@
 #include "squall/web/error_handler.h"
 #include "squall/web/exchange.h"
 #include "squall/web/static_file_handler.h"
+#include "squall/web/static_versions.h"
 
 namespace squall {
 
-Application::Application(Settings settings) : settings_(std::move(settings)) {
+Application::Application(Settings settings)
+    : settings_(std::move(settings)),
+      static_versions_(std::make_unique<internal::StaticVersions>()) {
   default_route_.handler = settings_.default_handler.has_value() ? *settings_.default_handler
                                                                  : Handler<ErrorHandler>(404);
 }

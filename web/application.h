@@ -40,6 +40,10 @@
 
 namespace squall {
 
+namespace internal {
+class StaticVersions;
+}  // namespace internal
+
 class Application : public HttpServerConnectionDelegate {
  public:
   // A bad rule (an invalid expression, a verb that takes another number of parameters than the
@@ -71,6 +75,8 @@ class Application : public HttpServerConnectionDelegate {
   }
 
   const Settings& settings() const { return settings_; }
+  // Internal: for StaticUrl().
+  internal::StaticVersions& static_versions() const { return *static_versions_; }
 
   std::unique_ptr<HttpMessageDelegate> StartRequest(HttpConnection& connection) override;
 
@@ -95,6 +101,7 @@ class Application : public HttpServerConnectionDelegate {
   std::vector<HostRules> hosts_;
   std::unique_ptr<internal::RouteTable> rules_;
   internal::Route default_route_;
+  std::unique_ptr<internal::StaticVersions> static_versions_;
 };
 
 }  // namespace squall
