@@ -277,6 +277,25 @@ std::optional<TlsServerOptions> ReadTls(Reader& reader) {
   return std::nullopt;
 }
 
+// Nothing when there is to be none.
+std::optional<AccessLogOptions> ReadAccessLog(Reader& reader) {
+  using Format = std::optional<AccessLogFormat>;
+  AccessLogOptions log;
+  Format format = log.format;
+  reader.ReadChoice<Format>("access_log.format",
+                            {{"tornado", AccessLogFormat::kTornado},
+                             {"common", AccessLogFormat::kCommon},
+                             {"combined", AccessLogFormat::kCombined},
+                             {"json", AccessLogFormat::kJson},
+                             {"none", std::nullopt}},
+                            format);
+  reader.Read("access_log.path", log.path);
+  reader.Read("access_log.slow", log.slow);
+  if (!format.has_value()) return std::nullopt;
+  log.format = *format;
+  return log;
+}
+
 // As a word of its own, not in a longer one.
 bool Mentions(std::string_view message, std::string_view text) {
   constexpr std::string_view kEnds = " \":;,";
@@ -306,6 +325,9 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
                 return text == "none" || absl::StartsWith(text, "unix:/");
               });
   reader.Read("static", options.static_root);
+  reader.Read("static_list_directories", options.static_list_directories);
+  reader.Read("static_precompressed", options.static_precompressed);
+  options.access_log = ReadAccessLog(reader);
 
   ForkOptions& fork = serve.fork;
   reader.Read("pid_file", fork.pid_file);

@@ -15,6 +15,7 @@
 #include "squall/control/config/server_config.h"
 #include "squall/httpserver/serve_options.h"
 #include "squall/ioloop/tls_options.h"
+#include "squall/web/access_log.h"
 
 namespace squall {
 
@@ -24,6 +25,10 @@ struct ServerOptions {
   std::optional<std::string> control = {};
   // The directory behind /static/; empty: none.
   std::string static_root = {};
+  bool static_list_directories = false;
+  bool static_precompressed = false;
+  // Nothing: no access log.
+  std::optional<AccessLogOptions> access_log = AccessLogOptions();
   // HTTPS with these certificates. Whoever serves makes the TlsAcceptor, which reads the files.
   std::optional<TlsServerOptions> tls = {};
 };

@@ -52,6 +52,16 @@ TEST(ServerOptions, NothingIsTheDefault) {
   EXPECT_EQ(options.serve.fork.max_workers, 64);
   EXPECT_EQ(options.control, std::nullopt);
   EXPECT_EQ(options.static_root, "");
+  EXPECT_FALSE(options.static_list_directories);
+  EXPECT_FALSE(options.static_precompressed);
+  EXPECT_EQ(options.access_log->format, AccessLogFormat::kTornado);
+  EXPECT_EQ(options.access_log->path, "");
+  EXPECT_EQ(options.access_log->slow, absl::InfiniteDuration());
+}
+
+TEST(ServerOptions, NoAccessLogIsAFormat) {
+  const auto config = ParseServerConfig("access_log { format: \"none\" }", "f").value();
+  EXPECT_EQ(ToServerOptions(config)->access_log, std::nullopt);
 }
 
 TEST(ServerOptions, EveryOptionIsInTheGoldenFile) {
@@ -65,6 +75,11 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   const ServerOptions options = ToServerOptions(EveryOption()).value();
   EXPECT_THAT(options.control, Optional(Eq("unix:/run/control.sock")));
   EXPECT_EQ(options.static_root, "/srv/static");
+  EXPECT_TRUE(options.static_list_directories);
+  EXPECT_TRUE(options.static_precompressed);
+  EXPECT_EQ(options.access_log->format, AccessLogFormat::kCombined);
+  EXPECT_EQ(options.access_log->path, "/var/log/access.log");
+  EXPECT_EQ(options.access_log->slow, absl::Seconds(2));
   const ServeOptions& serve = options.serve;
   EXPECT_THAT(serve.listen, ElementsAre("127.0.0.1:8081", "unix:/run/app.sock", ":8082"));
   EXPECT_EQ(serve.backlog, 77);
@@ -203,6 +218,7 @@ TEST(ServerOptions, EveryOptionRefusesWhatItIsNot) {
                                                "chdir",
                                                "pid_file",
                                                "log_file",
+                                               "access_log.path",
                                                "http.trusted_downstream",
                                                "http.protocol",
                                                "http.proxy_protocol.trusted",

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "squall/control/config/config_file.h"
 #include "squall/httpserver/serve_options.h"
 #include "squall/ioloop/tls_acceptor.h"
+#include "squall/web/access_log.h"
 
 namespace {
 
@@ -32,6 +35,18 @@ absl::Status ResolveStaticRoot(const squall::ServerConfig& config, std::string& 
   return absl::OkStatus();
 }
 
+// Opened when the server starts, before the workers are.
+absl::Status CheckAccessLog(const squall::ServerConfig& config,
+                            std::optional<squall::AccessLogOptions>& log) {
+  if (!log.has_value() || log->path.empty()) return absl::OkStatus();
+  log->path = UserPath(log->path);
+  const std::string directory = std::filesystem::path(log->path).parent_path();
+  if (access(absl::StrCat(directory, "/.").c_str(), W_OK | X_OK) != 0) {
+    return config.IsNot("access_log.path", 0, "a file in a directory that can be written to");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Configuration::Loaded> Configuration::Load() const {
@@ -43,6 +58,7 @@ absl::StatusOr<Configuration::Loaded> Configuration::Load() const {
   ASSIGN_OR_RETURN(loaded.options, squall::ToServerOptions(loaded.config));
   RETURN_IF_ERROR(loaded.config.Locate(Validate(loaded.options.serve)));
   RETURN_IF_ERROR(ResolveStaticRoot(loaded.config, loaded.options.static_root));
+  RETURN_IF_ERROR(CheckAccessLog(loaded.config, loaded.options.access_log));
   if (loaded.options.tls.has_value()) {
     if (ticket_keys_ == nullptr) ticket_keys_ = std::make_shared<squall::TlsTicketKeys>();
     loaded.options.tls->ticket_keys = ticket_keys_;

@@ -21,7 +21,7 @@ class Configuration {
  public:
   struct Loaded {
     squall::ServerConfig config;
-    // Checked; the path of the static directory is absolute, and TLS is the HTTP server's transport.
+    // Checked; the paths of the static directory and the access log are absolute, and TLS is the HTTP server's transport.
     squall::ServerOptions options;
   };
 

@@ -17,23 +17,27 @@
 #include "examples/server/announce.h"
 #include "examples/server/article_handler.h"
 #include "examples/server/configuration.h"
+#include "examples/server/json_handler.h"
 #include "examples/server/server_flags.h"
 #include "examples/server/user_path.h"
 #include "squall/base/flags.h"
 #include "squall/base/status_macros.h"
+#include "squall/control/config/server_options.h"
 #include "squall/control/control_process.h"
 #include "squall/control/default_address.h"
 #include "squall/httpserver/serve.h"
 #include "squall/netutil/sockets.h"
+#include "squall/web/access_log.h"
 #include "squall/web/application.h"
+#include "squall/web/settings.h"
 #include "squall/web/static_file_handler.h"
 
 namespace {
 
 constexpr char kUsage[] =
     "server: answers / with the pid of the worker that served it (?sleep=SECONDS blocks that "
-    "worker),\nand files of a directory at /static/, from a pool of processes that squallctl can "
-    "query and resize.";
+    "worker),\n/json in JSON, and files of a directory at /static/, from a pool of processes that "
+    "squallctl can\nquery and resize.";
 
 constexpr int kUsageError = 2;
 
@@ -67,12 +71,16 @@ absl::StatusOr<squall::ListenSocket> BindControl(const std::string& address, boo
   return squall::BindUnixSocket(ControlPath(address));
 }
 
-std::vector<squall::Rule> Rules(const std::string& static_root) {
-  std::vector<squall::Rule> rules = {{"/", squall::Handler<ArticleHandler>()}};
-  if (!static_root.empty()) {
+std::vector<squall::Rule> Rules(const squall::ServerOptions& options) {
+  std::vector<squall::Rule> rules = {{"/", squall::Handler<ArticleHandler>()},
+                                     {"/json", squall::Handler<JsonHandler>()}};
+  if (!options.static_root.empty()) {
     rules.push_back(
         {"/static/(.*)", squall::Handler<squall::StaticFileHandler>(squall::StaticFileOptions{
-                             .root = static_root, .default_filename = "index.html"})});
+                             .root = options.static_root,
+                             .default_filename = "index.html",
+                             .list_directories = options.static_list_directories,
+                             .precompressed = options.static_precompressed})});
   }
   return rules;
 }
@@ -106,7 +114,11 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
       return configuration.Reload(loaded.config, http, worker);
     };
   }
-  squall::Application app(Rules(loaded.options.static_root));
+  squall::Settings settings{.log_function = nullptr};
+  if (loaded.options.access_log.has_value()) {
+    ASSIGN_OR_RETURN(settings.log_function, squall::MakeAccessLog(*loaded.options.access_log));
+  }
+  squall::Application app(Rules(loaded.options), std::move(settings));
   absl::StatusOr<int> served = squall::Serve(app, std::move(serve));
   // The master, which would remove it, did not come to be.
   if (!served.ok() && !announcement.control.empty()) {

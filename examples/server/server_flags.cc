@@ -18,6 +18,7 @@
 #include "squall/control/config/config_file.h"
 #include "squall/httpserver/serve_options.h"
 #include "squall/ioloop/tls_options.h"
+#include "squall/web/access_log.h"
 
 using OptionalDuration = std::optional<absl::Duration>;
 using OptionalInt = std::optional<int>;
@@ -45,6 +46,15 @@ ABSL_FLAG(std::string, control, "",
           "where operators reach the server: unix:PATH, or none; by default a socket in the user's "
           "runtime directory, where squallctl looks, too");
 ABSL_FLAG(std::string, static, "", "directory to serve at /static/");
+ABSL_FLAG(bool, static_list_directories, false, "list a directory that has no index.html");
+ABSL_FLAG(bool, static_precompressed, false,
+          "send a.css.br, a.css.zst or a.css.gz for a.css to clients that take it");
+ABSL_FLAG(std::string, access_log_format, "tornado",
+          "of the line for each request: tornado, common, combined, json, or none");
+ABSL_FLAG(std::string, access_log_path, "",
+          "file for these lines, reopened at SIGUSR1; by default the log");
+ABSL_FLAG(absl::Duration, access_log_slow, squall::AccessLogOptions().slow,
+          "requests that take this long are warnings in the log, too");
 
 // The pool.
 ABSL_FLAG(int, workers, 0, "worker processes at the start, 0 for one per CPU");

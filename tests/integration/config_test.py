@@ -52,6 +52,14 @@ class Check(ConfigTest):
                  "server.conf:1:1: workers must not be above autoscale.max_workers (5), but is 10\n"),
                 ('pid_file: "no/such"\n',
                  'server.conf:1:1: pid_file cannot be in "no": No such file or directory\n'),
+                ('access_log { format: "xml" }\n',
+                 'server.conf:1:14: access_log.format: "xml" is not one of "tornado", "common", "combined", '
+                 '"json", "none"\n'),
+                ('access_log {\n  path: "/no/such/log"\n}\n',
+                 'server.conf:2:3: access_log.path: "/no/such/log" is not a file in a directory that can be '
+                 'written to\n'),
+                ('static_precompressed: 2\n',
+                 'server.conf:1:23: static_precompressed: 2 is not true or false\n'),
                 ('\nlog_file: "/no/such/log"\n',
                  'server.conf:2:1: log_file cannot be in "/no/such": No such file or directory\n'),
         ]:
