@@ -91,6 +91,7 @@ void Http1Parser::StartNextMessage() {
   body_size_ = remaining_ = 0;
   trailer_size_ = trailer_fields_ = 0;
   chunk_extensions_size_ = 0;
+  chunk_overhead_ = 0;
   seen_empty_line_ = has_request_line_ = false;
   state_ = State::kStart;
 }

@@ -53,7 +53,9 @@ struct Http1Limits {
   uint64_t max_body_size = 1 << 20;   // Without the framing of chunks; else 413.
   size_t max_chunk_line = 256;        // Size and extensions of one chunk, without CRLF; else 400.
   size_t max_chunk_extensions = 16 << 10;  // Extensions of all chunks of a message; else 400.
-  size_t max_trailer_size = 8 << 10;       // Trailer section with its final empty line; else 431.
+  // Octets of a message's chunk lines beyond 16 and twice the data of each chunk; else 400.
+  size_t max_chunk_overhead = 16 << 10;
+  size_t max_trailer_size = 8 << 10;  // Trailer section with its final empty line; else 431.
 };
 
 struct Http1Event {
@@ -186,6 +188,7 @@ class Http1Parser {
   uint32_t trailer_fields_ = 0;
   uint32_t chunk_line_size_ = 0;
   uint32_t chunk_extensions_size_ = 0;
+  uint64_t chunk_overhead_ = 0;
   uint8_t chunk_digits_ = 0;
   uint8_t version_major_ = 0;
   State state_ = State::kStart;

@@ -48,6 +48,7 @@ void Check(std::string_view input) {
               .max_body_size = 100,
               .max_chunk_line = 20,
               .max_chunk_extensions = 50,
+              .max_chunk_overhead = 60,
               .max_trailer_size = 40};
   }
   const internal::Transcript whole = internal::RunParser(limits, {input});

@@ -110,9 +110,29 @@ TEST(Http1ParserLimitsTest, LimitsOfChunks) {
   EXPECT_EQ(Verdict(Chunked("0\r\n" + Repeat("a", 26) + ":\r\n\r\n"), limits), "431");
   EXPECT_EQ(Verdict(Chunked("0\r\nA:\r\nB:\r\n\r\n"), limits), "parsed");
   EXPECT_EQ(Verdict(Chunked("0\r\nA:\r\nB:\r\nC:\r\n\r\n"), limits), "431");
-  // The allowance for extensions is per message.
-  const std::string message = Chunked(Repeat("1;aaaa\r\nx\r\n", 4) + end);
-  EXPECT_THAT(RunAllWays(message + message, limits).verdicts, ElementsAre("parsed", "parsed"));
+}
+
+// CVE-2023-39326: extensions, or zeros before a size, that are a multiple of the body.
+TEST(Http1ParserLimitsTest, OverheadOfChunks) {
+  const Http1Limits limits = {.max_chunk_line = 100, .max_chunk_overhead = 100};
+  const std::string end = "0\r\n\r\n";
+  // 36 and 35 octets beyond what is fair.
+  for (const std::string& line : {"1;" + Repeat("a", 50), Repeat("0", 50) + "1"}) {
+    const std::string chunk = line + "\r\nx\r\n";
+    EXPECT_EQ(Verdict(Chunked(Repeat(chunk, 2) + end), limits), "parsed");
+    EXPECT_EQ(Verdict(Chunked(Repeat(chunk, 3) + end), limits), "400");
+    // The allowance is per message.
+    const std::string message = Chunked(Repeat(chunk, 2) + end);
+    EXPECT_THAT(RunAllWays(message + message, limits).verdicts, ElementsAre("parsed", "parsed"));
+  }
+  // Data pays for what is said about it, and one octet a chunk is no offence.
+  const std::string large = "40;" + Repeat("a", 90) + "\r\n" + Repeat("x", 64) + "\r\n";
+  EXPECT_EQ(Verdict(Chunked(Repeat(large, 100) + end), limits), "parsed");
+  EXPECT_EQ(Verdict(Chunked(Repeat("1\r\nx\r\n", 1000) + end), limits), "parsed");
+  // By default.
+  const std::string longest = Repeat("0", 254) + "1\r\nx\r\n";
+  EXPECT_EQ(Verdict(Chunked(Repeat(longest, 60) + end)), "parsed");
+  EXPECT_EQ(Verdict(Chunked(Repeat(longest, 70) + end)), "400");
 }
 
 TEST(Http1ParserLimitsTest, GivesMemoryBackBetweenMessages) {
