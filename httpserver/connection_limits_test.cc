@@ -44,7 +44,10 @@ TEST(ConnectionLimitsTest, AnOldConnectionEndsWithItsNextAnswer) {
   TestApp app;
   HttpServerThread server(app, {.max_connection_age = absl::Nanoseconds(1)});
   RawClient client(server.port());
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  // It has an age in the turn behind the one in which it was accepted.
+  for (size_t open = 0; open == 0;) {
+    server.Run([&] { open = server.server().connection_count(); });
+  }
   client.Send(kGet);
   EXPECT_EQ(client.ReadResponse().Field("Connection"), "close");
   EXPECT_TRUE(client.AtEnd());

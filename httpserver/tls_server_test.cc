@@ -325,6 +325,31 @@ TEST_F(TlsServerTest, DrainEndsConnectionsAfterTheirNextAnswer) {
   WaitFor([&] { return done; });
 }
 
+// What is known of the session is not lost with octets that came behind the request.
+TEST_F(TlsServerTest, WhoTakesOverKnowsTheSession) {
+  std::string version;
+  app_.Route("/up", {.finish = [&](TestApp::Exchange& e) {
+               ResponseHead head{.status = 101};
+               head.headers.Set("Upgrade", "x");
+               EXPECT_THAT(e.connection->SwitchProtocols(head,
+                                                         [&](std::unique_ptr<Transport> transport) {
+                                                           const auto* const tls =
+                                                               TlsTransport::From(transport.get());
+                                                           version = tls != nullptr ? tls->version()
+                                                                                    : "lost";
+                                                         }),
+                           IsOk());
+             }});
+  StartHttp();
+  for (const std::string early : {"", "early octets"}) {
+    version.clear();
+    IOStream stream = Connect();
+    auto answer = Ask(&stream, Get("/up", "Connection: Upgrade\r\nUpgrade: x\r\n") + early);
+    ASSERT_THAT(answer, IsOk());
+    EXPECT_EQ(version, "TLSv1.3") << early;
+  }
+}
+
 class GreetingServer : public TcpServer {
  public:
   using TcpServer::TcpServer;

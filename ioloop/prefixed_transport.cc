@@ -33,6 +33,7 @@ class PrefixedTransport final : public Transport {
   bool HasBufferedInput() const override {
     return !prefix_.empty() || transport_->HasBufferedInput();
   }
+  const Transport* behind() const { return transport_.get(); }
   UniqueFd Release() override { return prefix_.empty() ? transport_->Release() : UniqueFd(); }
   absl::Status ErrorStatus(int error_number, std::string_view doing) const override {
     return transport_->ErrorStatus(error_number, doing);
@@ -50,6 +51,11 @@ std::unique_ptr<Transport> MakePrefixedTransport(std::unique_ptr<Transport> tran
                                                  std::string prefix) {
   if (prefix.empty()) return transport;
   return std::make_unique<PrefixedTransport>(std::move(transport), std::move(prefix));
+}
+
+const Transport* WithoutPrefix(const Transport* transport) {
+  const auto* const prefixed = dynamic_cast<const PrefixedTransport*>(transport);
+  return prefixed != nullptr ? prefixed->behind() : transport;
 }
 
 }  // namespace squall::internal

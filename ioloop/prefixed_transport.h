@@ -20,6 +20,9 @@ namespace squall::internal {
 std::unique_ptr<Transport> MakePrefixedTransport(std::unique_ptr<Transport> transport,
                                                  std::string prefix);
 
+// What such a transport reads from behind the prefix; any other one itself, and null for null.
+const Transport* WithoutPrefix(const Transport* transport);
+
 }  // namespace squall::internal
 
 #endif  // SQUALL_IOLOOP_PREFIXED_TRANSPORT_H_

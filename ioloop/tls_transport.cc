@@ -16,6 +16,7 @@
 #include "squall/base/logging.h"
 #include "squall/base/string_view.h"
 #include "squall/ioloop/openssl_ptr.h"
+#include "squall/ioloop/prefixed_transport.h"
 #include "squall/ioloop/socket_bio.h"
 #include "squall/ioloop/tls_certificate.h"
 #include "squall/ioloop/tls_error.h"
@@ -386,7 +387,8 @@ std::optional<TlsPeerCertificate> TlsTransportImpl::peer_certificate() const {
 }  // namespace
 
 const TlsTransport* TlsTransport::From(const Transport* transport) {
-  return dynamic_cast<const TlsTransport*>(transport);
+  // Octets that were read too far, as at a change of protocols, change nothing about the session.
+  return dynamic_cast<const TlsTransport*>(internal::WithoutPrefix(transport));
 }
 
 std::unique_ptr<Transport> MakeTlsTransport(UniqueFd socket,
