@@ -18,6 +18,7 @@
 #include "squall/base/status_macros.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/http_headers.h"
+#include "squall/ioloop/task.h"
 #include "squall/web/handler.h"
 #include "squall/web/http_error.h"
 #include "squall/web/json.h"
@@ -296,6 +297,17 @@ struct Compressible : RequestHandler {
   }
 };
 
+struct Events : RequestHandler {
+  Task<> Get() {
+    SetHeader("Content-Type", "text/event-stream");
+    for (int i = 1; i <= 3; ++i) {
+      Write(absl::StrCat("id: ", i, "\ndata: event ", i, "\n\n"));
+      const absl::Status taken = co_await Flush();
+      if (!taken.ok()) co_return;
+    }
+  }
+};
+
 struct NoMethods : RequestHandler {};
 
 struct PatchOnly : RequestHandler {
@@ -355,6 +367,7 @@ std::vector<Rule> FixtureRules() {
       {"/early_return", Handler<EarlyReturn>()},
       {"/multipart", Handler<Multipart>()},
       {"/compressible", Handler<Compressible>()},
+      {"/events", Handler<Events>()},
       {"/no_methods", Handler<NoMethods>()},
       {"/patch", Handler<PatchOnly>()},
       {"/removeslash/?", Handler<RemoveSlash>()},
