@@ -244,6 +244,7 @@ class Http1Connection final : public HttpConnection {
   MonotonicTime idle_deadline_;
   MonotonicTime head_deadline_;
   MonotonicTime body_deadline_;
+  MonotonicTime paused_at_;
   MonotonicTime write_deadline_;
   MonotonicTime write_budget_end_;  // later with each octet that the client takes
   MonotonicTime linger_deadline_;

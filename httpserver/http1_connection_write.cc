@@ -287,16 +287,21 @@ void Http1Connection::SetMaxBodySize(uint64_t octets) {
 }
 
 void Http1Connection::SetBodyTimeout(absl::Duration whole_body) {
-  body_deadline_ = Clock::Real().Now() + whole_body;
+  paused_at_ = Clock::Real().Now();
+  body_deadline_ = paused_at_ + whole_body;
   if (depth_ == 0 && state_ != State::kClosed) UpdateDeadline();
 }
 
 void Http1Connection::PauseReading() {
-  if (in_exchange_ && !message_complete_) paused_ = true;
+  if (!in_exchange_ || message_complete_ || std::exchange(paused_, true)) return;
+  paused_at_ = Clock::Real().Now();
 }
 
 void Http1Connection::ResumeReading() {
-  if (!std::exchange(paused_, false) || depth_ > 0 || posted_) return;
+  if (!std::exchange(paused_, false)) return;
+  // The handler's time is not the client's.
+  body_deadline_ += Clock::Real().Now() - paused_at_;
+  if (depth_ > 0 || posted_) return;
   posted_ = true;
   core_.Post(this);
 }

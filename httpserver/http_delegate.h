@@ -182,7 +182,8 @@ class HttpConnection {
   virtual void SetBodyTimeout(absl::Duration whole_body) = 0;
 
   // Back-pressure for readers: after PauseReading() no DataReceived() or Finish() comes until
-  // ResumeReading(), and TCP makes the client wait. Pauses do not nest. The body timeout goes on.
+  // ResumeReading(), and TCP makes the client wait. Pauses do not nest. The body timeout
+  // stands still meanwhile: it is the client's time, not the handler's.
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;
 

@@ -254,6 +254,32 @@ TEST_F(ResponseTest, writers_wait_for_slow_readers) {
   EXPECT_EQ(client.ReadResponse().body, "Hello world");
 }
 
+// Small pieces, which the socket takes at once.
+Task<> StreamSmall(std::shared_ptr<TestApp::Exchange> exchange, bool* others_ran) {
+  HttpConnection& connection = *exchange->connection;
+  connection.loop().AddCallback([others_ran] { *others_ran = true; });
+  absl::Status status = connection.WriteHead(ResponseHead(), "");
+  for (int i = 0; i < 64 && status.ok(); ++i) {
+    status = connection.Write("x");
+    if (status.ok()) status = co_await connection.Drained();
+  }
+  if (!status.ok()) co_return;
+  connection.Write(*others_ran ? "others ran" : "alone").IgnoreError();
+  exchange->connection = nullptr;
+  connection.Finish().IgnoreError();
+}
+
+TEST_F(ResponseTest, a_client_that_takes_all_leaves_others_their_turn) {
+  bool others_ran = false;
+  app_.Route("/stream", {.finish = [&](TestApp::Exchange& e) {
+               e.connection->loop().Spawn(StreamSmall(e.self, &others_ran));
+             }});
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.ReadResponse().body, std::string(64, 'x') + "others ran");
+}
+
 TEST_F(ResponseTest, writers_hear_of_a_client_that_leaves) {
   size_t most = 0;
   std::atomic<int> ended{0};
@@ -314,63 +340,6 @@ TEST_F(ResponseTest, endless_pipelining_without_reading_is_bounded) {
   sender.join();
   EXPECT_TRUE(client.Quiet());
   EXPECT_LE(most, options.write_high_mark);
-}
-
-TEST_F(ResponseTest, paused_reading_holds_the_client_back) {
-  std::shared_ptr<TestApp::Exchange> paused;
-  std::atomic<int> pauses{0};
-  app_.Route(
-      "/slow",
-      {.headers = [](TestApp::Exchange& e) { e.connection->SetMaxBodySize(1 << 30); },
-       .data =
-           [&](TestApp::Exchange& e, std::string_view) {
-             if (e.sizes.size() == 1) {
-               e.connection->PauseReading();
-               paused = e.self;
-               ++pauses;
-             }
-           },
-       .finish =
-           [](TestApp::Exchange& e) { e.Answer(std::to_string(e.body.size())).IgnoreError(); }});
-  HttpServerThread server(app_, {.chunk_size = 1000});
-  RawClient client(server.port());
-  constexpr size_t kSize = 30 << 20;
-  std::atomic<bool> sent{false};
-  std::thread sender([&] {
-    client.Send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(kSize) +
-                "\r\n\r\n" + std::string(kSize, 'b'));
-    sent = true;
-  });
-  Await(pauses, 1);
-  EXPECT_TRUE(client.Quiet());
-  EXPECT_FALSE(sent);
-  server.Run([&] {
-    EXPECT_EQ(paused->body.size(), 1000u);
-    paused->connection->ResumeReading();
-  });
-  EXPECT_EQ(client.ReadResponse().body, std::to_string(kSize));
-  sender.join();
-}
-
-// A request without a body has no body timeout that a pause could run into.
-TEST_F(ResponseTest, paused_before_finish_without_a_body) {
-  std::shared_ptr<TestApp::Exchange> paused;
-  std::atomic<int> pauses{0};
-  app_.Route("/pause", {.headers =
-                            [&](TestApp::Exchange& e) {
-                              e.connection->PauseReading();
-                              paused = e.self;
-                              ++pauses;
-                            },
-                        .finish = [](TestApp::Exchange& e) { e.Answer("on").IgnoreError(); }});
-  HttpServerThread server(app_);
-  RawClient client(server.port());
-  client.Send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(pauses, 1);
-  EXPECT_TRUE(client.Quiet());
-  EXPECT_EQ(app_.finished, 0);
-  server.Run([&] { paused->connection->ResumeReading(); });
-  EXPECT_EQ(client.ReadResponse().body, "on");
 }
 
 TEST_F(ResponseTest, echo_while_reading) {

@@ -24,9 +24,10 @@ namespace squall::internal {
 
 class WriteGate : public std::enable_shared_from_this<WriteGate> {
  public:
-  // Completes at once while the gate is open or broken.
+  // Completes at once while the gate is broken, or open; but then every so many times it waits for the
+  // loop's next turn, so that a client that takes all at once does not keep the others from theirs.
   static Task<absl::Status> Wait(std::shared_ptr<WriteGate> gate) {
-    if (!gate->open_ && gate->status_.ok()) co_await Awaiter(*gate);
+    if (gate->status_.ok() && gate->Stops()) co_await Awaiter(*gate);
     co_return gate->status_;
   }
 
@@ -52,6 +53,7 @@ class WriteGate : public std::enable_shared_from_this<WriteGate> {
     void await_suspend(std::coroutine_handle<> handle) {
       waiting = handle;
       gate.waiting_.push_back(this);
+      if (gate.open_) gate.Release(IOLoop::Current());
     }
     void await_resume() const {}
 
@@ -59,6 +61,14 @@ class WriteGate : public std::enable_shared_from_this<WriteGate> {
     std::coroutine_handle<> waiting;
     bool released = false;
   };
+
+  static constexpr int kMaxPassesInARow = 16;
+
+  bool Stops() {
+    if (open_ && ++passes_ < kMaxPassesInARow) return false;
+    passes_ = 0;
+    return true;
+  }
 
   // In the next turn, because the connection is in the middle of something.
   void Release(IOLoop& loop) {
@@ -76,6 +86,7 @@ class WriteGate : public std::enable_shared_from_this<WriteGate> {
   }
 
   bool open_ = true;
+  int passes_ = 0;
   absl::Status status_;
   std::list<Awaiter*> waiting_;
 };
