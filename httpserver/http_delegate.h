@@ -139,8 +139,9 @@ class HttpConnection {
   // When an answer has begun already, the connection is just closed.
   virtual void FinishWithError(int status, std::string_view text) = 0;
 
-  // Back-pressure for writers: completes at once unless write_blocked(), else when the write buffer
-  // has fallen below the low mark. Unavailable when the client went away or stalled meanwhile. The
+  // Back-pressure for writers: completes at once unless write_blocked(), but every 16th time in the
+  // loop's next turn, so that others have theirs; else when the write buffer has fallen below the low
+  // mark. Unavailable when the client went away or stalled meanwhile. The
   // task may outlive the exchange.
   virtual Task<absl::Status> Drained() = 0;
 

@@ -87,7 +87,10 @@ class PeriodicCallback::State {
     UnderWay(const UnderWay&) = delete;
     UnderWay& operator=(const UnderWay&) = delete;
     ~UnderWay() {
-      if (state != nullptr) state->under_way_ = nullptr;
+      if (state == nullptr) return;
+      state->under_way_ = nullptr;
+      // Also when the loop has ended it: another one may begin.
+      state->calling_ = false;
     }
 
     State* state;  // Null once it is gone.

@@ -252,6 +252,8 @@ TEST_F(PeriodicCallbackTest, ExceptionsOfACoroutineAreLoggedAndTheCallsGoOn) {
       AllOf(HasSubstr("a periodic callback of periodic_callback_test.cc:"), HasSubstr("boom")));
 }
 
+Task<> Pass(absl::Duration duration) { co_await Sleep(duration); }
+
 TEST_F(PeriodicCallbackTest, TheLoopEndsFirst) {
   Event event;
   int calls = 0;
@@ -264,6 +266,13 @@ TEST_F(PeriodicCallbackTest, TheLoopEndsFirst) {
   EXPECT_EQ(alive, 1);
   IOLoop::ClearCurrent();
   EXPECT_EQ(alive, 0);
+
+  // On the next loop it goes on.
+  const int before = calls;
+  coroutine.Start();
+  EXPECT_TRUE(IOLoop::Current().RunSync(Pass(5 * kShort)).ok());
+  EXPECT_EQ(calls, before + 1);
+  EXPECT_EQ(alive, 1);
 }
 
 TEST_F(PeriodicCallbackTest, ATinyPeriodDoesNotStandStill) {

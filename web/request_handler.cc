@@ -197,7 +197,9 @@ void RequestHandler::Send(SendWhat what, const FileRange* file) {
   }
   head_written_ = true;
   write_buffer_.clear();
-  if (!sent.ok() && !absl::IsUnavailable(sent)) LOG(ERROR) << "answer broken off: " << sent;
+  // The connection is about to say so: OnConnectionClose() settles it.
+  if (absl::IsUnavailable(sent)) return;
+  if (!sent.ok()) LOG(ERROR) << "answer broken off: " << sent;
   if (last || !sent.ok()) {
     finished_ = true;
     host_->AnswerSettled();

@@ -115,6 +115,41 @@ TEST(ServingTest, AWaitEndsWithTheClient) {
   }
 }
 
+struct Endless : RequestHandler {
+  explicit Endless(std::promise<std::string>* ended) : ended(ended) {}
+  Task<> Get() {
+    const std::string piece(16 << 10, 'x');
+    absl::Status status;
+    while (status.ok()) {
+      Write(piece);
+      status = co_await Flush();
+    }
+    // The connection's end may come a turn behind the failure of the write.
+    while (!closed()) co_await Sleep(absl::Milliseconds(1));
+    ended->set_value(absl::StrCat(absl::StatusCodeToString(status.code()), " ", seen_close, " ",
+                                  stop_token().stop_requested()));
+  }
+  void OnConnectionClose() override { ++seen_close; }
+  std::promise<std::string>* ended;
+  int seen_close = 0;
+};
+
+// Mostly between two writes, and not while the loop looks at its descriptors.
+TEST(ServingTest, AStreamLearnsThatTheClientLeft) {
+  for (int i = 0; i < 20; ++i) {
+    std::promise<std::string> ended;
+    Application app({{"/", Handler<Endless>(&ended)}}, Quiet());
+    HttpServerThread server(app);
+    RawClient client(server.port());
+    ASSERT_TRUE(client.Send(Get("/")));
+    client.ReadUntil("xxxx");
+    client.Reset();
+    auto result = ended.get_future();
+    ASSERT_EQ(result.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    EXPECT_EQ(result.get(), "UNAVAILABLE 1 1");
+  }
+}
+
 struct KeepsToken : RequestHandler {
   KeepsToken(std::stop_token* token, std::promise<void>* waits, std::promise<bool>* late)
       : token(token), waits(waits), late(late) {}

@@ -91,7 +91,8 @@ void StaticFileHandler::UsePrecompressed(File& file) const {
     const char* extension;
   } kCodings[] = {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}};
   const std::string accepted = request().headers().GetJoined("Accept-Encoding");
-  int best = 0;
+  // What is named as identity may be wanted more.
+  int best = std::max(0, internal::NamedWeight(accepted, "identity").value_or(0) - 1);
   OpenFile best_file;
   for (const auto& [coding, extension] : kCodings) {
     const int weight = internal::AcceptedWeight(accepted, coding);
@@ -104,7 +105,7 @@ void StaticFileHandler::UsePrecompressed(File& file) const {
     best_file = *std::move(other);
     file.coding = coding;
   }
-  if (best > 0) file.open = std::move(best_file);
+  if (best_file.fd != nullptr) file.open = std::move(best_file);
 }
 
 absl::StatusOr<OpenFile> StaticFileHandler::OpenBelow(const std::string& name,
@@ -171,7 +172,11 @@ Task<> StaticFileHandler::Get(std::string path) {
     }
   }
   SetHeader("Content-Length", absl::StrCat(end - start));
-  if (request().method() == "HEAD") return Task<>::Done();
+  if (request().method() == "HEAD") {
+    // With the fields of the GET, which has no length then (RFC 9110 8.6).
+    if (WouldCompress(static_cast<uint64_t>(end - start))) Flush();
+    return Task<>::Done();
+  }
 
   FileRange range = {.file = file.open.fd,
                      .offset = static_cast<uint64_t>(start),
@@ -187,8 +192,11 @@ Task<> StaticFileHandler::SendInPieces(FileRange left) {
   while (left.size > 0) {
     block.resize(std::min(piece, left.size));
     const ssize_t got = ReadFileRange(left, block.data(), block.size());
-    // A file that has shrunk: the answer falls short of its length and the connection closes.
-    if (got <= 0) co_return;
+    // A file that has shrunk; once the head has left, the connection closes before the end.
+    if (got <= 0) {
+      SendError(500);
+      co_return;
+    }
     Write(std::string_view(block).substr(0, got));
     left.offset += got;
     left.size -= got;

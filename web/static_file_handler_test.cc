@@ -115,6 +115,12 @@ TEST_F(StaticFileTest, CompressedFilesLeaveInPiecesAndOthersFromTheFile) {
   EXPECT_FALSE(text.from_file());
   EXPECT_EQ(text.header("Content-Encoding"), "gzip");
   EXPECT_EQ(text.writes(), 3 * 16);
+  // HEAD has the fields of GET.
+  std::string head = GetRequest("/static/big.txt", "Accept-Encoding: gzip\r\n");
+  const FakeExchange fields(app, head.replace(0, 3, "HEAD"));
+  EXPECT_EQ(fields.header("Content-Encoding"), "gzip");
+  EXPECT_FALSE(fields.has_header("Content-Length"));
+  EXPECT_EQ(fields.header("Etag"), text.header("Etag"));
   EXPECT_LT(text.body().size(), size_t{3} << 14);
   for (const char* fields : {"", "Accept-Encoding: br\r\n"}) {
     FakeExchange plain(app, GetRequest("/static/big.txt", fields));
@@ -287,6 +293,8 @@ TEST_F(StaticFileTest, Precompressed) {
   EXPECT_NE(brotli.header("Etag"), plain.header("Etag"));
   EXPECT_EQ(get("gzip, br;q=0.5"), "gzip");
   EXPECT_EQ(get("br;q=0, gzip;q=0"), "plain");
+  EXPECT_EQ(get("identity, gzip;q=0.5"), "plain");
+  EXPECT_EQ(get("identity;q=0.5, gzip;q=0.5"), "gzip");
   EXPECT_EQ(get("zstd"), "plain");
   EXPECT_EQ(get("*"), "brotli");
   // Older than what it was made of.
