@@ -52,10 +52,21 @@ class ConnectTest : public testing::Test {
     return loop_.RunSync(Connect(address, std::move(options)), absl::Seconds(60));
   }
 
-  // A port on 127.0.0.1 that refuses.
-  static uint16_t RefusingPort() {
+  // A port on 127.0.0.1 that nobody had a moment ago.
+  static uint16_t FreePort() {
     const auto sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
     return sockets[0].port();
+  }
+
+  // A port on 127.0.0.1 that refuses. It stays bound, so that nobody else gets it meanwhile, and no
+  // connection has it at its own end.
+  uint16_t RefusingPort() {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const SocketAddress any = Parse("127.0.0.1:0");
+    EXPECT_EQ(::bind(fd.get(), any.data(), any.size()), 0);
+    const uint16_t port = SocketAddress::Local(fd.get())->port();
+    held_.push_back(std::move(fd));
+    return port;
   }
 
   // One whose backlog is full: it does not answer at all.
@@ -78,6 +89,7 @@ class ConnectTest : public testing::Test {
 
   IOLoop& loop_ = IOLoop::Current();
   std::vector<UniqueFd> fillers_;
+  std::vector<UniqueFd> held_;
 };
 
 // Tornado's, over every socket that is bound.
@@ -260,7 +272,7 @@ TEST_F(ConnectTest, ATransportOfTheCallers) {
 
 // The kernel may choose the port that is asked for as the port of this end.
 TEST_F(ConnectTest, NotToItself) {
-  const uint16_t port = RefusingPort();
+  const uint16_t port = FreePort();
   const SocketAddress address = Parse(absl::StrCat("127.0.0.1:", port));
   EXPECT_THAT(RunConnect(address, {.source = address}),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("Connection refused")));
