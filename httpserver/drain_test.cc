@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "squall/httpserver/await_count.h"
 #include "squall/httpserver/http_server_thread.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/httpserver/test_app.h"
@@ -28,13 +29,6 @@ class DrainTest : public testing::Test {
       server.server().Drain({.idle_close_after = idle_close_after}, [this] { ++done_; });
     });
   }
-  void Await(const std::atomic<int>& counter, int value) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (counter < value) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
 
   TestApp app_;
   std::atomic<int> done_{0};
@@ -43,9 +37,9 @@ class DrainTest : public testing::Test {
 TEST_F(DrainTest, without_connections_it_is_done_at_once) {
   HttpServerThread server(app_);
   Drain(server, absl::Hours(1));
-  Await(done_, 1);
+  AwaitCount(done_, 1);
   Drain(server, absl::Hours(1));
-  Await(done_, 2);
+  AwaitCount(done_, 2);
 }
 
 TEST_F(DrainTest, the_listener_is_closed_at_once) {
@@ -68,7 +62,7 @@ TEST_F(DrainTest, the_last_server_answers_what_waits_in_the_backlog) {
                           [this] { ++done_; });
   });
   for (auto& client : clients) EXPECT_EQ(client->ReadResponse().body, "Hello world");
-  Await(done_, 1);
+  AwaitCount(done_, 1);
 }
 
 TEST_F(DrainTest, after_the_last_server_connections_are_refused_though_a_copy_is_open) {
@@ -105,7 +99,7 @@ TEST_F(DrainTest, kept_connections_are_told_with_their_next_answer) {
     EXPECT_EQ(response.Field("Connection"), "close");
     EXPECT_TRUE(client->AtEnd());
   }
-  Await(done_, 1);
+  AwaitCount(done_, 1);
 }
 
 TEST_F(DrainTest, silent_connections_are_closed_late) {
@@ -117,7 +111,7 @@ TEST_F(DrainTest, silent_connections_are_closed_late) {
   EXPECT_TRUE(used.AtEnd());
   EXPECT_FALSE(used.was_reset());
   used.Close();
-  Await(done_, 1);
+  AwaitCount(done_, 1);
 }
 
 TEST_F(DrainTest, requests_in_flight_are_answered) {
@@ -126,10 +120,10 @@ TEST_F(DrainTest, requests_in_flight_are_answered) {
   HttpServerThread server(app_);
   RawClient client(server.port());
   client.Send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(app_.finished, 1);
+  AwaitCount(app_.finished, 1);
   RawClient body(server.port());
   body.Send("POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
-  Await(app_.started, 2);
+  AwaitCount(app_.started, 2);
   Drain(server, absl::ZeroDuration());
   EXPECT_TRUE(client.Quiet());
   body.Send("bc");
@@ -142,7 +136,7 @@ TEST_F(DrainTest, requests_in_flight_are_answered) {
   EXPECT_EQ(response.body, "late");
   EXPECT_EQ(response.Field("Connection"), "close");
   EXPECT_TRUE(client.AtEnd());
-  Await(done_, 1);
+  AwaitCount(done_, 1);
 }
 
 // The head was sent before the drain, so nobody told the client; it must not stay for ever.
@@ -155,7 +149,7 @@ TEST_F(DrainTest, an_answer_begun_before_the_drain_ends_its_connection_once_idle
   HttpServerThread server(app_);
   RawClient client(server.port());
   client.Send("GET /begun HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(app_.finished, 1);
+  AwaitCount(app_.finished, 1);
   Drain(server, absl::ZeroDuration());
   EXPECT_TRUE(client.ReadUntil("be\r\n").find("close") == std::string::npos);
   // Long enough for the timer of the idle ones.
@@ -167,7 +161,7 @@ TEST_F(DrainTest, an_answer_begun_before_the_drain_ends_its_connection_once_idle
   EXPECT_EQ(client.ReadAll(), "3\r\ngun\r\n0\r\n\r\n");
   EXPECT_FALSE(client.was_reset());
   client.Close();
-  Await(done_, 1);
+  AwaitCount(done_, 1);
 }
 
 // A request that lies unread in the socket when the silent connections are closed is answered.
@@ -210,7 +204,7 @@ TEST_F(DrainTest, pipelined_requests_behind_the_last_answer_do_not_reset_it) {
   EXPECT_TRUE(client.AtEnd());
   EXPECT_FALSE(client.was_reset());
   client.Close();
-  Await(done_, 1);
+  AwaitCount(done_, 1);
 }
 
 // Clients that follow `Connection: close` lose nothing, whenever the drain comes.
@@ -235,10 +229,10 @@ TEST_F(DrainTest, keep_alive_load_loses_no_request) {
       }
     });
   }
-  Await(answered, 500);
+  AwaitCount(answered, 500);
   Drain(*server, absl::Seconds(10));
   for (std::thread& client : clients) client.join();
-  Await(done_, 1);
+  AwaitCount(done_, 1);
   EXPECT_EQ(lost, 0);
 }
 

@@ -1,6 +1,5 @@
 // Delegates that pause the reading of a body.
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -9,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "squall/httpserver/await_count.h"
 #include "squall/httpserver/http_server_thread.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/httpserver/test_app.h"
@@ -20,14 +20,6 @@ namespace {
 
 class PauseTest : public testing::Test {
  protected:
-  void Await(const std::atomic<int>& counter, int value) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (counter < value) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-
   TestApp app_;
 };
 
@@ -56,7 +48,7 @@ TEST_F(PauseTest, paused_reading_holds_the_client_back) {
                 "\r\n\r\n" + std::string(kSize, 'b'));
     sent = true;
   });
-  Await(pauses, 1);
+  AwaitCount(pauses, 1);
   EXPECT_TRUE(client.Quiet());
   EXPECT_FALSE(sent);
   server.Run([&] {
@@ -106,7 +98,7 @@ TEST_F(PauseTest, paused_before_finish_without_a_body) {
   HttpServerThread server(app_);
   RawClient client(server.port());
   client.Send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(pauses, 1);
+  AwaitCount(pauses, 1);
   EXPECT_TRUE(client.Quiet());
   EXPECT_EQ(app_.finished, 0);
   server.Run([&] { paused->connection->ResumeReading(); });

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "squall/httpserver/await_count.h"
 #include "squall/httpserver/http_server_thread.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/httpserver/test_app.h"
@@ -26,13 +27,6 @@ namespace {
 
 class ResponseTest : public testing::Test {
  protected:
-  void Await(const std::atomic<int>& counter, int value) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (counter < value) {
-      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
   std::string Get(uint16_t port, const std::string& path, const std::string& fields = "") {
     RawClient client(port);
     client.Send("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + fields + "\r\n");
@@ -72,7 +66,7 @@ TEST_F(ResponseTest, content_length_mismatch) {
   RawClient client3(server.port());
   client3.Send("GET /write HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(client3.ReadResponse().body, "ab");
-  Await(app_.closed, 3);
+  AwaitCount(app_.closed, 3);
   EXPECT_TRUE(absl::IsOutOfRange(low)) << low;
   EXPECT_TRUE(absl::IsOutOfRange(high)) << high;
   EXPECT_TRUE(absl::IsOutOfRange(write)) << write;
@@ -155,13 +149,13 @@ TEST_F(ResponseTest, late_answers_are_served_in_order) {
   client.Send(
       "GET /later HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
       "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(count, 1);
+  AwaitCount(count, 1);
   client.Send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(client.Quiet());
   server.Run([&] { waiting[0]->Answer("first").IgnoreError(); });
   EXPECT_EQ(client.ReadResponse().body, "first");
   EXPECT_EQ(client.ReadResponse().body, "Hello world");
-  Await(count, 2);
+  AwaitCount(count, 2);
   EXPECT_EQ(app_.started, 3);
   server.Run([&] { waiting[1]->Answer("second").IgnoreError(); });
   EXPECT_EQ(client.ReadResponse().body, "second");
@@ -175,10 +169,10 @@ TEST_F(ResponseTest, a_client_that_resets_is_told_to_the_delegate) {
   HttpServerThread server(app_);
   RawClient client(server.port());
   client.Send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(app_.finished, 1);
+  AwaitCount(app_.finished, 1);
   client.Reset();
-  Await(app_.closed, 1);
-  Await(app_.destroyed, 1);
+  AwaitCount(app_.closed, 1);
+  AwaitCount(app_.destroyed, 1);
   server.Run([&] { EXPECT_EQ(server.server().connection_count(), 0u); });
 }
 
@@ -188,9 +182,9 @@ TEST_F(ResponseTest, a_half_closed_client_is_gone_when_the_option_says_so) {
   HttpServerThread server(app_, {.answer_half_closed = false});
   RawClient client(server.port());
   client.Send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(app_.finished, 1);
+  AwaitCount(app_.finished, 1);
   client.ShutdownWrite();
-  Await(app_.closed, 1);
+  AwaitCount(app_.closed, 1);
 }
 
 TEST_F(ResponseTest, half_closed_client_gets_a_late_answer_without_spinning) {
@@ -200,7 +194,7 @@ TEST_F(ResponseTest, half_closed_client_gets_a_late_answer_without_spinning) {
   RawClient client(server.port());
   client.Send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
   client.ShutdownWrite();
-  Await(app_.finished, 1);
+  AwaitCount(app_.finished, 1);
   EXPECT_TRUE(client.Quiet());
   server.Run([&] { waiting->Answer("late").IgnoreError(); });
   const auto response = client.ReadResponse();
@@ -215,7 +209,7 @@ TEST_F(ResponseTest, a_body_cut_short_is_told_to_the_delegate) {
   client.Send("POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
   client.ShutdownWrite();
   EXPECT_TRUE(client.AtEnd());
-  Await(app_.closed, 1);
+  AwaitCount(app_.closed, 1);
   EXPECT_EQ(app_.finished, 0);
 }
 
@@ -247,7 +241,7 @@ TEST_F(ResponseTest, writers_wait_for_slow_readers) {
   EXPECT_EQ(ended, 0);
   const auto response = client.ReadResponse();
   EXPECT_EQ(response.body.size(), 400u * 100000);
-  Await(ended, 1);
+  AwaitCount(ended, 1);
   EXPECT_LE(most, 256u * 1024 + 200000);
   EXPECT_GT(most, 0u);
   client.Send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -291,8 +285,8 @@ TEST_F(ResponseTest, writers_hear_of_a_client_that_leaves) {
   client.Send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
   client.ReadUntil("\r\n\r\n");
   client.Reset();
-  Await(ended, 1);
-  Await(app_.closed, 1);
+  AwaitCount(ended, 1);
+  AwaitCount(app_.closed, 1);
 }
 
 TEST_F(ResponseTest, a_client_that_never_reads_is_cut_off) {
@@ -304,8 +298,8 @@ TEST_F(ResponseTest, a_client_that_never_reads_is_cut_off) {
   HttpServerThread server(app_, {.write_timeout = absl::Milliseconds(200)});
   RawClient client(server.port(), {.receive_buffer = 4096});
   client.Send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
-  Await(ended, 1);
-  Await(app_.closed, 1);
+  AwaitCount(ended, 1);
+  AwaitCount(app_.closed, 1);
   EXPECT_EQ(Get(server.port(), "/hello"), "Hello world");
 }
 

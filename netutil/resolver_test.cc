@@ -110,6 +110,14 @@ class ResolverTest : public testing::Test {
     return loop_.RunSync(resolver.Resolve(host, 80, family, timeout), absl::Seconds(60));
   }
 
+  // Of "slow.example"; returns once a thread is in it, for a test to let go of.
+  void BeginSlowLookup(Resolver& resolver) {
+    loop_.Spawn([](Resolver* names) -> Task<> {
+      (co_await names->Resolve("slow.example", 80)).IgnoreError();
+    }(&resolver));
+    ASSERT_THAT(loop_.RunSync(names_.AwaitLookups(1), absl::Seconds(60)), IsOk());
+  }
+
   IOLoop& loop_ = IOLoop::Current();
   FakeNames names_;
 };
@@ -232,10 +240,7 @@ TEST_F(ResolverTest, QuestionsAtTheSameTimeShareOneLookup) {
 
 TEST_F(ResolverTest, ADeadlineEndsTheQuestionAndTheLookupFillsTheCache) {
   Resolver resolver(names_.Options());
-  loop_.Spawn([](Resolver* names) -> Task<> {
-    (co_await names->Resolve("slow.example", 80)).IgnoreError();
-  }(&resolver));
-  ASSERT_THAT(loop_.RunSync(names_.AwaitLookups(1), absl::Seconds(60)), IsOk());
+  BeginSlowLookup(resolver);
   EXPECT_THAT(Ask(resolver, "slow.example", AF_UNSPEC, absl::Milliseconds(20)),
               StatusIs(absl::StatusCode::kDeadlineExceeded,
                        "cannot resolve host name \"slow.example\" within 20ms"));
@@ -251,10 +256,7 @@ TEST_F(ResolverTest, ADeadlineEndsTheQuestionAndTheLookupFillsTheCache) {
 TEST_F(ResolverTest, ALookupThatNobodyWaitsForAnyMoreIsNotBegun) {
   Executor one({.max_threads = 1});
   Resolver resolver(names_.Options({.executor = &one}));
-  loop_.Spawn([](Resolver* names) -> Task<> {
-    (co_await names->Resolve("slow.example", 80)).IgnoreError();
-  }(&resolver));
-  ASSERT_THAT(loop_.RunSync(names_.AwaitLookups(1), absl::Seconds(60)), IsOk());
+  BeginSlowLookup(resolver);
   for (int i = 0; i < 3; ++i) {
     ASSERT_THAT(Ask(resolver, absl::StrCat("dead", i), AF_UNSPEC, absl::Milliseconds(1)),
                 StatusIs(absl::StatusCode::kDeadlineExceeded, testing::_));
@@ -267,10 +269,7 @@ TEST_F(ResolverTest, ALookupThatNobodyWaitsForAnyMoreIsNotBegun) {
 TEST_F(ResolverTest, ALookupGoesOnForThoseWhoStillWait) {
   Executor one({.max_threads = 1});
   Resolver resolver(names_.Options({.executor = &one}));
-  loop_.Spawn([](Resolver* names) -> Task<> {
-    (co_await names->Resolve("slow.example", 80)).IgnoreError();
-  }(&resolver));
-  ASSERT_THAT(loop_.RunSync(names_.AwaitLookups(1), absl::Seconds(60)), IsOk());
+  BeginSlowLookup(resolver);
   std::vector<Task<Answer>> questions;
   questions.push_back(resolver.Resolve("a.example", 80, AF_UNSPEC, absl::Milliseconds(1)));
   questions.push_back(resolver.Resolve("a.example", 80));
@@ -339,10 +338,7 @@ TEST_F(ResolverTest, TheTaskMayOutliveTheResolver) {
 
 TEST_F(ResolverTest, ALookupWhoseLoopEndsHoldsUpNobody) {
   Resolver resolver(names_.Options());
-  loop_.Spawn([](Resolver* names) -> Task<> {
-    (co_await names->Resolve("slow.example", 80)).IgnoreError();
-  }(&resolver));
-  ASSERT_THAT(loop_.RunSync(names_.AwaitLookups(1), absl::Seconds(60)), IsOk());
+  BeginSlowLookup(resolver);
   IOLoop::ClearCurrent();
   names_.LetGo();
   EXPECT_THAT(IOLoop::Current().RunSync(resolver.Resolve("slow.example", 80), absl::Seconds(60)),
