@@ -62,8 +62,9 @@ void Http1Connection::UpdateDeadline() {
   if (state_ == State::kLingering) {
     deadline = linger_deadline_;
   } else if (state_ == State::kServing && in_exchange_) {
-    if (!message_complete_ && !message_read_ && !paused_)
+    if (!message_complete_ && !message_read_ && !paused_) {
       deadline = std::min(deadline, body_deadline_);
+    }
   } else if (state_ == State::kServing && !blocked_) {
     const bool in_head = parser_ != nullptr && parser_->in_head();
     deadline = in_head ? head_deadline_ : idle_deadline_;
