@@ -1,5 +1,6 @@
 #include "squall/httpserver/http_range.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -46,6 +47,16 @@ std::optional<RequestRange> ParseRequestRange(std::string_view value) {
     range.end.reset();
   }
   return range;
+}
+
+std::optional<OctetRange> ResolveRange(const RequestRange& range, int64_t total) {
+  int64_t start = range.start.value_or(0);
+  if (start < 0) start = std::max<int64_t>(start + total, 0);
+  const int64_t end = std::min(range.end.value_or(total), total);
+  const bool inverted = range.end.has_value() && start >= *range.end;
+  if (range.start.has_value() && (start >= total || inverted)) return std::nullopt;
+  if (range.end == 0) return std::nullopt;
+  return OctetRange{.start = start, .size = end - start};
 }
 
 std::string FormatContentRange(std::optional<int64_t> start, std::optional<int64_t> end,

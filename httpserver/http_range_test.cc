@@ -30,6 +30,28 @@ TEST(HttpRangeTest, WhatCannotBeReadIsNone) {
   EXPECT_EQ(ParseRequestRange("bytes=0-9223372036854775806")->end, INT64_MAX);
 }
 
+// First octet and how many, or "none".
+std::string Resolve(const char* field, int64_t total) {
+  const std::optional<OctetRange> octets = ResolveRange(ParseRequestRange(field).value(), total);
+  if (!octets.has_value()) return "none";
+  return std::to_string(octets->start) + "+" + std::to_string(octets->size);
+}
+
+TEST(HttpRangeTest, ResolvesAgainstTheLength) {
+  EXPECT_EQ(Resolve("bytes=0-", 26), "0+26");
+  EXPECT_EQ(Resolve("bytes=22-25", 26), "22+4");
+  EXPECT_EQ(Resolve("bytes=22-99", 26), "22+4");
+  EXPECT_EQ(Resolve("bytes=-4", 26), "22+4");
+  EXPECT_EQ(Resolve("bytes=-99", 26), "0+26");
+  EXPECT_EQ(Resolve("bytes=-", 26), "0+26");
+  EXPECT_EQ(Resolve("bytes=26-", 26), "none");
+  EXPECT_EQ(Resolve("bytes=5-4", 26), "none");
+  EXPECT_EQ(Resolve("bytes=-0", 26), "none");
+  EXPECT_EQ(Resolve("bytes=0-", 0), "none");
+  EXPECT_EQ(Resolve("bytes=-4", 0), "none");
+  EXPECT_EQ(Resolve("bytes=-9223372036854775806", INT64_MAX), "1+9223372036854775806");
+}
+
 TEST(HttpRangeTest, FormatsAsTornado) {
   for (const auto& row : internal::UnitVectors("get_content_range")) {
     EXPECT_EQ(FormatContentRange(internal::OptionalNumber(row["start"]),

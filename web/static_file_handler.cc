@@ -156,16 +156,15 @@ Task<> StaticFileHandler::Get(std::string path) {
                               ? ParseRequestRange(*field)
                               : std::nullopt;
       wanted.has_value()) {
-    start = wanted->start.value_or(0);
-    if (start < 0) start = std::max<int64_t>(start + size, 0);
-    end = std::min(wanted->end.value_or(size), size);
-    const bool inverted = wanted->end.has_value() && start >= *wanted->end;
-    if ((wanted->start.has_value() && (start >= size || inverted)) || wanted->end == 0) {
+    const std::optional<OctetRange> octets = ResolveRange(*wanted, size);
+    if (!octets.has_value()) {
       SetStatus(416);
       SetHeader("Content-Type", "text/plain");
       SetHeader("Content-Range", absl::StrCat("bytes */", size));
       return Task<>::Done();
     }
+    start = octets->start;
+    end = start + octets->size;
     if (end - start != size) {
       SetStatus(206);
       SetHeader("Content-Range", FormatContentRange(start, end, size));
