@@ -9,8 +9,8 @@
 namespace squall {
 namespace {
 
-// Reads digits between white space. Nothing but white space leaves `out` empty; false for other
-// text.
+// Reads digits between white space; what 63 bits cannot hold is as large as they can. Nothing but
+// white space leaves `out` empty; false for other text.
 bool ParseBound(std::string_view text, std::optional<int64_t>& out) {
   text = internal::TrimOws(text);
   if (text.empty()) return true;
@@ -20,8 +20,7 @@ bool ParseBound(std::string_view text, std::optional<int64_t>& out) {
   for (const char c : text) {
     if (!internal::IsDigit(c)) return false;
     const int digit = c - '0';
-    if (value > (kMax - digit) / 10) return false;
-    value = value * 10 + digit;
+    value = value > (kMax - digit) / 10 ? kMax : value * 10 + digit;
   }
   out = value;
   return true;
@@ -31,7 +30,9 @@ bool ParseBound(std::string_view text, std::optional<int64_t>& out) {
 
 std::optional<RequestRange> ParseRequestRange(std::string_view value) {
   const size_t equals = value.find('=');
-  if (internal::TrimOws(value.substr(0, equals)) != "bytes") return std::nullopt;
+  if (!internal::EqualsIgnoreCase(internal::TrimOws(value.substr(0, equals)), "bytes")) {
+    return std::nullopt;
+  }
   value = equals == std::string_view::npos ? "" : value.substr(equals + 1);
   const size_t dash = value.find('-');
   RequestRange range;

@@ -24,8 +24,9 @@ struct RequestRange {
   std::optional<int64_t> end;
 };
 
-// Empty for another unit, for several ranges and for anything malformed or above 63 bits: the field
-// is to be ignored then. Whether the range fits the representation is for the caller to see.
+// Empty for another unit, for several ranges and for anything malformed: the field is to be ignored
+// then. What is above 63 bits counts as the largest number. Whether the range fits the
+// representation is for the caller to see.
 std::optional<RequestRange> ParseRequestRange(std::string_view value);
 
 // Some octets of a representation.

@@ -21,8 +21,7 @@ TEST(HttpRangeTest, ReadsAsTornado) {
 
 TEST(HttpRangeTest, WhatCannotBeReadIsNone) {
   for (const char* bad : {"", "bytes", "bytes=+1-2", "bytes=1_0-", "bytes=1-2-3", "bytes=--1",
-                          "Bytes=1-2", "bytes=99999999999999999999-", "bytes=-9223372036854775808",
-                          "bytes=1-9223372036854775807", "bytes=1\xa0-2"}) {
+                          "bite=1-2", "bytes=1\xa0-2", "bytes=1-2,", "bytes=1,-2"}) {
     const bool none = !ParseRequestRange(bad).has_value();
     // Tornado's rule makes a unit alone an empty range.
     EXPECT_EQ(none, std::string(bad) != "bytes") << bad;
@@ -50,6 +49,25 @@ TEST(HttpRangeTest, ResolvesAgainstTheLength) {
   EXPECT_EQ(Resolve("bytes=0-", 0), "none");
   EXPECT_EQ(Resolve("bytes=-4", 0), "none");
   EXPECT_EQ(Resolve("bytes=-9223372036854775806", INT64_MAX), "1+9223372036854775806");
+}
+
+TEST(HttpRangeTest, NumbersMayHaveAnyLength) {
+  for (const char* large :
+       {"9223372036854775807", "18446744073709551617", "99999999999999999999"}) {
+    const std::string number = large;
+    EXPECT_EQ(ParseRequestRange("bytes=" + number + "-")->start, INT64_MAX - 1);
+    EXPECT_EQ(ParseRequestRange("bytes=1-" + number)->end, INT64_MAX);
+    EXPECT_EQ(ParseRequestRange("bytes=-" + number)->start, -INT64_MAX + 1);
+  }
+}
+
+// RFC 9110 14.1.
+TEST(HttpRangeTest, UnitsHaveNoCase) {
+  for (const char* same : {"Bytes=1-2", "BYTES=1-2"}) {
+    ASSERT_TRUE(ParseRequestRange(same).has_value()) << same;
+    EXPECT_EQ(ParseRequestRange(same)->start, 1) << same;
+    EXPECT_EQ(ParseRequestRange(same)->end, 3) << same;
+  }
 }
 
 TEST(HttpRangeTest, FormatsAsTornado) {

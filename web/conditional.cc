@@ -70,11 +70,11 @@ bool AnswerConditionally(RequestHandler& handler, const Validators& present) {
 }
 
 bool RangeConditionHolds(const HttpHeaders& request, const Validators& present, absl::Time now) {
-  const std::optional<std::string_view> condition = request.Get("If-Range");
-  if (!condition.has_value()) return true;
-  if (condition->starts_with('"')) return *condition == present.etag;
+  if (!request.Has("If-Range")) return true;
+  const std::string condition = request.GetJoined("If-Range");
+  if (condition.starts_with('"')) return condition == present.etag;
   // A weak tag never matches, and a date has to be the very one.
-  const std::optional<absl::Time> time = ParseHttpDate(*condition);
+  const std::optional<absl::Time> time = ParseHttpDate(condition);
   return time.has_value() && present.last_modified.has_value() &&
          Second(*present.last_modified) == *time && now >= *time + absl::Seconds(1);
 }

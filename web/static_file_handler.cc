@@ -19,6 +19,7 @@
 #include "squall/base/string_view.h"
 #include "squall/httpserver/file_range.h"
 #include "squall/httpserver/http_date.h"
+#include "squall/httpserver/http_headers.h"
 #include "squall/httpserver/http_range.h"
 #include "squall/httpserver/url.h"
 #include "squall/web/accept_encoding.h"
@@ -151,9 +152,10 @@ Task<> StaticFileHandler::Get(std::string path) {
   int64_t start = 0;
   int64_t end = size;
   // Only GET has ranges, RFC 9110 14.2.
-  const auto field = request().method() == "GET" ? request().headers().Get("Range") : std::nullopt;
-  if (const auto wanted = field.has_value() && RangeConditionHolds(request().headers(), validators)
-                              ? ParseRequestRange(*field)
+  const HttpHeaders& headers = request().headers();
+  const bool ranged = request().method() == "GET" && headers.Has("Range");
+  if (const auto wanted = ranged && RangeConditionHolds(headers, validators)
+                              ? ParseRequestRange(headers.GetJoined("Range"))
                               : std::nullopt;
       wanted.has_value()) {
     const std::optional<OctetRange> octets = ResolveRange(*wanted, size);

@@ -223,6 +223,10 @@ TEST_F(StaticFileTest, Ranges) {
       {"bytes=26-", 416, "bytes */26", ""},
       {"bytes=10-3", 416, "bytes */26", ""},
       {"bytes=-0", 416, "bytes */26", ""},
+      {"bytes=99999999999999999999-", 416, "bytes */26", ""},
+      {"Bytes=22-99999999999999999999", 206, "bytes 22-25/26", all.substr(22)},
+      {"bytes=-99999999999999999999", 200, "", all},
+      {"bytes=0-3\r\nRange: bytes=5-6", 200, "", all},
   };
   for (const Case& c : cases) {
     const FakeExchange exchange(
@@ -244,6 +248,7 @@ TEST_F(StaticFileTest, IfRange) {
   EXPECT_EQ(status("\"other\""), 200);
   EXPECT_EQ(status("Thu, 02 Jan 2020 03:04:05 GMT"), 206);
   EXPECT_EQ(status("Thu, 02 Jan 2020 03:04:06 GMT"), 200);
+  EXPECT_EQ(status(absl::StrCat(etag, "\r\nIf-Range: \"other\"")), 200);
 }
 
 TEST_F(StaticFileTest, HeadHasTheLengthAndOtherMethodsAre405) {
