@@ -33,6 +33,16 @@ std::optional<std::string> FromHex(absl::string_view text) {
   return absl::HexStringToBytes(text);
 }
 
+// "2" of "2|...". Tokens of version 1 do not say so.
+std::optional<std::string_view> VersionOf(std::string_view token) {
+  const size_t bar = token.find('|');
+  if (bar == std::string_view::npos || bar == 0 || token[0] == '0') return std::nullopt;
+  const std::string_view number = token.substr(0, bar);
+  const bool digits = std::all_of(number.begin(), number.end(),
+                                  [](unsigned char c) { return std::isdigit(c) != 0; });
+  return digits ? std::optional(number) : std::nullopt;
+}
+
 // `mask` must have kMaskSize octets: Tornado's C version read behind a shorter one
 // (CVE-2026-49854).
 std::string Masked(std::string_view mask, std::string_view text) {
@@ -50,10 +60,12 @@ XsrfSecret NewXsrfSecret(absl::Time now) {
 
 std::optional<XsrfSecret> ReadXsrfToken(std::string_view token) {
   if (token.empty()) return std::nullopt;
-  if (!token.starts_with("2|")) {
+  const std::optional<std::string_view> version = VersionOf(token);
+  if (!version.has_value()) {
     std::optional<std::string> octets = FromHex(ToAbsl(token));
     return XsrfSecret{octets.has_value() ? *octets : std::string(token), 0};
   }
+  if (*version != "2") return std::nullopt;
   const std::vector<absl::string_view> parts = absl::StrSplit(ToAbsl(token), '|');
   if (parts.size() != 4) return std::nullopt;
   const std::optional<std::string> mask = FromHex(parts[1]);

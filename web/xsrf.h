@@ -26,7 +26,8 @@ struct XsrfSecret {
 XsrfSecret NewXsrfSecret(absl::Time now);
 
 // The secret in a token of version 2, or in one of version 1 (the secret in hexadecimal, or
-// anything else taken as it is). nullopt for a malformed version 2 and for an empty one.
+// anything else taken as it is). nullopt for a malformed version 2, another version ("3|...") and an
+// empty one.
 std::optional<XsrfSecret> ReadXsrfToken(std::string_view token);
 
 std::string MaskXsrfSecret(const XsrfSecret& secret);
