@@ -177,6 +177,10 @@ void RequestHandler::Send(SendWhat what, const FileRange* file) {
   }
   const bool last = what == SendWhat::kAll;
   const bool first = !head_written_;
+  if (first && last && file == nullptr && IfMatchFails()) {
+    SendError(412);
+    return;
+  }
   if (first) CompleteHead(what, file);
   if (encoder_ != nullptr) encoder_->Encode(write_buffer_, last);
   absl::Status sent;
@@ -254,6 +258,18 @@ void RequestHandler::ApplyAutomaticEtag() {
   if (!EtagIsKnown()) return;
   write_buffer_.clear();
   SetStatus(304);
+}
+
+// RFC 9110 13.2.1: what can be evaluated has to be. An error page has the last word.
+bool RequestHandler::IfMatchFails() {
+  if (error_page_ || response_.status != 200 || !automatic_etag_) return false;
+  const HttpHeaders& headers = request().headers();
+  if (!headers.Has("If-Match")) return false;
+  const std::string_view method = request().method();
+  if (method != "GET" && method != "HEAD") return false;
+  const std::optional<std::string_view> own = response_.headers.Get("Etag");
+  const std::string etag = own.has_value() ? std::string(*own) : ComputeEtag();
+  return !EtagMatchesStrongly(headers.GetJoined("If-Match"), etag, true);
 }
 
 std::string RequestHandler::ComputeEtag() { return MakeEtag(write_buffer_); }

@@ -176,7 +176,8 @@ class RequestHandler {
   FlushResult Flush();
 
   // Completes the answer; done by itself when the verb returns. Without a Flush() before, it leaves
-  // in one write, with Content-Length, and GET and HEAD with status 200 get an Etag and 304.
+  // in one write, with Content-Length, and GET and HEAD with status 200 get an Etag, and 304 or 412
+  // where If-None-Match or If-Match say so.
   void Finish();
   void Finish(std::string_view last_body);
   // Completes the answer with a part of a file as its whole body, see
@@ -266,6 +267,7 @@ class RequestHandler {
   bool compresses() const;
   void CompleteHead(SendWhat what, const FileRange* file);
   void ApplyAutomaticEtag();
+  bool IfMatchFails();
   void RefusedHead(const absl::Status& why);
   static Task<absl::Status> Drained(internal::HandlerRef self);
 

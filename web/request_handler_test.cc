@@ -245,6 +245,43 @@ TEST(EtagTest, IfNoneMatchIsAWeakComparison) {
   EXPECT_EQ(status("\"xyzzy\"", "If-None-Match: \"\r\n"), 200);
 }
 
+TEST(EtagTest, IfMatchIsAStrongComparison) {
+  struct Fixed : RequestHandler {
+    void Get() {
+      if (const std::string etag = GetArgument("etag", ""); !etag.empty()) SetHeader("Etag", etag);
+      SetStatus(request().path() == "/201" ? 201 : 200);
+      Write("hello");
+    }
+    void Post() { Get(); }
+    void WriteError(int status) override {
+      SetStatus(status);
+      Finish("page");
+    }
+  };
+  Application app({{"/.*", Handler<Fixed>()}}, {.log_function = nullptr});
+  const auto status = [&](const char* target, const char* if_match) {
+    return FakeExchange(app, GetRequest(target, absl::StrCat("If-Match: ", if_match, "\r\n")))
+        .status();
+  };
+  const char* const hello = "\"aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d\"";
+  EXPECT_EQ(status("/", hello), 200);
+  EXPECT_EQ(status("/", "*"), 200);
+  EXPECT_EQ(status("/", "\"x\""), 412);
+  EXPECT_EQ(status("/", absl::StrCat("W/", hello).c_str()), 412);
+  EXPECT_EQ(status("/?etag=\"x\"", "\"a\", \"x\""), 200);
+  EXPECT_EQ(status("/?etag=W/\"x\"", "W/\"x\""), 412);
+  // Nothing else than what a 2xx answer with a tag says.
+  EXPECT_EQ(status("/201", "\"x\""), 201);
+  std::string post = BodyRequest("POST", "/", "", "");
+  post.insert(post.find("\r\n") + 2, "If-Match: \"x\"\r\n");
+  EXPECT_EQ(FakeExchange(app, post).status(), 200);
+  // It goes before If-None-Match, RFC 9110 13.2.2.
+  const FakeExchange both(
+      app, GetRequest("/", absl::StrCat("If-Match: \"x\"\r\nIf-None-Match: ", hello, "\r\n")));
+  EXPECT_EQ(both.status(), 412);
+  EXPECT_EQ(both.body(), "page");
+}
+
 // Header204Test, Header304Test.
 TEST(BodyTest, AnswersWithoutBody) {
   struct NoBody : RequestHandler {
@@ -338,6 +375,12 @@ TEST(XsrfTest, TokenMustMatchTheCookie) {
   EXPECT_EQ(post("X-Requested-With: XMLHttpRequest\r\n"), 403);
   // CVE-2026-49854: a mask of one octet.
   EXPECT_EQ(post("Cookie: _xsrf=2|00|616263|1\r\nX-XSRFToken: 2|00|616263|1\r\n"), 403);
+  // Nor are versions that nobody knows, as in Tornado.
+  for (const char* other : {"1|616263", "3|", "22|00000000|616263|1"}) {
+    EXPECT_EQ(post(absl::StrCat("Cookie: _xsrf=", other, "\r\nX-XSRFToken: ", other, "\r\n")), 403)
+        << other;
+  }
+  EXPECT_EQ(post("Cookie: _xsrf=x|y\r\nX-XSRFToken: x|y\r\n"), 200);
 }
 
 TEST(XsrfTest, ErrorHandlerNeedsNoToken) {
