@@ -164,6 +164,7 @@ Http1Connection::Progress Http1Connection::Process() {
           continue;
         }
         if (before_head && parser_->in_head()) {
+          head_in_pieces_ = true;
           head_deadline_ = Now() + std::min(core_.options().header_timeout,
                                             core_.options().idle_connection_timeout);
         }

@@ -52,6 +52,22 @@ TEST_F(KeepAliveTest, two_requests) {
   EXPECT_TRUE(client.Quiet());
 }
 
+// A reset could overtake the answer, RFC 9112 9.6.
+TEST_F(KeepAliveTest, who_sends_in_pieces_may_send_on_behind_its_last_request) {
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send(kGet);
+  EXPECT_EQ(client.ReadResponse().status, 200);
+  client.Send("GET");
+  // Between two of these callbacks the loop reads what is there.
+  for (int i = 0; i < 3; ++i) server.Run([] {});
+  client.Send(" /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(client.ReadResponse().status, 200);
+  EXPECT_TRUE(client.AtEnd());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(client.Send(kGet)) << i;
+  EXPECT_FALSE(client.was_reset());
+}
+
 TEST_F(KeepAliveTest, request_close) {
   HttpServerThread server(app_);
   for (const char* field : {"close", "Close", "foo, close", "close, keep-alive"}) {
