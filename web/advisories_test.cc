@@ -4,14 +4,18 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/base/log_capture.h"
 #include "squall/web/application.h"
 #include "squall/web/fake_exchange.h"
 #include "squall/web/handler.h"
 #include "squall/web/settings.h"
+#include "squall/web/signed_value.h"
 #include "squall/web/static_file_handler.h"
 
 namespace squall {
@@ -32,6 +36,26 @@ int PostWith(const std::string& fields) {
 
 TEST(WebAdvisories, Release1_1_1_XRequestedWithIsNoToken) {
   EXPECT_EQ(PostWith("X-Requested-With: XMLHttpRequest\r\n"), 403);
+}
+
+// Without lengths the signature of one name, or of another time, fitted the octets moved.
+TEST(WebAdvisories, Release3_2_1_NothingMovesBetweenSignedFields) {
+  const std::string secret = "It's a secret to everybody";
+  const absl::Time now = absl::FromUnixSeconds(1300000000);
+  const std::string value = CreateSignedValue(secret, "a", "b1234", now);
+  EXPECT_EQ(DecodeSignedValue(secret, "a", value, {}, now), "b1234");
+  EXPECT_FALSE(DecodeSignedValue(secret, "ab", value, {}, now).has_value());
+  // "1234" in base64 moved from the value to the time, and the name's end to the value.
+  for (const auto& [from, to] : {std::pair("|1:a|8:YjEyMzQ=|", "|2:aY|7:jEyMzQ=|"),
+                                 std::pair("10:1300000000|1:a|8:Yj", "13:1300000000Yj|1:a|6:")}) {
+    std::string moved = value;
+    const size_t at = moved.find(from);
+    ASSERT_NE(at, std::string::npos) << moved;
+    moved.replace(at, std::string_view(from).size(), to);
+    for (const char* name : {"a", "aY"}) {
+      EXPECT_FALSE(DecodeSignedValue(secret, name, moved, {}, now).has_value()) << moved;
+    }
+  }
 }
 
 TEST(WebAdvisories, Cve2014_9720_EachPageHasAnotherMask) {
@@ -63,6 +87,8 @@ TEST(WebAdvisories, Release4_2_1_AndCve2023_28370_StaticFiles) {
       app, GetRequest(absl::StrCat("//evil.com/..", (base / "static" / "dir").string())));
   EXPECT_FALSE(redirect.has_header("Location"));
   EXPECT_EQ(FakeExchange(app, GetRequest("//evil.com/../dir")).status(), 403);
+  // Not Tornado's: open(2) would end the name there.
+  EXPECT_EQ(FakeExchange(app, GetRequest("/dir/index.html%00.png")).status(), 404);
 }
 
 }  // namespace
