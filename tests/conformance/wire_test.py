@@ -2,7 +2,8 @@
 """Runs the wire cases against fixture_server and compares the failures with wire_failures.txt.
 
 The cases and their runner are in the directory `shared` beside the workspace, or where SQUALL_SHARED
-says (bazel test --test_env=SQUALL_SHARED=DIR). Without them the test says so and passes.
+says (bazel test --test_env=SQUALL_SHARED=DIR). Without them the test says so and passes. web_cases.json
+has more cases of the same form, about what Tornado's tests and RFC 9110 ask of the web framework.
 
 A case that fails and is not listed is a regression. A case that is listed and passes must be taken
 off the list, so that it cannot break unseen afterwards.
@@ -13,8 +14,17 @@ import subprocess
 import sys
 
 
+def run(runner, fixture, *cases):
+    """What the runner prints, or None when it did not come to its end."""
+    done = subprocess.run([sys.executable, runner, "--fixture", os.path.abspath(fixture)] + list(cases),
+                          stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout)
+    lines = done.stdout.splitlines()
+    return lines if lines and lines[-1].endswith(" failed") else None
+
+
 def main():
-    fixture, listed = sys.argv[1:3]
+    fixture, listed, more_cases = sys.argv[1:4]
     link = os.path.join(os.environ["TEST_SRCDIR"], os.environ["TEST_WORKSPACE"], "WORKSPACE")
     workspace = os.path.dirname(os.path.realpath(link))
     shared = os.environ.get("SQUALL_SHARED") or os.path.join(workspace, "..", "shared")
@@ -25,13 +35,12 @@ def main():
 
     with open(listed) as file:
         known = {line.strip() for line in file if line.strip() and not line.startswith("#")}
-    run = subprocess.run([sys.executable, runner, "--fixture", os.path.abspath(fixture)],
-                         stdout=subprocess.PIPE, text=True, check=False)
-    lines = run.stdout.splitlines()
-    print(run.stdout)
-    if not lines or not lines[-1].endswith(" failed"):
+    shared_cases = run(runner, fixture)
+    web_cases = run(runner, fixture, "--cases", os.path.abspath(more_cases))
+    if shared_cases is None or web_cases is None:
         print("the runner did not come to its end")
         return 1
+    lines = shared_cases + web_cases
     failed = {line.split()[1] for line in lines if line.startswith("FAIL ")}
     died = [line for line in lines if "the fixture died" in line]
     for name in sorted(failed - known):
