@@ -76,7 +76,9 @@ class Http1Connection final : public HttpConnection {
   size_t write_buffer_size() const override {
     return output_.size() - output_sent_ + files_.size();
   }
-  bool write_blocked() const override;
+  bool write_blocked() const override {
+    return write_buffer_size() > core_.options().write_high_mark;
+  }
   void SetMaxBodySize(uint64_t octets) override;
   void SetBodyTimeout(absl::Duration whole_body) override;
   void PauseReading() override;

@@ -219,7 +219,9 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
   const bool copy = blocked_ || !files_.empty() || body.size() < kCopyBelow;
   if (copy) {
     std::string& output = Tail();
-    output.append(start).append(body).append(end);
+    if (!start.empty()) output.append(start);
+    output.append(body);
+    if (!end.empty()) output.append(end);
     if (!last && !blocked_) Flush();
     return;
   }
@@ -262,10 +264,6 @@ void Http1Connection::NoteBlocked() {
         options.write_min_rate > 0 ? now + options.write_timeout : MonotonicTime::Infinite();
   }
   write_deadline_ = std::min(now + options.write_timeout, write_budget_end_);
-}
-
-bool Http1Connection::write_blocked() const {
-  return write_buffer_size() > core_.options().write_high_mark;
 }
 
 Task<absl::Status> Http1Connection::Drained() {

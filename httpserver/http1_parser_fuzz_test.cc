@@ -62,6 +62,8 @@ void Check(std::string_view input) {
           "the scans of field values differ");
   Require(internal::SkipTarget(begin, end) == internal::SkipTargetPortable(begin, end),
           "the scans of targets differ");
+  Require(internal::SkipToken(begin, end) == internal::SkipTokenPortable(begin, end),
+          "the scans of tokens differ");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "squall/httpserver/http1_response_encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "absl/strings/escaping.h"
@@ -16,6 +17,8 @@ namespace {
 // Room for the status line with a standard phrase, the name of Date, a length, Transfer-Encoding and
 // Connection.
 constexpr size_t kFixedPartSize = 192;
+// A head up to this size is written on the stack, for a string that grows is filled with zeros first.
+constexpr size_t kMostOnStack = 512;
 
 absl::Status BadField(std::string_view name, std::string_view why) {
   return absl::InvalidArgumentError(
@@ -120,9 +123,13 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
   const uint64_t announced = length_.value_or(0);
   if (body_suppressed_) length_.reset();
 
+  const size_t room = fields_size + kFixedPartSize + options.date.size() + head.reason.size();
   const size_t before = out->size();
-  out->resize(before + fields_size + kFixedPartSize + options.date.size() + head.reason.size());
-  HeadWriter writer(out->data() + before, out->data() + out->size());
+  std::array<char, kMostOnStack> small;
+  const bool on_stack = room <= small.size();
+  if (!on_stack) out->resize(before + room);
+  char* const begin = on_stack ? small.data() : out->data() + before;
+  HeadWriter writer(begin, begin + room);
   if (head.status == 200 && head.reason.empty()) {
     writer.Put("HTTP/1.1 200 OK\r\n");
   } else {
@@ -157,8 +164,13 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
     writer.Put("Connection: Keep-Alive\r\n");
   }
   writer.Put("\r\n");
-  DCHECK_LE(writer.end(), out->data() + out->size());
-  out->resize(static_cast<size_t>(writer.end() - out->data()));
+  const auto size = static_cast<size_t>(writer.end() - begin);
+  DCHECK_LE(size, room);
+  if (on_stack) {
+    out->append(begin, size);
+  } else {
+    out->resize(before + size);
+  }
   return absl::OkStatus();
 }
 

@@ -77,6 +77,7 @@ bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 const char* SkipToken(const char* begin, const char* end);
 const char* SkipTarget(const char* begin, const char* end);
 const char* SkipFieldValue(const char* begin, const char* end);
+const char* SkipTokenPortable(const char* begin, const char* end);
 const char* SkipTargetPortable(const char* begin, const char* end);
 const char* SkipFieldValuePortable(const char* begin, const char* end);
 

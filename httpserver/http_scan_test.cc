@@ -2,6 +2,7 @@
 
 #include <random>
 #include <string>
+#include <string_view>
 
 #include "gtest/gtest.h"
 
@@ -13,6 +14,9 @@ TEST(HttpScanTest, TwinsAgreeOnEveryOctetAndPlace) {
   for (int octet = 0; octet < 256; ++octet) {
     const bool in_value = octet == '\t' || (octet >= 0x20 && octet != 0x7f);
     const bool in_target = octet > 0x20 && octet != 0x7f && octet != '#';
+    const bool in_token = octet > 0x20 && octet < 0x7f &&
+                          std::string_view("\"(),/:;<=>?@[\\]{}").find(static_cast<char>(octet)) ==
+                              std::string_view::npos;
     for (size_t size = 1; size <= 50; ++size) {
       for (size_t at = 0; at < size; ++at) {
         std::string text(size, 'v');
@@ -21,10 +25,13 @@ TEST(HttpScanTest, TwinsAgreeOnEveryOctetAndPlace) {
         const char* end = begin + size;
         const char* value_stop = in_value ? end : begin + at;
         const char* target_stop = in_target ? end : begin + at;
+        const char* token_stop = in_token ? end : begin + at;
         ASSERT_EQ(SkipFieldValue(begin, end), value_stop) << octet << " " << size << " " << at;
         ASSERT_EQ(SkipFieldValuePortable(begin, end), value_stop) << octet;
         ASSERT_EQ(SkipTarget(begin, end), target_stop) << octet << " " << size << " " << at;
         ASSERT_EQ(SkipTargetPortable(begin, end), target_stop) << octet;
+        ASSERT_EQ(SkipToken(begin, end), token_stop) << octet << " " << size << " " << at;
+        ASSERT_EQ(SkipTokenPortable(begin, end), token_stop) << octet;
       }
     }
   }
@@ -39,6 +46,7 @@ TEST(HttpScanTest, TwinsAgreeOnRandomText) {
     const char* end = begin + text.size();
     ASSERT_EQ(SkipFieldValue(begin, end), SkipFieldValuePortable(begin, end));
     ASSERT_EQ(SkipTarget(begin, end), SkipTargetPortable(begin, end));
+    ASSERT_EQ(SkipToken(begin, end), SkipTokenPortable(begin, end));
   }
 }
 

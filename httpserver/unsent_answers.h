@@ -29,7 +29,11 @@ class UnsentAnswers {
   void TakeSent(uint64_t sent, F answered) {
     auto last = answers_.begin();
     for (; last != answers_.end() && last->end <= sent; ++last) answered(last->begun);
-    answers_.erase(answers_.begin(), last);
+    if (last == answers_.end()) {
+      answers_.clear();
+    } else {
+      answers_.erase(answers_.begin(), last);
+    }
   }
 
  private:

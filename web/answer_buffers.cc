@@ -1,6 +1,7 @@
 #include "squall/web/answer_buffers.h"
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,13 +13,8 @@ namespace squall::internal {
 namespace {
 
 constexpr size_t kMostKept = 16;
-constexpr size_t kLargestBody = 64 << 10;
+constexpr size_t kLargestBody = 256 << 10;
 constexpr size_t kMostFields = 64;
-
-struct Buffers {
-  ResponseHead head;
-  std::string body;
-};
 
 // Coroutines of handlers end with the thread's loop, which may be destroyed after the pool.
 thread_local bool pool_is_gone = false;
@@ -26,28 +22,29 @@ thread_local bool pool_is_gone = false;
 struct Pool {
   Pool() { kept.reserve(kMostKept); }
   ~Pool() { pool_is_gone = true; }
-  std::vector<Buffers> kept;
+  std::vector<std::unique_ptr<AnswerBuffers>> kept;
 };
 
 thread_local Pool pool;
 
 }  // namespace
 
-void TakeAnswerBuffers(ResponseHead& head, std::string& body) {
-  if (pool_is_gone || pool.kept.empty()) return;
-  head = std::move(pool.kept.back().head);
-  body = std::move(pool.kept.back().body);
+std::unique_ptr<AnswerBuffers> TakeAnswerBuffers() {
+  if (pool_is_gone || pool.kept.empty()) return std::make_unique<AnswerBuffers>();
+  std::unique_ptr<AnswerBuffers> buffers = std::move(pool.kept.back());
   pool.kept.pop_back();
+  return buffers;
 }
 
-void ReturnAnswerBuffers(ResponseHead& head, std::string& body) {
+void ReturnAnswerBuffers(std::unique_ptr<AnswerBuffers> buffers) {
   if (pool_is_gone || pool.kept.size() >= kMostKept) return;
-  if (body.capacity() > kLargestBody || head.headers.size() > kMostFields) return;
+  ResponseHead& head = buffers->head;
+  if (buffers->body.capacity() > kLargestBody || head.headers.size() > kMostFields) return;
   head.status = 200;
   head.reason.clear();
   head.headers.Clear();
-  body.clear();
-  pool.kept.push_back({std::move(head), std::move(body)});
+  buffers->body.clear();
+  pool.kept.push_back(std::move(buffers));
 }
 
 }  // namespace squall::internal

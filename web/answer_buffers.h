@@ -6,17 +6,23 @@
 #ifndef SQUALL_WEB_ANSWER_BUFFERS_H_
 #define SQUALL_WEB_ANSWER_BUFFERS_H_
 
+#include <memory>
 #include <string>
 
 #include "squall/httpserver/http_delegate.h"
 
 namespace squall::internal {
 
+struct AnswerBuffers {
+  ResponseHead head;
+  std::string body;
+};
+
 // Empty, but with the memory of an earlier answer if there is one.
-void TakeAnswerBuffers(ResponseHead& head, std::string& body);
+std::unique_ptr<AnswerBuffers> TakeAnswerBuffers();
 
 // Keeps the memory for a later answer of this thread, unless enough is kept or it is large.
-void ReturnAnswerBuffers(ResponseHead& head, std::string& body);
+void ReturnAnswerBuffers(std::unique_ptr<AnswerBuffers> buffers);
 
 }  // namespace squall::internal
 

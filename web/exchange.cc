@@ -1,5 +1,6 @@
 #include "squall/web/exchange.h"
 
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <optional>
@@ -21,12 +22,24 @@
 
 namespace squall::internal {
 
+namespace {
+
+const VerbEntry* FindVerb(const HandlerClass& handler_class, std::string_view method) {
+  const std::optional<Verb> verb = VerbFromMethod(method);
+  if (!verb.has_value()) return nullptr;
+  const VerbEntry& entry = handler_class.verbs[static_cast<size_t>(*verb)];
+  return entry.run != nullptr ? &entry : nullptr;
+}
+
+}  // namespace
+
 Exchange::Exchange(const Application& application, HttpConnection& connection,
                    RouteTable::Match match)
     : application_(application),
       connection_(connection),
       match_(std::move(match)),
-      class_(&match_.route->handler->handler_class()) {}
+      class_(&match_.route->handler->handler_class()),
+      verb_(FindVerb(*class_, connection.head().method())) {}
 
 Exchange::~Exchange() {
   if (!handler_) return;
@@ -109,8 +122,7 @@ void Exchange::Start() {
 bool Exchange::CheckRequest() {
   RequestHandler& handler = *handler_;
   if (class_->any_method) return true;
-  const std::optional<Verb> verb = VerbFromMethod(handler.request().method());
-  if (!verb.has_value() || class_->verbs[static_cast<size_t>(*verb)].run == nullptr) {
+  if (verb_ == nullptr) {
     handler.SendError(405);
     return false;
   }
@@ -131,7 +143,8 @@ bool Exchange::CheckRequest() {
   }
   const bool xsrf =
       match_.route->options.xsrf_cookies.value_or(application_.settings().xsrf_cookies);
-  if (xsrf && *verb != Verb::kGet && *verb != Verb::kHead && *verb != Verb::kOptions) {
+  const std::string_view method = handler.request().method();
+  if (xsrf && method != "GET" && method != "HEAD" && method != "OPTIONS") {
     bool good = false;
     try {
       good = handler.CheckXsrfCookie();
@@ -150,14 +163,12 @@ bool Exchange::CheckRequest() {
 }
 
 void Exchange::RunVerb() {
-  const std::optional<Verb> verb = VerbFromMethod(handler_->request().method());
-  if (!verb.has_value() || class_->verbs[static_cast<size_t>(*verb)].run == nullptr) {
+  if (verb_ == nullptr) {
     // Only any_method gets here, and its Prepare() was to answer.
     handler_->SendError(405);
     return;
   }
-  const VerbEntry& entry = class_->verbs[static_cast<size_t>(*verb)];
-  Perform(Step::kVerb, [&] { return entry.run(*handler_, handler_->path_args_); });
+  Perform(Step::kVerb, [this] { return verb_->run(*handler_, handler_->path_args_); });
 }
 
 void Exchange::Deliver(std::string_view data) {

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "squall/httpserver/http_delegate.h"
+#include "squall/ioloop/frame_cache.h"
 #include "squall/ioloop/task.h"
 #include "squall/web/access_log.h"
 #include "squall/web/handler_class.h"
@@ -27,7 +28,7 @@ class Application;
 
 namespace internal {
 
-class Exchange final : public HttpMessageDelegate, private HandlerHost {
+class Exchange final : public HttpMessageDelegate, public CachedFrame, private HandlerHost {
  public:
   // `application`, `connection` and the route are not owned. The route has a handler.
   Exchange(const Application& application, HttpConnection& connection, RouteTable::Match match);
@@ -67,7 +68,8 @@ class Exchange final : public HttpMessageDelegate, private HandlerHost {
   HandlerRef handler_;
   const RouteTable::Match match_;
   const HandlerClass* const class_;
-  std::string waiting_data_;  // came while a step was awaited
+  const VerbEntry* const verb_;  // null: the class has none for this method
+  std::string waiting_data_;     // came while a step was awaited
   bool awaiting_ = false;
   bool body_complete_ = false;
 };

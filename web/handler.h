@@ -54,8 +54,11 @@ class TypedHandlerFactory final : public HandlerFactory {
   explicit TypedHandlerFactory(Args... args) : args_(std::move(args)...) {}
 
   std::unique_ptr<RequestHandler> Make() const override {
-    if constexpr (kByConstructor) {
+    if constexpr (kByConstructor && sizeof...(Args) > 0) {
       return std::apply([](const Args&... args) { return std::make_unique<T>(args...); }, args_);
+    } else if constexpr (sizeof(T) == sizeof(RequestHandler)) {
+      // Without members of its own there is nothing to be set to zero beforehand.
+      return std::make_unique_for_overwrite<T>();
     } else {
       return std::make_unique<T>();
     }

@@ -48,8 +48,11 @@ const HttpHeaders& DefaultFields() {
 
 }  // namespace
 
-RequestHandler::RequestHandler() { internal::TakeAnswerBuffers(response_, write_buffer_); }
-RequestHandler::~RequestHandler() { internal::ReturnAnswerBuffers(response_, write_buffer_); }
+RequestHandler::RequestHandler()
+    : answer_(internal::TakeAnswerBuffers()),
+      response_(answer_->head),
+      write_buffer_(answer_->body) {}
+RequestHandler::~RequestHandler() { internal::ReturnAnswerBuffers(std::move(answer_)); }
 
 namespace internal {
 
@@ -195,14 +198,14 @@ void RequestHandler::Send(SendWhat what, const FileRange* file) {
   }
   // Closed by the call itself: OnConnectionClose() has settled everything.
   if (closed_) return;
-  if (first && (absl::IsInvalidArgument(sent) || absl::IsInternal(sent))) {
+  if (!sent.ok() && first && (absl::IsInvalidArgument(sent) || absl::IsInternal(sent))) {
     RefusedHead(sent);
     return;
   }
   head_written_ = true;
   write_buffer_.clear();
   // The connection is about to say so: OnConnectionClose() settles it.
-  if (absl::IsUnavailable(sent)) return;
+  if (!sent.ok() && absl::IsUnavailable(sent)) return;
   if (!sent.ok()) LOG(ERROR) << "answer broken off: " << sent;
   if (last || !sent.ok()) {
     finished_ = true;

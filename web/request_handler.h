@@ -43,6 +43,7 @@
 #include "squall/httpserver/cookies.h"
 #include "squall/httpserver/file_range.h"
 #include "squall/httpserver/http_delegate.h"
+#include "squall/ioloop/frame_cache.h"
 #include "squall/ioloop/task.h"
 #include "squall/web/handler_ref.h"
 #include "squall/web/path_args.h"
@@ -56,6 +57,7 @@ class RequestHandler;
 struct Settings;
 
 namespace internal {
+struct AnswerBuffers;
 class CookieChanges;
 class Exchange;
 struct Route;
@@ -82,7 +84,8 @@ class [[maybe_unused]] FlushResult {
   std::optional<Task<absl::Status>> task_;
 };
 
-class RequestHandler {
+// As often made and destroyed as coroutine frames, so its memory is kept as theirs.
+class RequestHandler : public internal::CachedFrame {
  public:
   RequestHandler();
   RequestHandler(const RequestHandler&) = delete;
@@ -278,8 +281,9 @@ class RequestHandler {
   HttpConnection* connection_ = nullptr;      // not owned; null when finished or closed
   std::optional<HttpRequest> request_;
   PathArgs path_args_;
-  ResponseHead response_;
-  std::string write_buffer_;
+  std::unique_ptr<internal::AnswerBuffers> answer_;
+  ResponseHead& response_;     // in answer_
+  std::string& write_buffer_;  // in answer_
   std::unique_ptr<internal::CookieChanges> cookies_;
   std::unique_ptr<BodyEncoder> encoder_;  // null: the body is sent as written
   std::optional<RequestError> failure_;
