@@ -1,9 +1,9 @@
-"""Pre-fork servers to measure side by side: squall's bench_server, nginx and gunicorn.
+"""Servers to measure side by side: squall's bench_server, nginx, gunicorn, and h2o for HTTPS.
 
     with peers.start("nginx", workers=2) as server:
         print(peers.get(server.port, "/pid"))
 
-A peer that is not installed is left out, and said so: apt install nginx-light gunicorn. Each server runs on
+A peer that is not installed is left out, and said so: apt install nginx-light h2o gunicorn. Each server runs on
 a free port of 127.0.0.1, in a directory of its own, and is ended with all its processes. Started by root
 all of them run as nobody: a master that is root would make nginx change its user in each new worker, which
 costs it half a millisecond, and the others would not.
@@ -47,6 +47,8 @@ http {
     listen 127.0.0.1:%(port)d%(tls)s;
     location = /pid { return 200 $pid; }
     location = / { return 200 "hello, world\\n"; }
+    location = /100k { root %(root)s; }
+    location = /static/100k { root %(root)s; }
   }
 }
 """
@@ -60,6 +62,33 @@ NGINX_TLS = """ ssl;
     ssl_prefer_server_ciphers on;
     ssl_ecdh_curve X25519:prime256v1:secp384r1;
     ssl_session_cache none"""
+
+# One process, which has no fixed answers of its own and sends files for all.
+H2O_TLS = """
+num-threads: 1
+max-connections: %(connections)d
+pid-file: %(folder)s/h2o.pid
+error-log: %(folder)s/h2o.log
+ssl-session-resumption: { mode: ticket }
+http1-request-timeout: 3600
+hosts:
+  default:
+    listen:
+      host: 127.0.0.1
+      port: %(port)d
+      ssl:
+        certificate-file: %(folder)s/tls.pem
+        key-file: %(folder)s/tls.key
+        minimum-version: TLSv1.2
+        cipher-suite: "ECDHE+AESGCM:ECDHE+CHACHA20"
+        cipher-preference: server
+        ocsp-update-interval: 0
+    paths:
+      "/":
+        file.dir: %(root)s
+        file.index: [ "index.txt" ]
+        file.send-compressed: OFF
+"""
 
 GUNICORN = """
 import os
@@ -87,7 +116,7 @@ def leave_out(names):
     """The names that can run here; says which cannot."""
     for name in names:
         if not available(name):
-            print("%s is not installed and left out (apt install nginx-light gunicorn)" % name)
+            print("%s is not installed and left out (apt install nginx-light h2o gunicorn)" % name)
     return [name for name in names if available(name)]
 
 
@@ -105,9 +134,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def make_root(folder):
+    """The files that are served."""
+    root = os.path.join(folder, "www")
+    os.makedirs(os.path.join(root, "static"))
+    for name, text in [("index.txt", "hello, world\n"), ("pid", "0"), ("100k", "x" * 102400),
+                       ("static/100k", "x" * 102400)]:
+        with open(os.path.join(root, name), "w") as file:
+            file.write(text)
+    return root
+
+
 def command(name, folder, port, workers, flags, connections):
+    root = make_root(folder)
     if name == "squall-tls":
-        flags = flags + ["--certificate=%s/tls.pem" % folder, "--key=%s/tls.key" % folder]
+        flags = flags + ["--certificate=%s/tls.pem" % folder, "--key=%s/tls.key" % folder,
+                         "--static_root=%s/static" % root]
     if name in PROGRAMS:
         # A copy, for bazel's folder may be closed to nobody.
         server = shutil.copy(os.environ[PROGRAMS[name]], folder)
@@ -115,16 +157,25 @@ def command(name, folder, port, workers, flags, connections):
     if name in ("nginx", "nginx-tls"):
         with open(os.path.join(folder, "nginx.conf"), "w") as conf:
             conf.write(NGINX % {"workers": workers, "folder": folder, "port": port,
-                                "connections": connections,
+                                "connections": connections, "root": root,
                                 "tls": NGINX_TLS % {"folder": folder} if name == "nginx-tls" else ""})
         return [shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin"),
                 "-c", os.path.join(folder, "nginx.conf")]
+    if name == "h2o-tls":
+        with open(os.path.join(folder, "h2o.conf"), "w") as conf:
+            conf.write(H2O_TLS % {"folder": folder, "port": port, "connections": connections, "root": root})
+        return [shutil.which("h2o"), "-c", os.path.join(folder, "h2o.conf")]
     if name == "gunicorn":
         with open(os.path.join(folder, "pid_app.py"), "w") as app:
             app.write(GUNICORN)
         return ["gunicorn", "-w", str(workers), "-b", "127.0.0.1:%d" % port, "--chdir", folder,
                 "--log-level", "warning", "pid_app:app"]
     raise ValueError(name)
+
+
+def worker(name, server):
+    """The process of its first worker."""
+    return server.pid if name == "h2o-tls" else children(server.pid)[0]
 
 
 def children(pid):
@@ -186,7 +237,7 @@ def start(name, workers, flags=(), connections=1024, pair=None):
         while True:
             try:
                 get(port, "/pid", tls=tls)
-                if len(children(process.pid)) >= workers:
+                if name == "h2o-tls" or len(children(process.pid)) >= workers:
                     break
             except OSError:
                 pass

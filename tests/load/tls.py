@@ -3,10 +3,10 @@
 
     bazel run --config=opt //tests/load:tls
 
-squall beside nginx with the same certificate and ciphers, one worker each, turn about in each round.
-Each handshake has a connection of its own and one request, with `Connection: close`. Processor time is
-the worker's, in nanoseconds from /proc/PID/schedstat; medians of the rounds, and the median of squall's
-multiples of nginx's in the same round.
+squall beside nginx and h2o with the same certificate and ciphers, one worker each, turn about in each
+round. Each handshake has a connection of its own and one request, with `Connection: close`. Processor time
+is the worker's, in nanoseconds from /proc/PID/task/*/schedstat; medians of the rounds, and the median of
+squall's multiples of each peer's in the same round. A peer that resumes no sessions has no such row.
 """
 
 import argparse
@@ -23,21 +23,35 @@ sys.path.append(os.path.abspath("tests/integration"))
 import certificates  # noqa: E402
 import peers  # noqa: E402
 
+SIZE = 102400
+
 CLOSE = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 KEEP = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
+class NotResumed(Exception):
+    pass
+
+
 def cpu_ns(pid):
-    with open("/proc/%d/schedstat" % pid) as stat:
-        return int(stat.read().split()[0])
+    total = 0
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/schedstat" % (pid, task)) as stat:
+            total += int(stat.read().split()[0])
+    return total
 
 
 def request(connection, message):
     connection.sendall(message)
-    if b"hello, world" not in connection.recv(65536):
-        sys.exit("the server does not answer")
+    # Head and body may come as two records.
+    answer = b""
+    while not answer.endswith(b"hello, world\n"):
+        piece = connection.recv(65536)
+        if not piece:
+            sys.exit("the server does not answer: %r" % answer)
+        answer += piece
 
 
 def full(port, context, count):
@@ -53,7 +67,7 @@ def resumed(port, context, count):
         with context.wrap_socket(plain, server_hostname="localhost", session=session) as connection:
             request(connection, CLOSE)
             if number > 0 and not connection.session_reused:
-                sys.exit("a session was not resumed")
+                raise NotResumed
             session = connection.session
 
 
@@ -61,6 +75,21 @@ def kept(port, context, count):
     with peers.connect(port, context) as connection:
         for _ in range(count):
             request(connection, KEEP)
+
+
+def large(path):
+    def ask(port, context, count):
+        message = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path
+        with peers.connect(port, context) as connection:
+            for _ in range(count):
+                connection.sendall(message)
+                head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+                if b" 200 " not in head:
+                    sys.exit("the server answers %r" % head)
+                left = SIZE - len(body)
+                while left > 0:
+                    left -= len(connection.recv(65536))
+    return ask
 
 
 # Label, key, version, what is done, how often.
@@ -72,42 +101,55 @@ CASES = [
     ("resumed, TLS 1.3", "ecdsa", "1.3", resumed, 1000),
     ("resumed, TLS 1.2", "ecdsa", "1.2", resumed, 1000),
     ("request on a kept connection, TLS 1.3", "ecdsa", "1.3", kept, 5000),
+    ("100 KB on it", "ecdsa", "1.3", large(b"/100k"), 500),
+    ("100 KB of a file on it", "ecdsa", "1.3", large(b"/static/100k"), 500),
 ]
+
+
+def measure(action, context, count, places, rounds):
+    """Nanoseconds of a worker's time for each, round by round, by name; none for who cannot do it."""
+    costs = {name: [] for name in places}
+    for round_ in range(rounds):
+        for name in list(costs) if round_ % 2 == 0 else reversed(list(costs)):
+            port, worker = places[name]
+            try:
+                action(port, context, 20)
+                before = cpu_ns(worker)
+                action(port, context, count)
+                costs[name].append((cpu_ns(worker) - before) / count)
+            except NotResumed:
+                del costs[name]
+    return costs
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="the cases whose name has this")
     options = parser.parse_args()
-    names = peers.leave_out(["squall-tls", "nginx-tls"])
-    print("%-40s %s %s" % ("a CPU second holds", "".join("%12s" % name for name in names),
-                           "squall's cost, x nginx"), flush=True)
+    names = peers.leave_out(["squall-tls", "nginx-tls", "h2o-tls"])
+    print("%-40s %s   %s" % ("a CPU second holds", "".join("%12s" % name for name in names),
+                             "squall's cost, x each peer's"), flush=True)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="squall"))
         authority = certificates.Authority(folder)
-        workers = {}
-        for key in ("ecdsa", "rsa"):
+        places = {"ecdsa": {}, "rsa": {}}
+        for key, of_key in places.items():
             pair = authority.issue(key, key=key)
             for name in names:
                 server = stack.enter_context(peers.start(name, 1, pair=pair))
-                workers[name, key] = (server.port, peers.children(server.pid)[0])
+                of_key[name] = (server.port, peers.worker(name, server))
         for label, key, version, action, count in CASES:
+            if options.only not in label:
+                continue
             context = peers.unverified()
             context.minimum_version = context.maximum_version = VERSIONS[version]
-            costs = {name: [] for name in names}
-            for round_ in range(options.rounds):
-                for name in names if round_ % 2 == 0 else reversed(names):
-                    port, worker = workers[name, key]
-                    action(port, context, 20)
-                    before = cpu_ns(worker)
-                    action(port, context, count)
-                    costs[name].append((cpu_ns(worker) - before) / count)
-            ratio = ""
-            if len(names) == 2:
-                ratio = "%.2f" % statistics.median(
-                    ours / theirs for ours, theirs in zip(costs[names[0]], costs[names[1]]))
-            print("%-40s %s %22s" % (label, "".join("%12.0f" % (1e9 / statistics.median(costs[name]))
-                                                    for name in names), ratio), flush=True)
+            costs = measure(action, context, count, places[key], options.rounds)
+            rates = ["%12.0f" % (1e9 / statistics.median(costs[name])) if name in costs else "%12s" % "-"
+                     for name in names]
+            ratios = ["%.2f" % statistics.median(a / b for a, b in zip(costs[names[0]], costs[name]))
+                      if name in costs else "-" for name in names[1:]]
+            print("%-40s %s   %s" % (label, "".join(rates), ", ".join(ratios)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// The server that HTTPS load is put on: `/` answers 13 octets `hello, world\n`, `/pid` the worker's
-// pid. No access log and no Etag.
+// The server that HTTPS load is put on: `/` answers 13 octets `hello, world\n`, `/100k` 102,400 times
+// `x`, `/pid` the worker's pid; what is in --static_root is on `/static/`. No access log and no Etag.
 //
 //   tls_bench_server --port=8000 --workers=1 --certificate=site.pem --key=site.key
 #include <unistd.h>
@@ -32,6 +32,7 @@ ABSL_FLAG(uint16_t, port, 0, "TCP port on 127.0.0.1; 0 takes any");
 ABSL_FLAG(int, workers, 1, "worker processes; 0: one per CPU");
 ABSL_FLAG(std::string, certificate, "", "PEM file");
 ABSL_FLAG(std::string, key, "", "PEM file");
+ABSL_FLAG(std::string, static_root, "", "a folder that is served on /static/");
 
 namespace {
 
@@ -44,6 +45,12 @@ struct Plain : squall::RequestHandler {
 
 struct HelloWorld : Plain {
   void Get() { Write("hello, world\n"); }
+};
+
+struct Filler : Plain {
+  explicit Filler(const std::string* text) : text(text) {}
+  void Get() { Write(*text); }
+  const std::string* text;  // not owned
 };
 
 struct Pid : Plain {
@@ -59,8 +66,15 @@ absl::Status Serve() {
                    squall::BindSockets(absl::GetFlag(FLAGS_port), {.address = "127.0.0.1"}));
   squall::Settings settings;
   settings.log_function = nullptr;
-  squall::Application app({{"/", squall::Handler<HelloWorld>()}, {"/pid", squall::Handler<Pid>()}},
-                          settings);
+  settings.static_path = absl::GetFlag(FLAGS_static_root);
+  const std::string text_100k(102400, 'x');
+  squall::Application app(
+      {
+          {"/", squall::Handler<HelloWorld>()},
+          {"/100k", squall::Handler<Filler>(&text_100k)},
+          {"/pid", squall::Handler<Pid>()},
+      },
+      settings);
   RETURN_IF_ERROR(squall::ForkProcesses(absl::GetFlag(FLAGS_workers)).status());
   squall::HttpServer server(app, options);
   server.AddSockets(std::move(sockets));
