@@ -101,15 +101,15 @@ def ask(port, row, requests):
         connection.close()
 
 
-def count(server, row, requests, folder):
-    """Instructions and calls of a whole run."""
+def count(server, row, requests, folder, flags=()):
+    """Instructions and calls of a whole run. `flags` are for callgrind, whose file is in the folder."""
     port = free_port()
     result = os.path.join(folder, "callgrind.out")
     log_name = os.path.join(folder, "output")
     with open(log_name, "w", encoding="utf-8") as log:
         process = subprocess.Popen(
             ["valgrind", "--tool=callgrind", "--collect-systime=yes", "--callgrind-out-file=" + result] +
-            command(server, port), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            list(flags) + command(server, port), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         ask(port, row, requests // ROWS[row][2] * ROWS[row][2])
     except OSError as error:
