@@ -98,6 +98,11 @@ ssize_t Http1Connection::SendFront(size_t* offered) {
 
 ssize_t Http1Connection::SendFile(iovec memory, size_t* offered) {
   const FileRange& file = files_.front();
+  // The head goes first: the client wakes up while the file is under way, and takes over a part of the
+  // kernel's work. In one piece (MSG_MORE), 100 KB cost the server twice as much.
+  if (file.size > 0 && memory.iov_len > 0 && transport_->plain()) {
+    return transport_->Write(&memory, 1);
+  }
   if (file.size > 0) {
     const size_t size = std::min<uint64_t>(file.size, kFilePerTurn);
     const ssize_t sent = transport_->SendFile(&memory, memory.iov_len > 0 ? 1 : 0, file.file->get(),
