@@ -172,7 +172,7 @@ void IOLoop::Stop() {
   stop_requested_ = true;
 }
 
-void IOLoop::RunIteration() {
+[[gnu::hot]] void IOLoop::RunIteration() {
   const bool called = RunCallbacks();
   const bool timed = RunTimers(called);
   if (!stop_requested_) Poll(called || timed);
@@ -195,7 +195,7 @@ void IOLoop::Call(internal::CallKind kind, const CodeLocation& where, Callable& 
 }
 
 // Whether there were any.
-bool IOLoop::RunCallbacks() {
+[[gnu::hot]] bool IOLoop::RunCallbacks() {
   inbox_.TakeTo(callbacks_);
   if (callbacks_.empty()) return false;
   running_callbacks_.swap(callbacks_);
@@ -209,7 +209,7 @@ bool IOLoop::RunCallbacks() {
 }
 
 // Whether there were any. `called`: callbacks ran since the last look at the clock.
-bool IOLoop::RunTimers(bool called) {
+[[gnu::hot]] bool IOLoop::RunTimers(bool called) {
   if (!timers_.CollectDue(now_)) return false;
   int count = 0;
   for (internal::DueTimer due; timers_.TakeDue(due); due.callback = nullptr) {
@@ -230,14 +230,14 @@ void IOLoop::LookAtClock() {
 }
 
 // Negative: for ever.
-int64_t IOLoop::PollTimeoutNanos() {
+[[gnu::hot]] int64_t IOLoop::PollTimeoutNanos() {
   const MonotonicTime next = timers_.NextDeadline();
   if (next.is_infinite()) return -1;
   return std::clamp(next.nanos() - now_.nanos(), int64_t{0}, kLongestWaitNanos);
 }
 
 // `called`: something ran since the last look at the clock.
-void IOLoop::Poll(bool called) {
+[[gnu::hot]] void IOLoop::Poll(bool called) {
   const bool waits = callbacks_.empty();
   int64_t timeout = 0;
   if (waits) {
@@ -261,13 +261,13 @@ void IOLoop::Poll(bool called) {
   now_ = Clock::Real().Now();
 }
 
-void IOLoop::EndTurn() {
+[[gnu::hot]] void IOLoop::EndTurn() {
   const int64_t nanos = now_.nanos() - turn_began_.nanos();
   record_.EndTurn(nanos);
   if (meter_ != nullptr) meter_->EndTurn(nanos);
 }
 
-void IOLoop::Dispatch(const epoll_event& event) {
+[[gnu::hot]] void IOLoop::Dispatch(const epoll_event& event) {
   const int fd = static_cast<int>(event.data.u64 & 0xffffffff);
   const uint32_t generation = event.data.u64 >> 32;
   if (generation == 0) return inbox_.OnReadable();

@@ -47,7 +47,7 @@ IOStream::~IOStream() {
   if (state_) state_->Abandon();
 }
 
-Task<absl::StatusOr<std::string>> IOStream::ReadUntil(std::string delimiter, size_t max_bytes) {
+[[gnu::hot]] Task<absl::StatusOr<std::string>> IOStream::ReadUntil(std::string delimiter, size_t max_bytes) {
   return StreamState::Read(state_, internal::UntilRequest(std::move(delimiter), max_bytes));
 }
 
@@ -55,7 +55,7 @@ Task<absl::StatusOr<std::string>> IOStream::ReadUntilMatch(FindEnd find, size_t 
   return StreamState::Read(state_, internal::MatchRequest(std::move(find), max_bytes));
 }
 
-Task<absl::StatusOr<std::string>> IOStream::ReadBytes(size_t n, ReadMode mode) {
+[[gnu::hot]] Task<absl::StatusOr<std::string>> IOStream::ReadBytes(size_t n, ReadMode mode) {
   return StreamState::Read(state_, internal::BytesRequest(n, mode == ReadMode::kPartial));
 }
 
@@ -63,23 +63,23 @@ Task<absl::StatusOr<std::string>> IOStream::ReadUntilClose() {
   return StreamState::Read(state_, internal::UntilCloseRequest());
 }
 
-Task<absl::StatusOr<size_t>> IOStream::ReadInto(std::span<char> memory, ReadMode mode) {
+[[gnu::hot]] Task<absl::StatusOr<size_t>> IOStream::ReadInto(std::span<char> memory, ReadMode mode) {
   return StreamState::Read(state_, internal::IntoRequest(memory, mode == ReadMode::kPartial));
 }
 
-Task<absl::StatusOr<std::string_view>> IOStream::Peek(size_t at_least) {
+[[gnu::hot]] Task<absl::StatusOr<std::string_view>> IOStream::Peek(size_t at_least) {
   return StreamState::Read(state_, internal::PeekRequest(at_least));
 }
 
-void IOStream::Consume(size_t n) { state_->Consume(n); }
+[[gnu::hot]] void IOStream::Consume(size_t n) { state_->Consume(n); }
 
-Task<absl::Status> IOStream::Write(std::string data) { return state_->Writev(std::span(&data, 1)); }
+[[gnu::hot]] Task<absl::Status> IOStream::Write(std::string data) { return state_->Writev(std::span(&data, 1)); }
 
-Task<absl::Status> IOStream::Writev(std::vector<std::string> parts) {
+[[gnu::hot]] Task<absl::Status> IOStream::Writev(std::vector<std::string> parts) {
   return state_->Writev(parts);
 }
 
-Task<absl::Status> IOStream::WriteBorrowed(std::span<const std::string_view> parts) {
+[[gnu::hot]] Task<absl::Status> IOStream::WriteBorrowed(std::span<const std::string_view> parts) {
   return state_->WriteBorrowed(parts);
 }
 

@@ -59,14 +59,7 @@ class ReadBuffer {
 
   // Gives memory back when little is left of much, before a wait that may be long.
   void Shrink() {
-    if (storage_ == nullptr || storage_->is_pinned) return;
-    const size_t room = storage_->octets.capacity();
-    if (room < kWorthShrinking || size() > room / 8) return;
-    std::string small;
-    small.reserve(std::max(size(), kSmallest));
-    small.assign(storage_->octets, storage_->begin);
-    storage_->octets = std::move(small);
-    storage_->begin = 0;
+    if (storage_ != nullptr) ShrinkStorage();
   }
 
   // The first `n` <= size() octets.
@@ -95,6 +88,17 @@ class ReadBuffer {
  private:
   static constexpr size_t kSmallest = 64;
   static constexpr size_t kWorthShrinking = 4096;
+
+  void ShrinkStorage() {
+    if (storage_->is_pinned) return;
+    const size_t room = storage_->octets.capacity();
+    if (room < kWorthShrinking || size() > room / 8) return;
+    std::string small;
+    small.reserve(std::max(size(), kSmallest));
+    small.assign(storage_->octets, storage_->begin);
+    storage_->octets = std::move(small);
+    storage_->begin = 0;
+  }
 
   struct Storage {
     std::string octets;

@@ -79,7 +79,7 @@ class BytesRequest final : public ReadRequest {
   BytesRequest(size_t size, bool partial)
       : ReadRequest(partial ? std::min<size_t>(size, 1) : size), size_(size), partial_(partial) {}
 
-  Answer Look(std::string_view octets, Arrival arrival) override;
+  [[gnu::hot]] Answer Look(std::string_view octets, Arrival arrival) override;
   absl::Status Check(size_t max_buffer_size) const override;
 
  private:
@@ -93,7 +93,7 @@ class UntilRequest final : public ReadRequest {
   using Result = std::string;
   UntilRequest(std::string delimiter, size_t max_bytes);
 
-  Answer Look(std::string_view octets, Arrival arrival) override;
+  [[gnu::hot]] Answer Look(std::string_view octets, Arrival arrival) override;
   absl::Status Failure() const override;
   absl::Status Check(size_t max_buffer_size) const override;
 
@@ -137,7 +137,7 @@ class PeekRequest final : public ReadRequest {
   using Result = std::string_view;
   explicit PeekRequest(size_t at_least) : ReadRequest(at_least), at_least_(at_least) {}
 
-  Answer Look(std::string_view octets, Arrival arrival) override;
+  [[gnu::hot]] Answer Look(std::string_view octets, Arrival arrival) override;
   absl::Status Check(size_t max_buffer_size) const override;
 
  private:
@@ -154,14 +154,14 @@ class IntoRequest final : public ReadRequest {
         memory_(memory),
         partial_(partial) {}
 
-  Answer Look(std::string_view octets, Arrival arrival) override;
+  [[gnu::hot]] Answer Look(std::string_view octets, Arrival arrival) override;
   void Received(size_t n) override { received_ += n; }
   std::string_view GiveBack(size_t buffered) override;
 
   char* memory() const { return memory_.data(); }
 
  private:
-  std::span<char> RoomBehind(size_t buffered) override;
+  [[gnu::hot]] std::span<char> RoomBehind(size_t buffered) override;
 
   std::span<char> memory_;
   size_t received_ = 0;

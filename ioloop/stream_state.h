@@ -40,12 +40,12 @@ class StreamState {
   ~StreamState();
 
   template <typename Request>
-  static Task<absl::StatusOr<typename Request::Result>> Read(LocalPtr<StreamState> state,
+  [[gnu::hot]] static Task<absl::StatusOr<typename Request::Result>> Read(LocalPtr<StreamState> state,
                                                              Request request);
-  void Consume(size_t n);
+  [[gnu::hot]] void Consume(size_t n);
 
-  Task<absl::Status> Writev(std::span<std::string> parts);
-  Task<absl::Status> WriteBorrowed(std::span<const std::string_view> parts);
+  [[gnu::hot]] Task<absl::Status> Writev(std::span<std::string> parts);
+  [[gnu::hot]] Task<absl::Status> WriteBorrowed(std::span<const std::string_view> parts);
   Task<absl::Status> CloseWrite();
 
   void SetCloseCallback(absl::AnyInvocable<void()> callback);
@@ -74,11 +74,11 @@ class StreamState {
     return !reading() && request.needs() - 1 < max_buffer_size_;
   }
   absl::Status CheckRead(const ReadRequest& request) const;
-  bool Begin();
-  bool Advance();
-  bool AdvanceByMore();
-  bool Advance(Arrival arrival);
-  Arrival Receive();
+  [[gnu::hot]] bool Begin();
+  [[gnu::hot]] bool Advance();
+  [[gnu::hot]] bool AdvanceByMore();
+  [[gnu::hot]] bool Advance(Arrival arrival);
+  [[gnu::hot]] Arrival Receive();
   // Where one recv may put octets that go behind `buffered` others; empty when the buffer is full.
   std::span<char> ScratchFor(size_t buffered) const {
     if (buffered >= max_buffer_size_) return {};
@@ -92,14 +92,14 @@ class StreamState {
   }
   void KeepFresh();
   void GiveBack();
-  void EndRead();
-  std::string TakeString(size_t n);
+  [[gnu::hot]] void EndRead();
+  [[gnu::hot]] std::string TakeString(size_t n);
   std::string Deliver(const BytesRequest& request) { return TakeString(request.answer().size); }
   std::string Deliver(const UntilRequest& request) { return TakeString(request.answer().size); }
   std::string Deliver(const MatchRequest& request);
   std::string Deliver(const UntilCloseRequest& request);
-  std::string_view Deliver(const PeekRequest& request);
-  size_t Deliver(const IntoRequest& request);
+  [[gnu::hot]] std::string_view Deliver(const PeekRequest& request);
+  [[gnu::hot]] size_t Deliver(const IntoRequest& request);
   absl::Status FailRead();
   absl::Status EndOfReading() const;
   void AfterRead() {
@@ -109,10 +109,10 @@ class StreamState {
   void AfterLastOctet();
   void ReportEof();
 
-  bool CheckWrite(size_t size) const;
+  [[gnu::hot]] bool CheckWrite(size_t size) const;
   absl::Status WriteRefusal(size_t size) const;
   template <typename Part, typename Add, typename Wait>
-  Task<absl::Status> Send(std::span<Part> parts, Add add, Wait wait);
+  [[gnu::hot]] Task<absl::Status> Send(std::span<Part> parts, Add add, Wait wait);
   static Task<absl::Status> WaitForTurn(LocalPtr<StreamState> state);
   static Task<absl::Status> WaitFlushed(LocalPtr<StreamState> state, uint64_t target);
   static Task<absl::Status> WaitFlushedBorrowed(BorrowedOctets octets);
@@ -127,13 +127,19 @@ class StreamState {
   uint32_t WriteEvents() const { return plain_ ? EPOLLOUT : transport_->write_events(); }
   bool HasBufferedInput() const { return !plain_ && transport_->HasBufferedInput(); }
 
-  void OnEvents(uint32_t events);
+  [[gnu::hot]] void OnEvents(uint32_t events);
   void OnHangUp(uint32_t events);
-  void UpdateInterest(bool drop_read = false);
+  // Whether epoll knows already what a reader waits for, and is to tell of nothing else: as between
+  // two messages.
+  bool WaitsForInputAlone() const {
+    return plain_ && registered_events_ == EPOLLIN && out_.empty() &&
+           write_side_ != WriteSide::kEnding && close_callback_ == nullptr;
+  }
+  [[gnu::hot]] void UpdateInterest(bool drop_read = false);
   void Unregister();
   void PostReader();
-  void GoOnReading();
-  void ResumeReader();
+  [[gnu::hot]] void GoOnReading();
+  [[gnu::hot]] void ResumeReader();
   void ScheduleCloseNotice();
   void NotifyClosed();
 
@@ -188,7 +194,7 @@ class StreamState::ReadAwaiter {
   bool await_suspend(std::coroutine_handle<> reader) const {
     state_->reader_ = reader;
     // Fails by closing, and then the reader has to go on at once.
-    state_->UpdateInterest();
+    if (!state_->WaitsForInputAlone()) state_->UpdateInterest();
     if (!state_->closed()) {
       state_->in_.Shrink();
       return true;

@@ -62,7 +62,7 @@ Timeout TimerQueue::Add(MonotonicTime deadline, absl::AnyInvocable<void()>&& cal
   return Timeout(node);
 }
 
-bool TimerQueue::CollectDue(MonotonicTime now) {
+[[gnu::hot]] bool TimerQueue::CollectDue(MonotonicTime now) {
   due_.clear();
   next_due_ = 0;
   // The heap first: all that the wheel gives is later.

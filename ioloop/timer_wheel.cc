@@ -8,7 +8,7 @@
 
 namespace squall::internal {
 
-TimerNode* TimerWheel::TakeBegun(MonotonicTime now) {
+[[gnu::hot]] TimerNode* TimerWheel::TakeBegun(MonotonicTime now) {
   const int64_t now_tick = Tick(now);
   if (now_tick <= current_tick_) return nullptr;
   if (!empty()) {

@@ -27,7 +27,7 @@ class PlainTransport : public Transport {
 
   int fd() const override { return socket_.get(); }
 
-  ssize_t Read(char* data, size_t size) override {
+  [[gnu::hot]] ssize_t Read(char* data, size_t size) override {
     ssize_t result;
     do {
       result = ::recv(socket_.get(), data, size, MSG_DONTWAIT);
@@ -35,7 +35,7 @@ class PlainTransport : public Transport {
     return result;
   }
 
-  ssize_t Write(const iovec* buffers, int count) override { return Send(buffers, count, 0); }
+  [[gnu::hot]] ssize_t Write(const iovec* buffers, int count) override { return Send(buffers, count, 0); }
 
   ssize_t SendFile(const iovec* buffers, int count, int file, off_t offset, size_t size) override {
     // It has no flag for one call, and would wait for the peer.
@@ -65,7 +65,7 @@ class PlainTransport : public Transport {
   UniqueFd Release() override { return std::move(socket_); }
 
  private:
-  ssize_t Send(const iovec* buffers, int count, int more) {
+  [[gnu::hot]] ssize_t Send(const iovec* buffers, int count, int more) {
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | more;
     ssize_t result;
     do {
