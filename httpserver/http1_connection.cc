@@ -228,6 +228,7 @@ void Http1Connection::Discard() {
 void Http1Connection::Hold() {
   if (body_.empty() && input_.empty()) {
     held_at_ = held_body_ = 0;
+    held_.clear();
     if (HoldsMemory(held_)) std::string().swap(held_);
     return;
   }

@@ -289,5 +289,21 @@ TEST_F(KeepAliveTest, one_connection_pipelining_for_ever_leaves_the_loop_to_othe
   EXPECT_TRUE(greedy.Quiet());
 }
 
+// A few octets that wait for the next turn are used once.
+TEST_F(KeepAliveTest, the_beginning_of_a_request_behind_a_whole_burst) {
+  HttpServerThread server(app_, {.pipeline_burst = 4});
+  for (const size_t size : {1, 5, 15, 16, 30}) {
+    RawClient client(server.port());
+    std::string burst;
+    for (int i = 0; i < 4; ++i) burst += kGet;
+    const std::string next = kGet;
+    client.Send(burst + next.substr(0, size));
+    for (int i = 0; i < 4; ++i) ASSERT_EQ(client.ReadResponse().body, "Hello world") << i;
+    EXPECT_TRUE(client.Quiet());
+    client.Send(next.substr(size));
+    EXPECT_EQ(client.ReadResponse().body, "Hello world") << size;
+  }
+}
+
 }  // namespace
 }  // namespace squall
