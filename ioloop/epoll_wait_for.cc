@@ -17,7 +17,8 @@ std::atomic<bool> has_pwait2{true};
 
 }  // namespace
 
-[[gnu::hot]] int EpollWaitFor(int epoll_fd, epoll_event* events, int max_events, int64_t timeout_ns) {
+[[gnu::hot]] int EpollWaitFor(int epoll_fd, epoll_event* events, int max_events,
+                              int64_t timeout_ns) {
   if (timeout_ns <= 0) return ::epoll_wait(epoll_fd, events, max_events, timeout_ns < 0 ? -1 : 0);
   if (timeout_ns < kExactBelow && has_pwait2.load(std::memory_order_relaxed)) {
     const timespec exact = {.tv_sec = 0, .tv_nsec = timeout_ns};

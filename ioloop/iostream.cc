@@ -47,7 +47,8 @@ IOStream::~IOStream() {
   if (state_) state_->Abandon();
 }
 
-[[gnu::hot]] Task<absl::StatusOr<std::string>> IOStream::ReadUntil(std::string delimiter, size_t max_bytes) {
+[[gnu::hot]] Task<absl::StatusOr<std::string>> IOStream::ReadUntil(std::string delimiter,
+                                                                   size_t max_bytes) {
   return StreamState::Read(state_, internal::UntilRequest(std::move(delimiter), max_bytes));
 }
 
@@ -63,7 +64,8 @@ Task<absl::StatusOr<std::string>> IOStream::ReadUntilClose() {
   return StreamState::Read(state_, internal::UntilCloseRequest());
 }
 
-[[gnu::hot]] Task<absl::StatusOr<size_t>> IOStream::ReadInto(std::span<char> memory, ReadMode mode) {
+[[gnu::hot]] Task<absl::StatusOr<size_t>> IOStream::ReadInto(std::span<char> memory,
+                                                             ReadMode mode) {
   return StreamState::Read(state_, internal::IntoRequest(memory, mode == ReadMode::kPartial));
 }
 
@@ -73,7 +75,9 @@ Task<absl::StatusOr<std::string>> IOStream::ReadUntilClose() {
 
 [[gnu::hot]] void IOStream::Consume(size_t n) { state_->Consume(n); }
 
-[[gnu::hot]] Task<absl::Status> IOStream::Write(std::string data) { return state_->Writev(std::span(&data, 1)); }
+[[gnu::hot]] Task<absl::Status> IOStream::Write(std::string data) {
+  return state_->Writev(std::span(&data, 1));
+}
 
 [[gnu::hot]] Task<absl::Status> IOStream::Writev(std::vector<std::string> parts) {
   return state_->Writev(parts);

@@ -40,8 +40,8 @@ class StreamState {
   ~StreamState();
 
   template <typename Request>
-  [[gnu::hot]] static Task<absl::StatusOr<typename Request::Result>> Read(LocalPtr<StreamState> state,
-                                                             Request request);
+  [[gnu::hot]] static Task<absl::StatusOr<typename Request::Result>> Read(
+      LocalPtr<StreamState> state, Request request);
   [[gnu::hot]] void Consume(size_t n);
 
   [[gnu::hot]] Task<absl::Status> Writev(std::span<std::string> parts);

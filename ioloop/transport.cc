@@ -35,7 +35,9 @@ class PlainTransport : public Transport {
     return result;
   }
 
-  [[gnu::hot]] ssize_t Write(const iovec* buffers, int count) override { return Send(buffers, count, 0); }
+  [[gnu::hot]] ssize_t Write(const iovec* buffers, int count) override {
+    return Send(buffers, count, 0);
+  }
 
   ssize_t SendFile(const iovec* buffers, int count, int file, off_t offset, size_t size) override {
     // It has no flag for one call, and would wait for the peer.
