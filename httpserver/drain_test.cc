@@ -215,11 +215,12 @@ TEST_F(DrainTest, keep_alive_load_loses_no_request) {
   std::atomic<int> answered{0};
   std::vector<std::thread> clients;
   for (int i = 0; i < 8; ++i) {
-    clients.emplace_back([&] {
-      RawClient client(port);
+    // Before the drain, however late its thread runs.
+    auto connected = std::make_unique<RawClient>(port);
+    clients.emplace_back([&, client = std::move(connected)] {
       for (;;) {
-        client.Send(kGet);
-        const auto response = client.ReadResponse();
+        client->Send(kGet);
+        const auto response = client->ReadResponse();
         if (response.body != "Hello world") {
           ++lost;
           return;

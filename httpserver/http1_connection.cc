@@ -163,8 +163,8 @@ Http1Connection::Progress Http1Connection::Process() {
           Flush();
           continue;
         }
+        if (in_exchange_ || parser_->in_head()) request_in_pieces_ = true;
         if (before_head && parser_->in_head()) {
-          head_in_pieces_ = true;
           head_deadline_ = Now() + std::min(core_.options().header_timeout,
                                             core_.options().idle_connection_timeout);
         }

@@ -193,10 +193,10 @@ class Http1Connection final : public HttpConnection {
   bool posted_ = false;
   bool held_open_ = true;  // It counts as a connection of this worker.
   bool registered_ = false;
-  bool unwanted_input_ = false;  // epoll reported input that nobody wants now
-  bool end_of_input_ = false;    // the client has shut down its side
-  bool maybe_unread_ = false;    // the last read filled the whole buffer
-  bool head_in_pieces_ = false;  // of any request on this connection
+  bool unwanted_input_ = false;     // epoll reported input that nobody wants now
+  bool end_of_input_ = false;       // the client has shut down its side
+  bool maybe_unread_ = false;       // the last read filled the whole buffer
+  bool request_in_pieces_ = false;  // any request on this connection
   uint32_t interest_ = 0;
 
   // Input. `input_` and `body_` are views that end with the turn; Hold() saves what is left of

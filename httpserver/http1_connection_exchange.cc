@@ -136,7 +136,8 @@ void Http1Connection::EndExchange() {
   if (take_over_ != nullptr) return EndHttp();
   if (!close) return;
   // What a client sends in pieces may go on, though it has announced its last request.
-  const bool unread = !read || !input_.empty() || maybe_unread_ || client_keeps || head_in_pieces_;
+  const bool unread =
+      !read || !input_.empty() || maybe_unread_ || client_keeps || request_in_pieces_;
   if (parser_fresh_) core_.ReturnParser(std::move(parser_));
   EndConnection(unread ? End::kLinger : End::kClose);
 }

@@ -68,6 +68,19 @@ TEST_F(KeepAliveTest, who_sends_in_pieces_may_send_on_behind_its_last_request) {
   EXPECT_FALSE(client.was_reset());
 }
 
+// As old clients, which send a CRLF behind the body of a POST.
+TEST_F(KeepAliveTest, who_sends_the_body_by_itself_may_send_on_behind_it) {
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send("POST /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\n");
+  for (int i = 0; i < 3; ++i) server.Run([] {});
+  client.Send("hello");
+  EXPECT_EQ(client.ReadResponse().status, 200);
+  EXPECT_TRUE(client.AtEnd());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(client.Send("\r\n")) << i;
+  EXPECT_FALSE(client.was_reset());
+}
+
 TEST_F(KeepAliveTest, request_close) {
   HttpServerThread server(app_);
   for (const char* field : {"close", "Close", "foo, close", "close, keep-alive"}) {

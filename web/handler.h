@@ -56,9 +56,6 @@ class TypedHandlerFactory final : public HandlerFactory {
   std::unique_ptr<RequestHandler> Make() const override {
     if constexpr (kByConstructor && sizeof...(Args) > 0) {
       return std::apply([](const Args&... args) { return std::make_unique<T>(args...); }, args_);
-    } else if constexpr (sizeof(T) == sizeof(RequestHandler)) {
-      // Without members of its own there is nothing to be set to zero beforehand.
-      return std::make_unique_for_overwrite<T>();
     } else {
       return std::make_unique<T>();
     }
@@ -92,6 +89,10 @@ template <class T, class... Args>
 HandlerSpec Handler(Args&&... args) {
   static_assert(std::is_base_of_v<RequestHandler, T>,
                 "Handler<T>(): T must derive publicly from squall::RequestHandler");
+  static_assert(
+      alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__,
+      "Handler<T>(): handlers come from memory that is aligned as malloc's; put a member that "
+      "needs more behind a pointer");
   return HandlerSpec(&internal::kHandlerClass<T>,
                      std::make_shared<internal::TypedHandlerFactory<T, std::decay_t<Args>...>>(
                          std::forward<Args>(args)...));

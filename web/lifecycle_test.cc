@@ -67,6 +67,21 @@ TEST_F(LifecycleTest, StepsComeInTornadosOrder) {
                                    "destructor"));
 }
 
+// The memory of a handler is that of one before, in which another request has left its values.
+TEST_F(LifecycleTest, MembersBeginAtZero) {
+  struct Careless : RequestHandler {
+    void Get() {
+      Write(granted || place != 0 ? "granted" : "refused");
+      granted = true;
+      place = 7;
+    }
+    bool granted;
+    short place;
+  };
+  Application app{{"/", Handler<Careless>()}};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(FakeExchange(app, GetRequest("/")).body(), "refused") << i;
+}
+
 TEST_F(LifecycleTest, FinishInPrepareSkipsTheVerb) {
   struct Early : Recorder {
     void Prepare() { Finish("done"); }

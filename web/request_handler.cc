@@ -272,7 +272,7 @@ bool RequestHandler::IfMatchFails() {
   if (method != "GET" && method != "HEAD") return false;
   const std::optional<std::string_view> own = response_.headers.Get("Etag");
   const std::string etag = own.has_value() ? std::string(*own) : ComputeEtag();
-  return !EtagMatchesStrongly(headers.GetJoined("If-Match"), etag, true);
+  return !etag.empty() && !EtagMatchesStrongly(headers.GetJoined("If-Match"), etag, true);
 }
 
 std::string RequestHandler::ComputeEtag() { return MakeEtag(write_buffer_); }

@@ -270,6 +270,12 @@ TEST(EtagTest, IfMatchIsAStrongComparison) {
   EXPECT_EQ(status("/", absl::StrCat("W/", hello).c_str()), 412);
   EXPECT_EQ(status("/?etag=\"x\"", "\"a\", \"x\""), 200);
   EXPECT_EQ(status("/?etag=W/\"x\"", "W/\"x\""), 412);
+  // A tag that is not there cannot be compared.
+  struct Untagged : Fixed {
+    std::string ComputeEtag() override { return ""; }
+  };
+  Application untagged({{"/", Handler<Untagged>()}}, {.log_function = nullptr});
+  EXPECT_EQ(FakeExchange(untagged, GetRequest("/", "If-Match: \"x\"\r\n")).status(), 200);
   // Nothing else than what a 2xx answer with a tag says.
   EXPECT_EQ(status("/201", "\"x\""), 201);
   std::string post = BodyRequest("POST", "/", "", "");

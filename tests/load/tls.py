@@ -88,7 +88,10 @@ def large(path):
                     sys.exit("the server answers %r" % head)
                 left = SIZE - len(body)
                 while left > 0:
-                    left -= len(connection.recv(65536))
+                    piece = connection.recv(65536)
+                    if not piece:
+                        sys.exit("the server closes %d octets before the end" % left)
+                    left -= len(piece)
     return ask
 
 
