@@ -86,6 +86,7 @@ class Http1Connection final : public HttpConnection {
   void CloseAfterResponse() override { close_after_response_ = true; }
   bool response_started() const override { return encoder_.begun(); }
   uint64_t body_bytes_written() const override { return encoder_.body_bytes(); }
+  int refused_status() const override { return refused_status_; }
 
  private:
   enum class State {
@@ -124,6 +125,7 @@ class Http1Connection final : public HttpConnection {
   void MessageComplete();
   void EndExchange();
   void Refuse(int status, std::string_view why);
+  void ReportRefusal(int status);
   bool RequestIsRead();
   template <typename F>
   void Guarded(const char* what, F&& callback) {
@@ -219,6 +221,7 @@ class Http1Connection final : public HttpConnection {
   bool paused_ = false;
   bool continue_due_ = false;
   bool close_after_response_ = false;
+  int refused_status_ = 0;     // while the delegate hears of it
   bool inflate_more_ = false;  // the decompressor holds output that did not fit
   MonotonicTime begun_;        // when the head was there, for the worker's latencies
   uint64_t max_body_size_ = 0;

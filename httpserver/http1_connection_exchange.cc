@@ -35,7 +35,7 @@ void Http1Connection::BeginExchange() {
       }
     }
   }
-  if (options.xheaders) {
+  if (options.xheaders && HasXHeaders(head.headers()) && core_.BelievesFieldsOf(peer_)) {
     auto client = std::make_unique<ForwardedClient>();
     client->remote_ip = std::string(remote_ip());
     client->protocol = std::string(protocol());
@@ -155,17 +155,31 @@ void Http1Connection::Refuse(int status, std::string_view why) {
     in_exchange_ = message_complete_ = message_read_ = false;
     core_.stats().RequestEnded(status);
     if (delegate_ != nullptr) {
+      refused_status_ = status;
       Guarded("OnConnectionClose", [this] { delegate_->OnConnectionClose(); });
+      refused_status_ = 0;
+      delegate_.reset();
+    } else {
+      ReportRefusal(status);
     }
-    delegate_.reset();
     if (state_ != State::kServing) return;
   } else {
     core_.stats().Refused(status);
+    ReportRefusal(status);
   }
   encoder_.Start({.http11 = true, .keep_alive = false, .method_is_head = method_is_head});
   AppendErrorAnswer(status);
   if (answers_request) AnswerEnds();
   EndConnection(End::kLinger);
+}
+
+void Http1Connection::ReportRefusal(int status) {
+  RefusedRequest request = {.status = status, .remote_ip = remote_ip()};
+  if (parser_ != nullptr && parser_->has_request_line()) {
+    request.method = parser_->head().method();
+    request.target = parser_->head().target();
+  }
+  Guarded("OnRefused", [&] { core_.app().OnRefused(request); });
 }
 
 void Http1Connection::OnDelegateFailure(const char* what, std::string_view error) {

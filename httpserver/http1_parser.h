@@ -53,7 +53,8 @@ struct Http1Limits {
   uint64_t max_body_size = 1 << 20;   // Without the framing of chunks; else 413.
   size_t max_chunk_line = 256;        // Size and extensions of one chunk, without CRLF; else 400.
   size_t max_chunk_extensions = 16 << 10;  // Extensions of all chunks of a message; else 400.
-  // Octets of a message's chunk lines beyond 16 and twice the data of each chunk; else 400.
+  // Octets of a message's chunk lines beyond what each chunk is allowed: 16, and twice its data, of which
+  // at most max_chunk_line count; else 400.
   size_t max_chunk_overhead = 16 << 10;
   size_t max_trailer_size = 8 << 10;  // Trailer section with its final empty line; else 431.
 };

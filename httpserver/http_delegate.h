@@ -28,8 +28,7 @@
 // parsed when the answer to this one is finished (Tornado; RFC 9112 9.3.2 asks for the order).
 //
 // The life of one exchange:
-//   1. StartRequest(connection)      the head was read and is valid; connection.head() is filled
-//   in.
+//   1. StartRequest(connection)      the head was read and is valid: connection.head() has it.
 //   2. HeadersReceived()             look at the head, raise limits, answer early if you like.
 //   3. DataReceived(bytes)           0..n times, at most HttpServerOptions::chunk_size octets each.
 //   4. Finish()                      the whole request was read; answer now or later.
@@ -197,6 +196,19 @@ class HttpConnection {
 
   // Octets of the answer's body accepted so far (as produced, before chunk framing).
   virtual uint64_t body_bytes_written() const = 0;
+
+  // In OnConnectionClose(): the status by which the connection answers the request itself, because
+  // its body is broken, too large or too slow; 0 when the client is gone.
+  virtual int refused_status() const { return 0; }
+};
+
+// A request that the connection answers by an error because of its head, so that no delegate hears
+// of it. For logs; the views are valid during the call.
+struct RefusedRequest {
+  int status = 0;
+  std::string_view method = {};  // empty when the request line is broken or not there yet
+  std::string_view target = {};  // likewise
+  std::string_view remote_ip = {};
 };
 
 // What is told about one request. All callbacks come from the loop; see the top of this file.
@@ -207,8 +219,9 @@ class HttpMessageDelegate {
   // `data` is valid during the call only and never empty.
   virtual void DataReceived(std::string_view data) { (void)data; }
   virtual void Finish() {}
-  // The client is gone, too slow, or sent a broken body (which the connection answers itself): no
-  // answer can be given any more. The HttpConnection must not be used from here on.
+  // The client is gone, too slow, or sent a broken body (which the connection answers itself, see
+  // refused_status()): no answer can be given any more. Only what the connection knows may be asked
+  // here, and the HttpConnection must not be used afterwards.
   virtual void OnConnectionClose() {}
 };
 
@@ -218,6 +231,7 @@ class HttpServerConnectionDelegate {
   virtual ~HttpServerConnectionDelegate() = default;
   // Never null. `connection` outlives the returned delegate.
   virtual std::unique_ptr<HttpMessageDelegate> StartRequest(HttpConnection& connection) = 0;
+  virtual void OnRefused(const RefusedRequest& request) { (void)request; }
 };
 
 }  // namespace squall

@@ -34,16 +34,27 @@ HttpServerCore::HttpServerCore(HttpServerConnectionDelegate& app, HttpServerOpti
       limits_(LimitsOf(options_)),
       read_buffer_(new char[kReadBufferSize]),
       self_(std::make_shared<HttpServerCore*>(this)) {
-  CHECK_GT(options_.chunk_size, 0u) << "HttpServerOptions::chunk_size must be at least 1";
-  auto trusted = TrustedNetworks::Parse(options_.trusted_downstream);
-  CHECK(trusted.ok()) << "HttpServerOptions::trusted_downstream: " << trusted.status().message();
-  trusted_ = *std::move(trusted);
+  // HttpServer has looked at the options.
+  std::vector<std::string> peers = options_.trusted_downstream;
+  trusted_ = TrustedNetworks::Parse(peers).value();
+  for (const char* local : {"127.0.0.0/8", "::1", "unix:"}) peers.emplace_back(local);
+  trusted_peers_ = TrustedNetworks::Parse(peers).value();
 }
 
 HttpServerCore::~HttpServerCore() {
   CloseAll();
   CHECK(connections_.empty()) << "an HttpServer was destroyed in a callback of its own connection";
   *self_ = nullptr;
+}
+
+bool HttpServerCore::BelievesFieldsOf(const SocketAddress& peer) {
+  if (trusted_peers_.Contains(peer)) return true;
+  if (!std::exchange(told_of_disbelief_, true)) {
+    LOG(WARNING) << "xheaders: what " << peer
+                 << " says about its clients is not believed; if it is "
+                 << "a proxy of yours, name it in trusted_downstream";
+  }
+  return false;
 }
 
 IOLoop& HttpServerCore::loop() {

@@ -68,6 +68,8 @@ class HttpServerCore {
   // For the connections.
   const HttpServerOptions& options() const { return options_; }
   const TrustedNetworks& trusted() const { return trusted_; }
+  // Whether `peer` may say with X-Real-Ip and its like who its client is. The first no is logged.
+  bool BelievesFieldsOf(const SocketAddress& peer);
   HttpServerConnectionDelegate& app() { return app_; }
   IOLoop& loop();
   WorkerStats& stats() { return stats_; }
@@ -100,6 +102,8 @@ class HttpServerCore {
   HttpServerConnectionDelegate& app_;
   const HttpServerOptions options_;
   TrustedNetworks trusted_;
+  TrustedNetworks trusted_peers_;  // those, and what is on this machine
+  bool told_of_disbelief_ = false;
   Http1Limits limits_;
   WorkerStats stats_;
   IOLoop* loop_ = nullptr;

@@ -4,7 +4,8 @@
 //   options.idle_connection_timeout = absl::Seconds(30);
 //   squall::HttpServer server(app, options);
 //
-// A plain struct; any thread, any process. Sources: Tornado's HTTPServer, DESIGN.md §5.
+// HttpServer refuses what Validate() does. A plain struct; any thread, any process. Sources: Tornado's
+// HTTPServer, DESIGN.md §5.
 #ifndef SQUALL_HTTPSERVER_HTTP_SERVER_OPTIONS_H_
 #define SQUALL_HTTPSERVER_HTTP_SERVER_OPTIONS_H_
 
@@ -30,13 +31,14 @@ struct HttpServerOptions {
   bool no_keep_alive = false;
 
   // Behind a proxy: remote_ip() comes from X-Real-Ip or X-Forwarded-For, protocol() from X-Scheme
-  // or X-Forwarded-Proto. Anybody who can connect can send these, so only behind a proxy.
+  // or X-Forwarded-Proto. Only peers on this machine (loopback, unix sockets) and those of
+  // trusted_downstream are believed; the first other one is told to the log.
   bool xheaders = false;
-  // Proxies to skip from the right of X-Forwarded-For: addresses or CIDR ("10.0.0.0/8"). An entry
-  // that is neither is a CHECK failure in the constructor: Validate() tells in good time.
+  // Proxies that are believed, and skipped from the right of X-Forwarded-For: addresses or CIDR
+  // ("10.0.0.0/8").
   std::vector<std::string> trusted_downstream = {};
   // Behind a proxy that speaks the PROXY protocol: peer() and remote_ip() are the client's. With
-  // xheaders the fields of the request come on top of it.
+  // xheaders the fields of the request come on top of it, if that client is believed.
   std::optional<ProxyProtocolOptions> proxy_protocol = {};
 
   // What carries the octets of each connection, such as a TlsAcceptor (ioloop/tls_acceptor.h) for

@@ -12,6 +12,10 @@
 
 namespace squall {
 
+// The payload of an absl::Status that is to be answered by another HTTP status than its code says: the
+// number in decimal. See web/status_to_http.h.
+inline constexpr char kHttpStatusPayload[] = "squall/http_status";
+
 // The registered phrase of `status`, else "Unknown". A literal.
 std::string_view ReasonPhrase(int status);
 

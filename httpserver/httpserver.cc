@@ -2,13 +2,19 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/http_server_core.h"
+#include "squall/httpserver/http_server_options.h"
 #include "squall/httpserver/worker_stats.h"
 
 namespace squall {
 namespace {
 
+// Before anything is made of them.
 TcpServer::Options TcpServerOptions(const HttpServerOptions& options) {
+  const absl::Status valid = Validate(options);
+  CHECK(valid.ok()) << "HttpServerOptions: " << valid.message();
   TcpServer::Options result;
   result.accept_policy = options.accept_policy;
   result.accept_budget = options.accept_budget;

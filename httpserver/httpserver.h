@@ -38,7 +38,8 @@ class HttpServerCore;
 
 class HttpServer : public TcpServer {
  public:
-  // `app` is not owned and must outlive the server.
+  // `app` is not owned and must outlive the server. CHECK-fails on options that Validate() refuses,
+  // with its sentence: ask that first about options that are not the program's own.
   explicit HttpServer(HttpServerConnectionDelegate& app, HttpServerOptions options = {});
   // Closes every connection at once. Use Drain() first to lose nothing.
   ~HttpServer() override;

@@ -76,7 +76,7 @@ absl::Status MultipartFiles::OnPartBegin(const MultipartPart& part) {
     return absl::OkStatus();
   }
   if (files_.size() >= options_.max_files) {
-    return absl::OutOfRangeError(
+    return internal::FormTooLarge(
         absl::StrCat("the form has more than ", options_.max_files, " files"));
   }
   ASSIGN_OR_RETURN(UniqueFd fd, OpenNameless(options_.directory, options_.mode));
@@ -88,7 +88,7 @@ absl::Status MultipartFiles::OnPartData(std::string_view data) {
   if (!in_file_) {
     field_octets_ += data.size();
     if (field_octets_ > options_.max_field_size) {
-      return absl::OutOfRangeError(
+      return internal::FormTooLarge(
           absl::StrCat("the form's fields have more than ", options_.max_field_size, " octets"));
     }
     fields_.back().second.append(data);

@@ -51,11 +51,12 @@ struct UploadedFile {
   absl::Status Keep(const std::string& path) const;
 };
 
+// Above the limits: RESOURCE_EXHAUSTED, which web/ answers by 413.
 struct MultipartFilesOptions {
   std::string directory = "/tmp";
-  size_t max_field_size = 1 << 20;  // all plain fields together, octets; above it OUT_OF_RANGE
+  size_t max_field_size = 1 << 20;  // all plain fields together, octets; above it 413
   mode_t mode = 0600;               // of the files
-  size_t max_files = 16;            // each is an open descriptor; above it OUT_OF_RANGE
+  size_t max_files = 16;            // each is an open descriptor; above it 413
 };
 
 class MultipartFiles final : public MultipartParser::Sink {

@@ -174,7 +174,7 @@ absl::Status MultipartParser::Emit(size_t end) {
   const std::string_view content = rest().substr(begin, end - begin);
   part_size_ += content.size();
   if (part_size_ > limits_.max_part_size) {
-    return absl::OutOfRangeError(
+    return internal::FormTooLarge(
         absl::StrCat("a part of the form is larger than ", limits_.max_part_size, " octets"));
   }
   if (!content.empty()) RETURN_IF_ERROR(sink_.OnPartData(content));

@@ -62,9 +62,9 @@ class MultipartParser {
   // A boundary that is not 1 to 70 octets long is an error of the first Feed().
   MultipartParser(std::string_view boundary, Sink& sink, const MultipartLimits& limits = {});
 
-  // Takes the next octets. INVALID_ARGUMENT for what is malformed or has too many parts, OUT_OF_RANGE
-  // for a part that is too large, or the sink's error; every later call gives the same. A handler of
-  // web/ that returns them answers 400.
+  // Takes the next octets. INVALID_ARGUMENT for what is malformed or has too many parts,
+  // RESOURCE_EXHAUSTED for a part that is too large, or the sink's error; every later call gives the
+  // same. A handler of web/ that returns them answers 400 or 413.
   absl::Status Feed(std::string_view data);
 
   // The body is over: INVALID_ARGUMENT unless its final boundary was there.

@@ -127,7 +127,7 @@ TEST(MultipartParserTest, HeadersAndContentsHaveALimit) {
   EXPECT_THAT(Error("--1234\r\n" + std::string(20'000, 'x')),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too large")));
   EXPECT_THAT(Error(body, {.max_part_size = 100}), IsOk());
-  EXPECT_THAT(Error(body, {.max_part_size = 99}), StatusIs(absl::StatusCode::kOutOfRange));
+  EXPECT_THAT(Error(body, {.max_part_size = 99}), StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST(MultipartParserTest, TheSinkMayEndIt) {
@@ -215,7 +215,7 @@ TEST_F(MultipartFilesTest, FieldsTogetherHaveALimit) {
   MultipartFiles form({.directory = directory_, .max_field_size = 10});
   MultipartParser parser("1234", form);
   EXPECT_THAT(Feed(parser, Part("name=a", "123456") + Part("name=b", "12345") + "--1234--", 100),
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("10 octets")));
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("10 octets")));
 }
 
 TEST_F(MultipartFilesTest, OpenFilesHaveALimit) {
@@ -223,7 +223,7 @@ TEST_F(MultipartFilesTest, OpenFilesHaveALimit) {
   MultipartParser parser("1234", form);
   const std::string part = Part("name=f; filename=x", "");
   EXPECT_THAT(Feed(parser, part + part + part + "--1234--", 100),
-              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("2 files")));
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2 files")));
   EXPECT_EQ(form.files().size(), 2u);
 }
 

@@ -8,11 +8,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/header_parameters.h"
 #include "squall/httpserver/http_headers.h"
 #include "squall/httpserver/http_scan.h"
+#include "squall/httpserver/http_status.h"
 
 namespace squall::internal {
 
@@ -28,6 +30,12 @@ bool HasControl(std::string_view text) {
 
 absl::Status MalformedMultipart(std::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("malformed multipart/form-data: ", ToAbsl(what)));
+}
+
+absl::Status FormTooLarge(std::string_view what) {
+  absl::Status status = absl::ResourceExhaustedError(ToAbsl(what));
+  status.SetPayload(kHttpStatusPayload, absl::Cord("413"));
+  return status;
 }
 
 absl::Status CheckBoundary(std::string_view boundary) {

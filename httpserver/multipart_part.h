@@ -28,6 +28,8 @@ absl::StatusOr<MultipartPart> ParseMultipartPart(std::string_view block);
 absl::Status CheckBoundary(std::string_view boundary);
 
 absl::Status MalformedMultipart(std::string_view what);
+// RESOURCE_EXHAUSTED, to be answered by 413, which it says to web/.
+absl::Status FormTooLarge(std::string_view what);
 
 }  // namespace internal
 }  // namespace squall

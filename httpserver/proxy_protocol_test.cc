@@ -86,7 +86,15 @@ TEST_F(ProxiedHttpTest, FieldsOfTheRequestComeOnTopOfIt) {
   RawClient client(server.port());
   client.Send(
       absl::StrCat(kLine, "GET /who HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n"));
-  EXPECT_EQ(client.ReadResponse().body, "203.0.113.5 192.0.2.1:56324");
+  // Whom the header names is no proxy that anybody trusts.
+  EXPECT_EQ(client.ReadResponse().body, "192.0.2.1 192.0.2.1:56324");
+
+  options.trusted_downstream = {"192.0.2.0/24"};
+  HttpServerThread trusting(app_, options);
+  RawClient behind(trusting.port());
+  behind.Send(
+      absl::StrCat(kLine, "GET /who HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.5\r\n\r\n"));
+  EXPECT_EQ(behind.ReadResponse().body, "203.0.113.5 192.0.2.1:56324");
 }
 
 TEST_F(ProxiedHttpTest, WithoutAHeaderTheConnectionIsClosed) {

@@ -8,8 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/httpserver/http_server_thread.h"
+#include "squall/httpserver/httpserver.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/httpserver/test_app.h"
 
@@ -212,6 +214,19 @@ TEST_F(BodyLimitsTest, timeout) {
   EXPECT_EQ(dribbling.ReadResponse().status, 408);
   dribbling.ShutdownWrite();
   sender.join();
+}
+
+using HttpServerDeathTest = RequestTest;
+
+TEST_F(HttpServerDeathTest, OptionsThatMakeNoSenseAreRefused) {
+  EXPECT_DEATH(HttpServer(app_, {.chunk_size = 0}), "http.chunk_size must be at least 1, not 0");
+  EXPECT_DEATH(HttpServer(app_, {.header_timeout = absl::ZeroDuration()}),
+               "http.header_timeout must be positive .inf: no timeout., not 0");
+  EXPECT_DEATH(HttpServer(app_, {.trusted_downstream = {"proxy"}}),
+               "http.trusted_downstream: .proxy");
+  EXPECT_DEATH(
+      HttpServer(app_, {.proxy_protocol = ProxyProtocolOptions{.trusted = {"10.0.0.0/33"}}}),
+      "HttpServerOptions: http.proxy_protocol");
 }
 
 TEST_F(RequestTest, slow_head_is_answered_408_and_dribbling_does_not_help) {

@@ -1,8 +1,10 @@
 // Percent-encoding, query strings and the pieces of a request target.
 //
 //   auto [path, query] = squall::SplitTarget("/find?q=a+b&lang=");  // raw, nothing decoded
-//   for (const auto& [name, value] : squall::ParseQuery(query)) Use(name, value);  // "q" "a b",
-//   "lang" "" squall::UrlConcat("/find?q=1", {{"page", "2"}});  // "/find?q=1&page=2"
+//   for (const auto& [name, value] : squall::ParseQuery(query)) {
+//     Use(name, value);  // "q" and "a b", then "lang" and ""
+//   }
+//   squall::UrlConcat("/find?q=1", {{"page", "2"}});  // "/find?q=1&page=2"
 //
 // Pure functions, linear in their input. Decoded text is octets: whether it is UTF-8 is the
 // caller's question. Source: RFC 3986, the WHATWG URL standard for forms, Tornado's httputil.

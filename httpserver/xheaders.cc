@@ -18,6 +18,13 @@ std::string_view TakeLast(std::string_view& list) {
 
 }  // namespace
 
+bool HasXHeaders(const HttpHeaders& headers) {
+  for (const char* name : {"X-Real-Ip", "X-Forwarded-For", "X-Scheme", "X-Forwarded-Proto"}) {
+    if (headers.Has(name)) return true;
+  }
+  return false;
+}
+
 void ApplyXHeaders(const HttpHeaders& headers, const TrustedNetworks& trusted,
                    ForwardedClient& client) {
   std::string candidate;

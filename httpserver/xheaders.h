@@ -20,6 +20,9 @@ struct ForwardedClient {
   std::string protocol;
 };
 
+// Whether any of the fields is there.
+bool HasXHeaders(const HttpHeaders& headers);
+
 // Replaces `client`'s members by what the fields say. X-Forwarded-For gives its last entry that is
 // not in `trusted`; X-Real-Ip comes before it; a result that is no valid address changes nothing.
 // The protocol is the last entry of X-Scheme, else of X-Forwarded-Proto, if that is http or https.

@@ -183,7 +183,7 @@ ABSL_FLAG(std::string, tls_cipher_suites, "", "of TLS 1.3; by default OpenSSL's"
 ABSL_FLAG(bool, http_no_keep_alive, false, "every answer closes its connection");
 ABSL_FLAG(bool, http_xheaders, false, "behind a proxy: believe X-Forwarded-For and its like");
 ABSL_FLAG(Strings, http_trusted_downstream, {},
-          "proxies to skip in X-Forwarded-For: addresses or networks, with commas between");
+          "proxies on other machines to believe: addresses or networks, with commas between");
 ABSL_FLAG(std::string, http_protocol, "", "https behind a proxy that ends TLS");
 ABSL_FLAG(bool, http_decompress_request, false, "unpack request bodies that are gzip");
 ABSL_FLAG(std::string, http_max_header_size, "64KiB", "request line and fields");
