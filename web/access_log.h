@@ -1,4 +1,5 @@
-// The access log: one line per finished request, in Tornado's form unless asked otherwise.
+// The access log: one line per request, in Tornado's form unless asked otherwise; requests that the
+// server refused by itself (400, 408, 413, 431) and those whose client left (499) among them.
 //
 //   200 GET /path?q=1 (127.0.0.1) 1.23ms
 //
@@ -25,12 +26,12 @@
 
 namespace squall {
 
-// What there is to say about one finished request. The views are valid during the call that gets
+// What there is to say about one request that is over. The views are valid during the call that gets
 // it.
 struct AccessLogEntry {
-  int status = 0;
-  std::string_view method;
-  std::string_view uri;  // as received
+  int status = 0;           // that was sent; 499: the client left before there was an answer
+  std::string_view method;  // "-" when the request was refused before it was known, as uri
+  std::string_view uri;     // as received
   std::string_view remote_ip;
   absl::Duration request_time;       // from the head's arrival to the answer's end, monotonic
   std::string_view version = {};     // "HTTP/1.1"

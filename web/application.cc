@@ -1,5 +1,9 @@
 #include "squall/web/application.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstddef>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -13,13 +17,37 @@
 #include "absl/strings/str_cat.h"
 #include "re2/re2.h"
 #include "squall/base/logging.h"
+#include "squall/base/status.h"
 #include "squall/base/status_macros.h"
+#include "squall/base/string_view.h"
+#include "squall/base/unique_fd.h"
 #include "squall/web/error_handler.h"
 #include "squall/web/exchange.h"
 #include "squall/web/static_file_handler.h"
 #include "squall/web/static_versions.h"
 
 namespace squall {
+
+namespace {
+
+// As long as what HMAC-SHA256 makes of it, RFC 2104 3.
+constexpr size_t kLeastSecret = 32;
+
+absl::Status CheckSecret(std::string_view name, std::string_view secret) {
+  if (secret.empty() || secret.size() >= kLeastSecret) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("Settings::", ToAbsl(name), " has ", secret.size(),
+                                                 " octets; it has to have ", kLeastSecret,
+                                                 " or more, and random ones"));
+}
+
+// It may come later, so it is no error.
+void WarnUnlessDirectory(const std::string& path) {
+  const UniqueFd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (directory.valid()) return;
+  LOG(WARNING) << "Settings::static_path: " << StatusFromErrno(errno, path).message();
+}
+
+}  // namespace
 
 Application::Application(Settings settings)
     : settings_(std::move(settings)),
@@ -53,9 +81,20 @@ absl::Status Application::SetRules(std::vector<Rule> rules) {
                                                    settings_.key_version,
                                                    ", but cookie_secrets has no such version"));
   }
+  RETURN_IF_ERROR(CheckSecret("cookie_secret", settings_.cookie_secret));
+  for (const auto& [version, secret] : settings_.cookie_secrets) {
+    if (secret.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("Settings::cookie_secrets[", version, "] is empty"));
+    }
+    RETURN_IF_ERROR(CheckSecret(absl::StrCat("cookie_secrets[", version, "]"), secret));
+  }
   if (!settings_.static_path.empty()) {
+    WarnUnlessDirectory(settings_.static_path);
     const StaticFileOptions options{.root = settings_.static_path,
-                                    .default_filename = settings_.static_default_filename};
+                                    .default_filename = settings_.static_default_filename,
+                                    .cache_control = settings_.static_cache_control,
+                                    .charset = settings_.static_charset};
     rules.push_back({absl::StrCat(re2::RE2::QuoteMeta(settings_.static_url_prefix), "(.*)"),
                      Handler<StaticFileHandler>(options)});
     for (const char* name : {"/(favicon\\.ico)", "/(robots\\.txt)"}) {
@@ -98,6 +137,17 @@ std::unique_ptr<HttpMessageDelegate> Application::StartRequest(HttpConnection& c
   internal::RouteTable::Match match = Find(connection);
   if (match.route->delegate != nullptr) return match.route->delegate->StartRequest(connection);
   return std::make_unique<internal::Exchange>(*this, connection, std::move(match));
+}
+
+void Application::OnRefused(const RefusedRequest& request) {
+  if (!settings_.log_function) return;
+  const auto or_dash = [](std::string_view text) {
+    return text.empty() ? std::string_view("-") : text;
+  };
+  settings_.log_function({.status = request.status,
+                          .method = or_dash(request.method),
+                          .uri = or_dash(request.target),
+                          .remote_ip = request.remote_ip});
 }
 
 absl::StatusOr<std::string> Application::ReverseUrlOf(std::string_view name,

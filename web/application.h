@@ -79,6 +79,8 @@ class Application : public HttpServerConnectionDelegate {
   internal::StaticVersions& static_versions() const { return *static_versions_; }
 
   std::unique_ptr<HttpMessageDelegate> StartRequest(HttpConnection& connection) override;
+  // For the access log.
+  void OnRefused(const RefusedRequest& request) override;
 
  private:
   struct HostRules {

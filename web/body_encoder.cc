@@ -56,14 +56,17 @@ const ContentCoding* ChooseCoding(const CompressionOptions& options, const Encod
   return identity.has_value() && *identity > most ? nullptr : best;
 }
 
+void WeakenEtag(HttpHeaders& headers) {
+  if (const auto etag = headers.Get("Etag"); etag.has_value() && etag->starts_with('"')) {
+    headers.Set("Etag", absl::StrCat("W/", ToAbsl(*etag)));
+  }
+}
+
 std::unique_ptr<BodyEncoder> MakeBodyEncoder(const CompressionOptions& options,
                                              const EncodingRequest& request, HttpHeaders& headers) {
   const ContentCoding* const coding = ChooseCoding(options, request, headers);
   if (coding == nullptr) return nullptr;
-  // The same tag may not name two octet strings, unless it is a weak one (RFC 9110 8.8.3).
-  if (const auto etag = headers.Get("Etag"); etag.has_value() && etag->starts_with('"')) {
-    headers.Set("Etag", absl::StrCat("W/", ToAbsl(*etag)));
-  }
+  WeakenEtag(headers);
   headers.Set("Content-Encoding", coding->name);
   headers.Remove("Content-Length");
   return coding->make_encoder();

@@ -20,6 +20,10 @@ struct EncodingRequest {
   bool whole = false;           // nothing follows
 };
 
+// Makes a strong Etag a weak one: the same tag may not name two octet strings, unless it is weak (RFC
+// 9110 8.8.3).
+void WeakenEtag(HttpHeaders& headers);
+
 // Adds Accept-Encoding to the answer's Vary: another client would get another body.
 void VaryByEncoding(HttpHeaders& headers);
 

@@ -1,9 +1,12 @@
 #include "squall/web/conditional.h"
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/http_date.h"
@@ -59,6 +62,10 @@ bool AnswerConditionally(RequestHandler& handler, const Validators& present) {
     case Precondition::kHolds:
       return false;
     case Precondition::kNotModified:
+      if (present.etag.starts_with('"') &&
+          handler.WouldCompress(present.body_size.value_or(std::numeric_limits<uint64_t>::max()))) {
+        handler.SetHeader("Etag", absl::StrCat("W/", present.etag));
+      }
       handler.SetStatus(304);
       handler.Finish();
       return true;

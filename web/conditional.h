@@ -11,6 +11,7 @@
 #ifndef SQUALL_WEB_CONDITIONAL_H_
 #define SQUALL_WEB_CONDITIONAL_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ namespace squall {
 struct Validators {
   std::string etag = {};  // with quotes
   std::optional<absl::Time> last_modified = std::nullopt;
+  // Octets of it, if that is known; else it counts as large. Where a 200 would be compressed, and its
+  // tag weak for that, the tag of a 304 is weak, too (RFC 9110 15.4.5).
+  std::optional<uint64_t> body_size = std::nullopt;
 };
 
 enum class Precondition {
@@ -41,6 +45,7 @@ Precondition EvaluatePreconditions(std::string_view method, const HttpHeaders& r
                                    const Validators& present);
 
 // Sets Etag and Last-Modified, evaluates, and answers 304 or 412 if that is the answer: true then.
+// Content-Type should be there already: whether a 200 would be compressed depends on it.
 bool AnswerConditionally(RequestHandler& handler, const Validators& present);
 
 // If-Range (RFC 9110 13.1.5): true when it is absent or names `present`, so that Range counts. A date

@@ -11,6 +11,7 @@ namespace squall {
 class ErrorHandler : public RequestHandler {
  public:
   static constexpr bool kAnswersAnyMethod = true;
+  static constexpr bool kIgnoresBody = true;
 
   // `status` is an HTTP status from 400 to 599.
   explicit ErrorHandler(int status) : status_(status) {}

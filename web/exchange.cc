@@ -1,8 +1,8 @@
 #include "squall/web/exchange.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
 #include "squall/base/string_view.h"
+#include "squall/httpserver/http_delegate.h"
+#include "squall/httpserver/request_head.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/web/access_log.h"
 #include "squall/web/application.h"
@@ -30,6 +32,10 @@ const VerbEntry* FindVerb(const HandlerClass& handler_class, std::string_view me
   const VerbEntry& entry = handler_class.verbs[static_cast<size_t>(*verb)];
   return entry.run != nullptr ? &entry : nullptr;
 }
+
+// nginx's number for it; nobody receives it.
+constexpr int kClientLeft = 499;
+constexpr uint64_t kMostDiscarded = 64 << 10;
 
 }  // namespace
 
@@ -57,7 +63,18 @@ void Exchange::HeadersReceived() {
   const RuleOptions& options = match_.route->options;
   if (options.max_body_size.has_value()) connection_.SetMaxBodySize(*options.max_body_size);
   if (options.body_timeout.has_value()) connection_.SetBodyTimeout(*options.body_timeout);
-  handler_ = HandlerRef(spec.factory().Make().release());
+  try {
+    handler_ = HandlerRef(spec.factory().Make().release());
+  } catch (...) {
+    // The connection answers 500, and no handler is there to say so.
+    if (const auto& log = application_.settings().log_function; log && options.log) {
+      log({.status = 500,
+           .method = connection_.head().method(),
+           .uri = connection_.head().target(),
+           .remote_ip = connection_.remote_ip()});
+    }
+    throw;
+  }
   handler_->application_ = &application_;
   handler_->settings_ = &application_.settings();
   handler_->route_ = match_.route;
@@ -70,12 +87,28 @@ void Exchange::HeadersReceived() {
   } catch (...) {
     HandleCurrentException(*handler_);
   }
-  if (class_->data_received != nullptr && !over()) Start();
+  if (over()) return;
+  if (class_->data_received != nullptr) return Start();
+  const RequestHead& head = connection_.head();
+  if (head.framing() == BodyFraming::kNone || !HeadDecides()) return;
+  // The connection is kept by reading a small body; behind a larger one, and one that is not to be
+  // sent at all, it closes.
+  discards_body_ = true;
+  if (head.expect_continue() || head.content_length() > kMostDiscarded) Start();
+}
+
+bool Exchange::HeadDecides() const {
+  if (class_->ignores_body) return true;
+  if (class_->any_method) return false;
+  return verb_ == nullptr || !DecodeGroups(match_.groups).ok();
 }
 
 void Exchange::DataReceived(std::string_view data) {
   if (over()) return;
-  if (class_->data_received == nullptr) {
+  if (discards_body_) {
+    discarded_ += data.size();
+    if (discarded_ > kMostDiscarded && !started_) Start();
+  } else if (class_->data_received == nullptr) {
     handler_->request_->body_.append(data);
   } else if (awaiting_) {
     waiting_data_.append(data);
@@ -88,7 +121,7 @@ void Exchange::Finish() {
   body_complete_ = true;
   if (over()) return;
   if (class_->data_received == nullptr) {
-    Start();
+    if (!started_) Start();
   } else if (!awaiting_) {
     RunVerb();
   }
@@ -96,6 +129,11 @@ void Exchange::Finish() {
 
 void Exchange::OnConnectionClose() {
   if (!handler_ || over()) return;
+  // As nginx: 499 for a client that left before there was an answer.
+  const int refused = connection_.refused_status();
+  const int status = refused != 0              ? refused
+                     : handler_->head_written_ ? handler_->status()
+                                               : kClientLeft;
   handler_->closed_ = true;
   handler_->request_->Detach();
   handler_->connection_ = nullptr;
@@ -107,9 +145,11 @@ void Exchange::OnConnectionClose() {
     LOG(ERROR) << "unknown exception in OnConnectionClose()";
   }
   handler_->MarkClosed();
+  Log(status);
 }
 
 void Exchange::Start() {
+  started_ = true;
   if (!CheckRequest()) return;
   if (class_->prepare == nullptr) {
     After(Step::kPrepare);
@@ -236,9 +276,11 @@ void Exchange::After(Step step) {
   RunVerb();
 }
 
-void Exchange::Log(const std::function<void(const AccessLogEntry&)>& log,
-                   const HttpRequest& request) const {
-  AccessLogEntry entry = {.status = handler_->status(),
+void Exchange::Log(int status) const {
+  const auto& log = application_.settings().log_function;
+  if (!log || !match_.route->options.log) return;
+  const HttpRequest& request = handler_->request();
+  AccessLogEntry entry = {.status = status,
                           .method = request.method(),
                           .uri = request.uri(),
                           .remote_ip = request.remote_ip(),
@@ -259,11 +301,7 @@ void Exchange::Log(const std::function<void(const AccessLogEntry&)>& log,
 
 void Exchange::AnswerSettled() {
   RequestHandler& handler = *handler_;
-  const HttpRequest& request = handler.request();
-  const auto& log = application_.settings().log_function;
-  if (log && match_.route->options.log) {
-    Log(log, request);
-  }
+  Log(handler.status());
   handler.connection_ = nullptr;
   if (awaiting_) handler.request_->Detach();
   try {

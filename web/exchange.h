@@ -8,7 +8,6 @@
 #define SQUALL_WEB_EXCHANGE_H_
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -47,6 +46,8 @@ class Exchange final : public HttpMessageDelegate, public CachedFrame, private H
   enum class Step : uint8_t { kPrepare, kData, kVerb };
 
   void Start();
+  // Whether the answer is known without the body: a missing verb, a bad path, or nobody looks at it.
+  bool HeadDecides() const;
   bool CheckRequest();
   void RunVerb();
   void Deliver(std::string_view data);
@@ -55,7 +56,8 @@ class Exchange final : public HttpMessageDelegate, public CachedFrame, private H
   void Perform(Step step, Call&& call);
   void Take(Step step, Outcome outcome);
   void After(Step step);
-  void Log(const std::function<void(const AccessLogEntry&)>& log, const HttpRequest& request) const;
+  // Tells the access log, if there is one and the route wants it.
+  void Log(int status) const;
   // True when nothing more is to run: answered, or the client is gone.
   bool over() const;
 
@@ -72,6 +74,9 @@ class Exchange final : public HttpMessageDelegate, public CachedFrame, private H
   std::string waiting_data_;     // came while a step was awaited
   bool awaiting_ = false;
   bool body_complete_ = false;
+  bool started_ = false;
+  bool discards_body_ = false;
+  uint64_t discarded_ = 0;
 };
 
 }  // namespace internal

@@ -32,6 +32,11 @@
 //   coroutine it takes a std::string; the next piece waits until it is done.
 // - static constexpr bool kRawBody = true: the body is never read as a form, whatever its
 //   Content-Type says; without it a broken form is answered 400.
+// - static constexpr bool kIgnoresBody = true: the answer is the same whatever the body, so that it
+//   need not be waited for. A small one is read and dropped, and the connection is kept; behind a
+//   larger one, and instead of `100 Continue`, the answer comes at once and the connection closes.
+//   request().body() is empty and a form has no arguments, not even the token against forgery. A verb
+//   that the handler does not have is answered in the same way.
 #ifndef SQUALL_WEB_HANDLER_H_
 #define SQUALL_WEB_HANDLER_H_
 

@@ -53,8 +53,9 @@ struct HandlerClass {
   std::array<VerbEntry, kVerbs> verbs;
   Outcome (*prepare)(RequestHandler&) = nullptr;
   Outcome (*data_received)(RequestHandler&, std::string_view) = nullptr;  // set: streamed bodies
-  bool any_method = false;  // Prepare() answers, whatever the method
-  bool raw_body = false;    // a form is not parsed
+  bool any_method = false;    // Prepare() answers, whatever the method
+  bool raw_body = false;      // a form is not parsed
+  bool ignores_body = false;  // the answer is the same whatever the body
 };
 
 template <class M>
@@ -209,6 +210,7 @@ constexpr HandlerClass DescribeHandler() {
   if constexpr (HasDataReceived<T>()) result.data_received = &RunDataReceived<T>;
   if constexpr (requires { T::kAnswersAnyMethod; }) result.any_method = T::kAnswersAnyMethod;
   if constexpr (requires { T::kRawBody; }) result.raw_body = T::kRawBody;
+  if constexpr (requires { T::kIgnoresBody; }) result.ignores_body = T::kIgnoresBody;
   return result;
 }
 

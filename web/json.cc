@@ -83,6 +83,27 @@ void WriteJson(RequestHandler& handler, const nlohmann::json& value) {
   handler.Write(JsonText(value));
 }
 
+namespace internal {
+
+absl::Status JsonTypeError(const nlohmann::json& value, std::string_view wanted) {
+  // What a client wrote may be long; a number is not.
+  const std::string is =
+      value.is_number() ? value.dump() : absl::StrCat("of type ", value.type_name());
+  return absl::InvalidArgumentError(absl::StrCat("the JSON is ", is, ", not ", ToAbsl(wanted)));
+}
+
+absl::Status InMember(std::string_view name, const absl::Status& status) {
+  return absl::InvalidArgumentError(absl::StrCat("\"", ToAbsl(name), "\": ", status.message()));
+}
+
+absl::Status JsonMemberMissing(const nlohmann::json& object, std::string_view name) {
+  if (!object.is_object())
+    return JsonTypeError(object, absl::StrCat("an object with \"", ToAbsl(name), "\""));
+  return absl::InvalidArgumentError(absl::StrCat("the JSON has no \"", ToAbsl(name), "\""));
+}
+
+}  // namespace internal
+
 absl::StatusOr<nlohmann::json> JsonBody(const RequestHandler& handler, const JsonLimits& limits) {
   const HttpRequest& request = handler.request();
   const std::string_view type = request.headers().Get("Content-Type").value_or("");

@@ -15,9 +15,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "squall/base/status.h"
 #include "squall/base/string_view.h"
 #include "squall/base/unique_fd.h"
@@ -53,6 +55,17 @@ UniqueFd OpenBeneath(int root, const std::string& path, SymbolicLinks links) {
   return fd;
 }
 
+// What is no fault of the request: UNAVAILABLE for what passes, else INTERNAL, with the errno.
+absl::Status ServerSide(int error, const std::string& what) {
+  const absl::Status with_errno = StatusFromErrno(error, what);
+  const bool passes = error == EMFILE || error == ENFILE || error == ENOMEM;
+  absl::Status status(passes ? absl::StatusCode::kUnavailable : absl::StatusCode::kInternal,
+                      with_errno.message());
+  with_errno.ForEachPayload(
+      [&](absl::string_view type, const absl::Cord& payload) { status.SetPayload(type, payload); });
+  return status;
+}
+
 absl::Status StatusOfOpen(int error, std::string_view path) {
   switch (error) {
     case ENOENT:
@@ -67,7 +80,7 @@ absl::Status StatusOfOpen(int error, std::string_view path) {
     case ENXIO:  // a socket
       return absl::PermissionDeniedError(absl::StrCat(ToAbsl(path), " cannot be read"));
     default:
-      return StatusFromErrno(error, absl::StrCat("open ", ToAbsl(path)));
+      return ServerSide(error, absl::StrCat("open ", ToAbsl(path)));
   }
 }
 
@@ -76,11 +89,13 @@ absl::Status StatusOfOpen(int error, std::string_view path) {
 absl::StatusOr<OpenFile> OpenFileBelow(const std::string& root, const std::string& name,
                                        SymbolicLinks links) {
   const UniqueFd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_fd.valid()) return StatusFromErrno(errno, absl::StrCat("static root ", root));
+  if (!root_fd.valid()) {
+    return ServerSide(errno, absl::StrCat("the directory of static files, ", root));
+  }
   UniqueFd fd = OpenBeneath(root_fd.get(), name, links);
   if (!fd.valid()) return StatusOfOpen(errno, name);
   OpenFile file;
-  if (::fstat(fd.get(), &file.stat) != 0) return StatusFromErrno(errno, "fstat");
+  if (::fstat(fd.get(), &file.stat) != 0) return ServerSide(errno, "fstat");
   file.fd = std::make_shared<const UniqueFd>(std::move(fd));
   return file;
 }

@@ -35,7 +35,9 @@ struct OpenFile {
 namespace internal {
 
 // `name` is relative to the directory `root`, "" is the root itself. NOT_FOUND; PERMISSION_DENIED
-// for what must not be read or leads out of the root; else what the machine says, with its errno.
+// for what must not be read or leads out of the root. What is no fault of the request has its errno:
+// UNAVAILABLE when there are no more descriptors or memory, INTERNAL for the rest, such as a root that
+// is not there.
 absl::StatusOr<OpenFile> OpenFileBelow(const std::string& root, const std::string& name,
                                        SymbolicLinks links);
 

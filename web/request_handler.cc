@@ -226,6 +226,10 @@ void RequestHandler::RefusedHead(const absl::Status& why) {
 
 void RequestHandler::CompleteHead(SendWhat what, const FileRange* file) {
   if (cookies_ != nullptr) cookies_->AddTo(response_.headers);
+  if (response_.status == 401 && !settings().www_authenticate.empty() &&
+      !response_.headers.Has("WWW-Authenticate")) {
+    response_.headers.Set("WWW-Authenticate", settings().www_authenticate);
+  }
   const bool whole = what == SendWhat::kAll && file == nullptr;
   if (whole && response_.status == 200 && automatic_etag_) ApplyAutomaticEtag();
   // Also of a 304, which must say what the 200 would (RFC 9110 15.4.5).
@@ -259,6 +263,7 @@ void RequestHandler::ApplyAutomaticEtag() {
     if (!response_.headers.Set("Etag", etag)) return;
   }
   if (!EtagIsKnown()) return;
+  if (WouldCompress(write_buffer_.size())) internal::WeakenEtag(response_.headers);
   write_buffer_.clear();
   SetStatus(304);
 }

@@ -12,6 +12,8 @@
 #include "gtest/gtest.h"
 #include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
+#include "squall/base/string_view.h"
+#include "squall/httpserver/multipart_parser.h"
 #include "squall/web/application.h"
 #include "squall/web/error_handler.h"
 #include "squall/web/fake_exchange.h"
@@ -222,6 +224,88 @@ TEST(EtagTest, AutomaticForWhole200Answers) {
   EXPECT_FALSE(known.has_header("Content-Language"));
 }
 
+// RFC 9110 15.4.5: the tag is that of the 200.
+TEST(EtagTest, A304HasTheTagOfTheCompressedAnswer) {
+  struct Sends : RequestHandler {
+    void Get() { Write(std::string(5000, 'x')); }
+  };
+  Application app({{"/", Handler<Sends>()}}, {.compress_response = true});
+  for (const std::string accept : {"", "Accept-Encoding: gzip\r\n"}) {
+    const std::string etag = FakeExchange(app, GetRequest("/", accept)).header("Etag");
+    EXPECT_EQ(etag.starts_with("W/"), !accept.empty());
+    const FakeExchange known(
+        app, GetRequest("/", absl::StrCat(accept, "If-None-Match: ", etag, "\r\n")));
+    EXPECT_EQ(known.status(), 304);
+    EXPECT_EQ(known.header("Etag"), etag);
+  }
+}
+
+// RFC 9110 15.5.2: a challenge is a must.
+TEST(ErrorTest, A401HasAChallenge) {
+  struct Refuses : RequestHandler {
+    absl::Status Get() { return absl::UnauthenticatedError("who are you"); }
+    void Post() {
+      SetStatus(401);
+      SetHeader("WWW-Authenticate", "Basic realm=\"x\"");
+    }
+  };
+  Application app({{"/", Handler<Refuses>()}}, {.log_function = nullptr});
+  const FakeExchange refused(app, GetRequest("/"));
+  EXPECT_EQ(refused.status(), 401);
+  EXPECT_EQ(refused.header("WWW-Authenticate"), "Bearer realm=\"application\"");
+  EXPECT_EQ(FakeExchange(app, BodyRequest("POST", "/", "", "")).header("WWW-Authenticate"),
+            "Basic realm=\"x\"");
+  Application none({{"/", Handler<Refuses>()}}, {.www_authenticate = "", .log_function = nullptr});
+  EXPECT_FALSE(FakeExchange(none, GetRequest("/")).has_header("WWW-Authenticate"));
+}
+
+// Malformed or dear, as in Tornado.
+TEST(ErrorTest, FormsAboveTheirLimitsAre400) {
+  struct Takes : RequestHandler {
+    void Post() {}
+  };
+  Application app({{"/", Handler<Takes>()}},
+                  {.form_limits = {.max_parts = 3, .max_fields = 2}, .log_function = nullptr});
+  const auto parts = [&](int count) {
+    std::string body;
+    for (int i = 0; i < count; ++i) {
+      body += "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n";
+    }
+    return FakeExchange(app,
+                        BodyRequest("POST", "/", "multipart/form-data; boundary=b", body + "--b--"))
+        .status();
+  };
+  EXPECT_EQ(parts(2), 200);
+  EXPECT_EQ(parts(3), 400);
+  const auto fields = [&](std::string_view body) {
+    return FakeExchange(app, BodyRequest("POST", "/", "application/x-www-form-urlencoded", body))
+        .status();
+  };
+  EXPECT_EQ(fields("a&b"), 200);
+  EXPECT_EQ(fields("a&b&c"), 400);
+}
+
+TEST(ErrorTest, APartThatIsTooLargeIs413) {
+  struct Takes : RequestHandler {
+    absl::Status DataReceived(std::string_view data) { return parser.Feed(data); }
+    absl::Status Post() { return parser.Finish(); }
+
+    MultipartParser::Sink sink;
+    MultipartParser parser{"b", sink, {.max_part_size = 3}};
+  };
+  Application app({{"/", Handler<Takes>()}}, {.log_function = nullptr});
+  const auto upload = [&](std::string_view content) {
+    return FakeExchange(
+               app,
+               BodyRequest("POST", "/", "multipart/form-data; boundary=b",
+                           absl::StrCat("--b\r\nContent-Disposition: form-data; name=a\r\n\r\n",
+                                        ToAbsl(content), "\r\n--b--\r\n")))
+        .status();
+  };
+  EXPECT_EQ(upload("123"), 200);
+  EXPECT_EQ(upload("1234"), 413);
+}
+
 TEST(EtagTest, IfNoneMatchIsAWeakComparison) {
   struct Fixed : RequestHandler {
     void Get() {
@@ -333,7 +417,8 @@ TEST(CookieTest, SignedCookies) {
     void Get() { SetSignedCookie("user", "alice"); }
     void Post() { Write(GetSignedCookie("user").value_or("nobody")); }
   };
-  Application app({{"/", Handler<Signed>()}}, {.cookie_secret = "It's a secret to everybody"});
+  Application app({{"/", Handler<Signed>()}},
+                  {.cookie_secret = "It's a secret to everybody, as is this"});
   std::string cookie = FakeExchange(app, GetRequest("/")).header("Set-Cookie");
   cookie.resize(cookie.find(';'));
   const auto read = [&](const std::string& value) {

@@ -32,6 +32,9 @@ struct Settings {
   std::string static_url_prefix = "/static/";
   // Served for a directory, "index.html" for instance. Empty: directories are 403.
   std::string static_default_filename;
+  // StaticFileOptions of these files.
+  std::string static_cache_control;
+  std::string static_charset;
 
   // Compresses answers for clients that accept it, and adds Vary. By default text of 1 KiB and more,
   // with gzip.
@@ -43,8 +46,8 @@ struct Settings {
   SetCookieOptions xsrf_cookie_options;
   std::string xsrf_cookie_name = "_xsrf";
 
-  // Signs cookies; at least 32 random octets. Empty, and no cookie_secrets: signed cookies are an
-  // error.
+  // Signs cookies; 32 random octets or more, fewer are refused. Empty, and no cookie_secrets: signed
+  // cookies are an error.
   std::string cookie_secret;
   // To change the secret without a logout for everybody: several by version, of which that of
   // key_version signs, and all are read. What cookie_secret signed has version 0.
@@ -53,6 +56,10 @@ struct Settings {
 
   // Where Authenticated() sends who is not logged in.
   std::string login_url;
+
+  // WWW-Authenticate of answers with status 401 that have none of their own, which RFC 9110 15.5.2
+  // demands; browsers ask for a password for "Basic", for this one they do not. Empty: none.
+  std::string www_authenticate = "Bearer realm=\"application\"";
 
   // What one form may cost; more is answered 400.
   FormLimits form_limits;

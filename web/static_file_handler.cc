@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "squall/base/logging.h"
 #include "squall/base/status_macros.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/file_range.h"
@@ -122,24 +123,35 @@ Validators StaticFileHandler::ValidatorsOf(const File& file) const {
                                absl::Hex(file.open.stat.st_size), "-",
                                absl::Hex(file.open.stat.st_mtim.tv_sec), ".",
                                absl::Hex(file.open.stat.st_mtim.tv_nsec), "\""),
-          .last_modified = absl::FromUnixSeconds(file.open.stat.st_mtim.tv_sec)};
+          .last_modified = absl::FromUnixSeconds(file.open.stat.st_mtim.tv_sec),
+          .body_size = static_cast<uint64_t>(file.open.stat.st_size)};
 }
 
 void StaticFileHandler::SetFileHeaders(const File& file) {
   SetHeader("Accept-Ranges", "bytes");
-  SetHeader("Content-Type", internal::ContentTypeOfFile(file.name));
+  const std::string_view type = internal::ContentTypeOfFile(file.name);
+  SetHeader("Content-Type", options_.charset.empty() || !type.starts_with("text/")
+                                ? std::string(type)
+                                : absl::StrCat(ToAbsl(type), "; charset=", options_.charset));
   if (options_.precompressed) SetHeader("Vary", "Accept-Encoding");
   if (!file.coding.empty()) SetHeader("Content-Encoding", file.coding);
   if (!GetQueryArguments("v").empty()) {
     SetHeader("Expires", FormatHttpDate(absl::Now() + kVersionedCacheTime));
     SetHeader("Cache-Control", absl::StrCat("max-age=", absl::ToInt64Seconds(kVersionedCacheTime)));
+  } else if (!options_.cache_control.empty()) {
+    SetHeader("Cache-Control", options_.cache_control);
   }
 }
 
 Task<> StaticFileHandler::Get(std::string path) {
   absl::StatusOr<File> opened = Open(path);
   if (!opened.ok()) {
-    SendError(HttpStatusFromStatus(opened.status()));
+    const int status = HttpStatusFromStatus(opened.status());
+    if (status >= 500) {
+      LOG(ERROR) << status << " " << request().method() << " " << request().uri() << ": "
+                 << opened.status().message();
+    }
+    SendError(status);
     return Task<>::Done();
   }
   if (finished()) return Task<>::Done();
@@ -185,6 +197,12 @@ Task<> StaticFileHandler::Get(std::string path) {
   if (WouldCompress(range.size)) return SendInPieces(std::move(range));
   FinishWithFile(std::move(range));
   return Task<>::Done();
+}
+
+void StaticFileHandler::WriteError(int status) {
+  // Descriptors are back as soon as others have their answers.
+  if (status == 503) SetHeader("Retry-After", "1");
+  RequestHandler::WriteError(status);
 }
 
 Task<> StaticFileHandler::SendInPieces(FileRange left) {

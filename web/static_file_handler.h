@@ -7,7 +7,8 @@
 // The pattern's only group is the path below the root. A path that leaves the root, by "..", an
 // absolute path or a symbolic link, is 403; the kernel checks each step while it opens the file
 // (openat2 with RESOLVE_BENEATH), so no rename can slip in between. What is not there is 404, what
-// is no regular file 403.
+// is no regular file 403. A root that is not there is 500, a process short of descriptors 503, each with
+// a line in the log.
 //
 // Answers have Content-Type by the name's extension, Last-Modified, a strong Etag of inode, size
 // and time, and Accept-Ranges; with `?v=` in the query they may be cached for ten years.
@@ -43,6 +44,12 @@ struct StaticFileOptions {
   // Of a.css, a.css.br, a.css.zst or a.css.gz is sent when the client takes that coding and the file
   // is not older than a.css.
   bool precompressed = false;
+  // Cache-Control of files whose URL has no version, such as "max-age=3600". Empty: none, as Tornado;
+  // caches then guess from Last-Modified.
+  std::string cache_control = {};
+  // Of the Content-Type of text files, such as "utf-8". Empty: none, as Tornado and nginx; the file
+  // itself may tell.
+  std::string charset = {};
   using Links = SymbolicLinks;
   Links links = Links::kWithinRoot;
   // What stays open between requests. By default every copy of these options shares one of the
@@ -55,6 +62,8 @@ class StaticFileHandler : public RequestHandler {
   explicit StaticFileHandler(StaticFileOptions options) : options_(std::move(options)) {}
 
   Task<> Get(std::string path);
+  // With Retry-After when it is for want of descriptors or memory: 503.
+  void WriteError(int status) override;
 
  private:
   struct File {

@@ -2,6 +2,7 @@
 #include "squall/web/static_file_handler.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "squall/base/log_capture.h"
 #include "squall/base/status_matchers.h"
 #include "squall/web/application.h"
 #include "squall/web/content_type_of_file.h"
@@ -24,6 +27,10 @@
 
 namespace squall {
 namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::HasSubstr;
 
 constexpr char kRobots[] = "User-agent: *\nDisallow: /\n";
 
@@ -139,6 +146,60 @@ TEST_F(StaticFileTest, CompressedFilesLeaveInPiecesAndOthersFromTheFile) {
                                                       text.header("Etag"), "\r\n")));
   EXPECT_EQ(known.status(), 304);
   EXPECT_EQ(known.header("Vary"), "Accept-Encoding");
+  // The tag of the 200, RFC 9110 15.4.5.
+  EXPECT_EQ(known.header("Etag"), text.header("Etag"));
+  const FakeExchange plain(app, GetRequest("/static/big.txt"));
+  const FakeExchange known_plain(
+      app,
+      GetRequest("/static/big.txt", absl::StrCat("If-None-Match: ", plain.header("Etag"), "\r\n")));
+  EXPECT_EQ(known_plain.status(), 304);
+  EXPECT_EQ(known_plain.header("Etag"), plain.header("Etag"));
+}
+
+TEST_F(StaticFileTest, CacheControlAndCharsetAreOptions) {
+  Settings settings = MakeSettings();
+  settings.static_cache_control = "max-age=60";
+  settings.static_charset = "utf-8";
+  Application app({}, settings);
+  const FakeExchange text(app, GetRequest("/static/robots.txt"));
+  EXPECT_EQ(text.header("Cache-Control"), "max-age=60");
+  EXPECT_EQ(text.header("Content-Type"), "text/plain; charset=utf-8");
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/big.bin")).header("Content-Type"),
+            "application/octet-stream");
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/robots.txt?v=1")).header("Cache-Control"),
+            "max-age=315360000");
+}
+
+TEST_F(StaticFileTest, ARootThatIsNotThereIsNoSilent404) {
+  const LogCapture log;
+  Settings settings = MakeSettings();
+  settings.static_path = base_ / "none";
+  Application app({}, settings);
+  const std::string sentence = absl::StrCat(settings.static_path, ": No such file or directory");
+  EXPECT_THAT(log.messages(), Contains(HasSubstr("Settings::static_path: " + sentence)));
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/robots.txt")).status(), 500);
+  EXPECT_THAT(log.messages(),
+              Contains(AllOf(HasSubstr("/static/robots.txt"), HasSubstr(sentence))));
+  // Once it is there, all is well.
+  std::filesystem::create_directory(base_ / "none");
+  std::ofstream(base_ / "none" / "robots.txt") << kRobots;
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/robots.txt")).body(), kRobots);
+}
+
+TEST_F(StaticFileTest, WithoutDescriptorsItIs503) {
+  const LogCapture log;
+  // Of the loop and the library, whatever they are.
+  EXPECT_EQ(StatusOf("/static/robots.txt"), 200);
+  rlimit before = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  const FakeExchange refused(app_, GetRequest("/static/page.html"));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(refused.status(), 503);
+  EXPECT_EQ(refused.header("Retry-After"), "1");
+  EXPECT_THAT(log.messages(), Contains(HasSubstr("Too many open files")));
 }
 
 TEST_F(StaticFileTest, PathsOutOfTheRootAre403) {

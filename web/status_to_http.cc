@@ -8,12 +8,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
+#include "squall/httpserver/http_status.h"
 
 namespace squall {
 
 namespace {
-
-constexpr char kPayload[] = "squall/http_status";
 
 struct Entry {
   absl::StatusCode code;
@@ -41,7 +40,7 @@ constexpr Entry kTable[] = {
 }  // namespace
 
 int HttpStatusFromStatus(const absl::Status& status) {
-  if (const auto payload = status.GetPayload(kPayload); payload.has_value()) {
+  if (const auto payload = status.GetPayload(kHttpStatusPayload); payload.has_value()) {
     int http_status = 0;
     if (absl::SimpleAtoi(std::string(*payload), &http_status)) return http_status;
   }
@@ -62,7 +61,7 @@ absl::Status HttpStatusError(int http_status, std::string_view message) {
     }
   }
   absl::Status status(code, ToAbsl(message));
-  status.SetPayload(kPayload, absl::Cord(absl::StrCat(http_status)));
+  status.SetPayload(kHttpStatusPayload, absl::Cord(absl::StrCat(http_status)));
   return status;
 }
 

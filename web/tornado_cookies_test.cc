@@ -156,7 +156,8 @@ TEST(ClearAllCookiesTest, clear_all_cookies) {
 
 // ---- SecureCookieV2Test.
 
-const CookieSecrets kVersions = {{0, "ajklasdf0ojaisdf"}, {1, "aslkjasaolwkjsdf"}};
+const CookieSecrets kVersions = {{0, "ajklasdf0ojaisdfajklasdf0ojaisdf"},
+                                 {1, "aslkjasaolwkjsdfaslkjasaolwkjsdf"}};
 
 std::string WriteSigned(const Settings& settings) {
   Application app(
@@ -187,7 +188,7 @@ Settings Secrets(CookieSecrets secrets, int version) {
 
 TEST(SecureCookieV2Test, round_trip) {
   Settings settings = Quiet();
-  settings.cookie_secret = "It's a secret to everybody";
+  settings.cookie_secret = "It's a secret to everybody, as is this";
   EXPECT_EQ(ReadSigned(settings, WriteSigned(settings)), "bar by 0");
   EXPECT_EQ(ReadSigned(settings, "foo=bar"), "none by -1");
 }
@@ -214,11 +215,27 @@ TEST(SecureCookieV2Test, key_version_invalidate_version) {
 
 TEST(SecureCookieTest, OneSecretBecomesVersionZeroOfSeveral) {
   Settings before = Quiet();
-  before.cookie_secret = "the first secret";
-  Settings after = Secrets({{1, "the second secret"}}, 1);
-  after.cookie_secret = "the first secret";
+  before.cookie_secret = "the first secret, which is long enough";
+  Settings after = Secrets({{1, "the second secret, which is long enough"}}, 1);
+  after.cookie_secret = "the first secret, which is long enough";
   EXPECT_EQ(ReadSigned(after, WriteSigned(before)), "bar by 0");
   EXPECT_EQ(ReadSigned(after, WriteSigned(after)), "bar by 1");
+}
+
+TEST(SecureCookieTest, AShortSecretIsAnError) {
+  Settings settings = Quiet();
+  settings.cookie_secret = "thirty-one octets are too few..";
+  EXPECT_THAT(Application::Create({}, settings).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("Settings::cookie_secret has 31 octets; it has to have 32")));
+  settings.cookie_secret += ".";
+  EXPECT_THAT(Application::Create({}, settings), IsOk());
+  EXPECT_THAT(
+      Application::Create({}, Secrets({{7, "short"}}, 7)).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cookie_secrets[7] has 5 octets")));
+  EXPECT_THAT(
+      Application::Create({}, Secrets({{1, std::string(32, 'x')}, {2, ""}}, 1)).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cookie_secrets[2] is empty")));
 }
 
 TEST(SecureCookieTest, AKeyVersionWithoutASecretIsAnError) {

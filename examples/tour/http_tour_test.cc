@@ -300,7 +300,7 @@ TEST_F(HttpTourSite, Switch) {
 
 squall::HttpServerOptions BehindAProxy() {
   squall::HttpServerOptions options;
-  options.xheaders = true;  // only where nobody but the proxy can connect
+  options.xheaders = true;
   options.trusted_downstream = {"10.0.0.0/8", "fd00::/8"};
   return options;
 }

@@ -6,6 +6,7 @@
 #include <future>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,11 +40,10 @@ std::string NewDirectory() {
 struct OrdersHandler : squall::RequestHandler {
   absl::Status Post() {
     ASSIGN_OR_RETURN(const nlohmann::json order, squall::JsonBody(*this));  // else 415 or 400
-    if (!order.is_object() || !order.contains("item") || !order["item"].is_string()) {
-      return absl::InvalidArgumentError("an order names its item");  // 400
-    }
+    ASSIGN_OR_RETURN(const std::string item, squall::JsonMember<std::string>(order, "item"));
+    ASSIGN_OR_RETURN(const auto count, squall::JsonMember<std::optional<int>>(order, "count"));
     SetStatus(201);
-    squall::WriteJson(*this, {{"id", 7}, {"item", order["item"]}});
+    squall::WriteJson(*this, {{"id", 7}, {"item", item}, {"count", count.value_or(1)}});
     return absl::OkStatus();
   }
 };
@@ -210,7 +210,7 @@ constexpr char kForm[] = "Content-Type: multipart/form-data; boundary=b\r\n";
 TEST_F(WebBodiesTour, Json) {
   const squall::RawClient::Response made = Ask("POST /orders", kJson, R"({"item": "tea"})");
   EXPECT_EQ(made.status, 201);
-  EXPECT_EQ(made.body, R"({"id":7,"item":"tea"})");
+  EXPECT_EQ(made.body, R"({"count":1,"id":7,"item":"tea"})");
   for (const char* wrong : {"[1]", R"({"name": "tea"})", R"({"item": 1})"}) {
     EXPECT_EQ(Ask("POST /orders", kJson, wrong).status, 400) << wrong;
   }
