@@ -327,6 +327,7 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
   reader.Read("static", options.static_root);
   reader.Read("static_list_directories", options.static_list_directories);
   reader.Read("static_precompressed", options.static_precompressed);
+  reader.Read("compress_response", options.compress_response);
   options.access_log = ReadAccessLog(reader);
 
   ForkOptions& fork = serve.fork;

@@ -27,6 +27,7 @@ struct ServerOptions {
   std::string static_root = {};
   bool static_list_directories = false;
   bool static_precompressed = false;
+  bool compress_response = false;
   // Nothing: no access log.
   std::optional<AccessLogOptions> access_log = AccessLogOptions();
   // HTTPS with these certificates. Whoever serves makes the TlsAcceptor, which reads the files.

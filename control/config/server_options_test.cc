@@ -54,6 +54,7 @@ TEST(ServerOptions, NothingIsTheDefault) {
   EXPECT_EQ(options.static_root, "");
   EXPECT_FALSE(options.static_list_directories);
   EXPECT_FALSE(options.static_precompressed);
+  EXPECT_FALSE(options.compress_response);
   EXPECT_EQ(options.access_log->format, AccessLogFormat::kTornado);
   EXPECT_EQ(options.access_log->path, "");
   EXPECT_EQ(options.access_log->slow, absl::InfiniteDuration());
@@ -77,6 +78,7 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   EXPECT_EQ(options.static_root, "/srv/static");
   EXPECT_TRUE(options.static_list_directories);
   EXPECT_TRUE(options.static_precompressed);
+  EXPECT_TRUE(options.compress_response);
   EXPECT_EQ(options.access_log->format, AccessLogFormat::kCombined);
   EXPECT_EQ(options.access_log->path, "/var/log/access.log");
   EXPECT_EQ(options.access_log->slow, absl::Seconds(2));

@@ -114,7 +114,8 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
       return configuration.Reload(loaded.config, http, worker);
     };
   }
-  squall::Settings settings{.log_function = nullptr};
+  squall::Settings settings{.compress_response = loaded.options.compress_response,
+                            .log_function = nullptr};
   if (loaded.options.access_log.has_value()) {
     ASSIGN_OR_RETURN(settings.log_function, squall::MakeAccessLog(*loaded.options.access_log));
   }

@@ -49,6 +49,8 @@ ABSL_FLAG(std::string, static, "", "directory to serve at /static/");
 ABSL_FLAG(bool, static_list_directories, false, "list a directory that has no index.html");
 ABSL_FLAG(bool, static_precompressed, false,
           "send a.css.br, a.css.zst or a.css.gz for a.css to clients that take it");
+ABSL_FLAG(bool, compress_response, false,
+          "compress text with gzip for clients that take it, files among it");
 ABSL_FLAG(std::string, access_log_format, "tornado",
           "of the line for each request: tornado, common, combined, json, or none");
 ABSL_FLAG(std::string, access_log_path, "",

@@ -75,6 +75,14 @@ class FilesAndJson(unittest.TestCase):
         known = self.curl("static/site.css", "-H", "If-None-Match: " + plain.fields["etag"])
         self.assertEqual((known.status, known.body), (304, b""))
 
+    def test_compression(self):
+        self.serve("--compress_response")
+        packed = self.curl("static/site.css", "-H", "Accept-Encoding: gzip")
+        self.assertEqual(packed.fields["content-encoding"], "gzip")
+        self.assertEqual(self.curl("static/site.css", "--compressed").body, CSS)
+        plain = self.curl("static/site.css")
+        self.assertEqual((plain.body, plain.fields["vary"]), (CSS, "Accept-Encoding"))
+
     def test_a_file_that_is_replaced(self):
         self.serve()
         for content in (b"one", b"two and more", b"3"):
