@@ -1,8 +1,7 @@
 // Internal: the memory of an answer, used again by the next request of the thread.
 //
 // A handler's fields and body live in growing buffers. Fresh ones would cost five allocations for
-// the smallest answer (counted with an LD_PRELOAD malloc: 12 per keep-alive request with fresh
-// buffers and a separate request object, 6 without, 4 of them in the connection).
+// the smallest answer, which has none otherwise.
 #ifndef SQUALL_WEB_ANSWER_BUFFERS_H_
 #define SQUALL_WEB_ANSWER_BUFFERS_H_
 
