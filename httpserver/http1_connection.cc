@@ -10,6 +10,10 @@ namespace {
 
 // Reads of one turn while lingering, so that a fast sender does not hold the loop.
 constexpr int kDiscardsPerTurn = 16;
+// Likewise while a body is read.
+constexpr int kReadsPerTurn = 16;
+// A connection, or a head, has this long until others may have its place.
+constexpr absl::Duration kYoung = absl::Seconds(1);
 
 MonotonicTime Now() { return Clock::Real().Now(); }
 
@@ -57,6 +61,37 @@ void Http1Connection::CloseIfIdle() {
   Settle();
 }
 
+Http1Connection::Wait Http1Connection::WaitsForClient() const {
+  const HttpServerOptions& options = core_.options();
+  const absl::Duration head_time =
+      std::min(options.header_timeout, options.idle_connection_timeout);
+  Wait wait{.what = Wait::kRest};
+  if (state_ == State::kLingering) {
+    wait.since = linger_deadline_ - options.linger_timeout;
+  } else if (state_ != State::kServing || in_exchange_ || blocked_ || posted_ || depth_ > 0) {
+    return Wait();
+  } else if (parser_ != nullptr && parser_->in_head()) {
+    wait.since = head_deadline_ - head_time;
+  } else if (requests_ == 0) {
+    wait = {.what = Wait::kFirstRequest, .since = opened_};
+  } else {
+    const absl::Duration allowed = options.idle_connection_timeout;
+    const bool endless = allowed == absl::InfiniteDuration();
+    return {.what = Wait::kNextRequest, .since = endless ? opened_ : idle_deadline_ - allowed};
+  }
+  return core_.loop().Now() - wait.since < kYoung ? Wait() : wait;
+}
+
+void Http1Connection::GiveUp() {
+  ++depth_;
+  Drive(Entry::kRead);
+  --depth_;
+  if (WaitsForClient().what != Wait::kNothing) {
+    Close(absl::ResourceExhaustedError("the server needs the connection for others"));
+  }
+  Settle();
+}
+
 void Http1Connection::OnEvents(uint32_t events) {
   if ((events & IOLoop::kError) != 0 && state_ != State::kLingering) {
     // HUP beside unread input is the client's whole request and its close; the read sees both.
@@ -81,6 +116,7 @@ void Http1Connection::Enter(Entry entry) {
 
 void Http1Connection::Drive(Entry entry) {
   burst_ = 0;
+  int reads = 0;
   if (blocked_) Flush();
   body_ = std::string_view(held_).substr(held_at_, held_body_);
   input_ = std::string_view(held_).substr(held_at_ + held_body_);
@@ -104,6 +140,11 @@ void Http1Connection::Drive(Entry entry) {
     if (progress == Progress::kWaiting) Hold();
     Receive();
     may_read = maybe_unread_ || end_of_input_;
+    if (maybe_unread_ && ++reads == kReadsPerTurn) {
+      // The others have their turn; epoll tells again of what it can see.
+      may_read = false;
+      if (transport_->HasBufferedInput() && !std::exchange(posted_, true)) core_.Post(this);
+    }
     if (progress == Progress::kWaiting) {
       if (!input_.empty()) held_.append(input_);
       input_ = std::string_view(held_).substr(held_at_ + held_body_);
@@ -135,6 +176,8 @@ Http1Connection::Progress Http1Connection::Process() {
       continue;
     }
     if (!body_.empty() || inflate_more_) {
+      // One read may be a thousand times as much when it is unpacked.
+      if (gzip_ != nullptr && ++burst_ > core_.options().pipeline_burst) return Progress::kYield;
       DeliverBody();
       continue;
     }
@@ -179,6 +222,7 @@ Http1Connection::Progress Http1Connection::Process() {
         message_read_ = true;
         break;
       case Http1Event::kError:
+        if (BeginsHttp2()) return TakeUpHttp2(), Progress::kWaiting;
         Refuse(parser_->error_status(), parser_->error_reason());
         break;
     }

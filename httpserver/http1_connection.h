@@ -14,6 +14,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -57,6 +58,22 @@ class Http1Connection final : public HttpConnection {
   void CloseIfIdle();
 
   bool posted() const { return posted_; }
+
+  // What it waits for and since when. The least is what the server can do without best.
+  struct Wait {
+    enum What {
+      kFirstRequest,  // with nothing of it there
+      kNextRequest,   // likewise
+      kRest,          // of a head, or of the client's end
+      kNothing,       // it is at work, or so young that the request may be on its way
+    };
+    What what = kNothing;
+    MonotonicTime since = MonotonicTime();
+    friend auto operator<=>(const Wait&, const Wait&) = default;
+  };
+  Wait WaitsForClient() const;
+  // Closes at once to make room for others, unless a request has come meanwhile.
+  void GiveUp();
 
   // HttpConnection.
   const RequestHead& head() const override { return parser_->head(); }
@@ -140,6 +157,8 @@ class Http1Connection final : public HttpConnection {
   void OnDelegateFailure(const char* what, std::string_view error);
 
   // http1_connection_switch.cc
+  bool BeginsHttp2() const;
+  void TakeUpHttp2();
   void EndHttp();
   void HandOver();
 

@@ -2,6 +2,8 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "squall/base/string_view.h"
 #include "squall/httpserver/http1_connection.h"
 #include "squall/ioloop/prefixed_transport.h"
 
@@ -19,6 +21,27 @@ absl::Status Http1Connection::SwitchProtocols(const ResponseHead& head, TakeOver
   AnswerEnds();
   AfterCall();
   return absl::OkStatus();
+}
+
+// PRI is the method of no request (RFC 9113 3.4). The parser has stopped behind the version.
+bool Http1Connection::BeginsHttp2() const {
+  if (core_.options().http2 == nullptr || requests_ > 0 || parser_->error_status() != 505) {
+    return false;
+  }
+  const RequestHead& head = parser_->head();
+  return head.method() == "PRI" && head.target() == "*" && parser_->version_major() == 2 &&
+         head.version_minor() == 0;
+}
+
+void Http1Connection::TakeUpHttp2() {
+  unread_ = absl::StrCat("PRI * HTTP/2.0\r\n", ToAbsl(input_));
+  input_ = {};
+  // A parser with an error is of no use to others.
+  parser_.reset();
+  take_over_ = [http2 = core_.options().http2, peer = peer_](std::unique_ptr<Transport> transport) {
+    http2(std::move(transport), peer);
+  };
+  EndConnection(End::kSwitch);
 }
 
 // The request is over. What has been read behind it belongs to whoever takes over.

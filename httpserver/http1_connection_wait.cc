@@ -62,7 +62,8 @@ void Http1Connection::UpdateDeadline() {
   if (state_ == State::kLingering) {
     deadline = linger_deadline_;
   } else if (state_ == State::kServing && in_exchange_) {
-    if (!message_complete_ && !message_read_ && !paused_) {
+    // When it has posted itself, there is more to do with what has come already.
+    if (!message_complete_ && !message_read_ && !paused_ && !posted_) {
       deadline = std::min(deadline, body_deadline_);
     }
   } else if (state_ == State::kServing && !blocked_) {

@@ -52,8 +52,8 @@ absl::Status Http1Connection::Begin(const ResponseHead& head,
                                     bool whole_request_expected) {
   return encoder_.Begin(head,
                         {.whole_body_size = whole_body_size,
-                         .close = core_.draining() || close_after_response_ || end_of_input_ ||
-                                  (whole_request_expected && !RequestIsRead()),
+                         .close = core_.draining() || core_.full() || close_after_response_ ||
+                                  end_of_input_ || (whole_request_expected && !RequestIsRead()),
                          .date = core_.Date()},
                         &Tail());
 }

@@ -92,6 +92,9 @@ class Http1Parser {
   // True when the request line of this message was read, for the log line of a refused request.
   bool has_request_line() const { return has_request_line_; }
 
+  // Of HTTP/2.0, say, for which error_status() is 505; 0 until it was read.
+  int version_major() const { return version_major_; }
+
   // The status to answer (400, 413, 414, 417, 431, 501, 505) and why in a few words, for the log; a
   // literal. 0 and "" without an error.
   int error_status() const { return error_status_; }

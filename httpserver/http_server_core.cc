@@ -64,6 +64,8 @@ IOLoop& HttpServerCore::loop() {
 
 void HttpServerCore::Accept(UniqueFd fd, SocketAddress peer) {
   stats_.ConnectionOpened();
+  // Before it is served, so that its answer can say that it is the last one.
+  if (OverCapacity(1)) MakeRoom(1);
   std::unique_ptr<Transport> transport = options_.transport != nullptr
                                              ? options_.transport->MakeTransport(std::move(fd))
                                              : MakePlainTransport(std::move(fd));
@@ -72,10 +74,22 @@ void HttpServerCore::Accept(UniqueFd fd, SocketAddress peer) {
   (*position)->Start(position);
 }
 
+void HttpServerCore::SetExpected(size_t connections) {
+  expected_ = connections;
+  if (OverCapacity(0)) {
+    MakeRoom(0);
+  } else if (full_) {
+    SetFull(false);
+  }
+  MaybeFinishDrain();
+}
+
 void HttpServerCore::Remove(ConnectionList::iterator position) {
   Http1Connection* const connection = position->get();
   if (connection->posted()) std::replace(posted_.begin(), posted_.end(), connection, {});
+  if (hand_ == position) ++hand_;
   connections_.erase(position);
+  if (full_ && !OverCapacity(0)) SetFull(false);
   MaybeFinishDrain();
 }
 
@@ -148,6 +162,7 @@ void HttpServerCore::RunPosted() {
 void HttpServerCore::Drain(absl::Duration idle_close_after, absl::AnyInvocable<void()> done) {
   if (done != nullptr) drain_done_.push_back(std::move(done));
   draining_ = true;
+  if (full_) SetFull(false);
   const MonotonicTime at = loop().Now() + idle_close_after;
   if (at < idle_close_at_) {
     idle_close_at_ = at;

@@ -57,13 +57,14 @@ class HttpServerCore {
   void CloseAll();
   size_t connection_count() const { return connections_.size(); }
   // How many connections are accepted and still to come; a drain waits for them, too.
-  void SetExpected(size_t connections) {
-    expected_ = connections;
-    MaybeFinishDrain();
-  }
+  void SetExpected(size_t connections);
 
   // Called when a drain closes the silent connections, for those that are not here.
   void OnCloseIdle(absl::AnyInvocable<void()> callback) { on_close_idle_ = std::move(callback); }
+
+  // Called when there are more connections than max_connections and none to do without, with true,
+  // and when there is room again. Not while a drain takes what is left in the backlogs.
+  void OnFull(absl::AnyInvocable<void(bool full)> callback) { on_full_ = std::move(callback); }
 
   // For the connections.
   const HttpServerOptions& options() const { return options_; }
@@ -74,6 +75,8 @@ class HttpServerCore {
   IOLoop& loop();
   WorkerStats& stats() { return stats_; }
   bool draining() const { return draining_; }
+  // New connections have to wait until one ends.
+  bool full() const { return full_; }
   // Draining, and the time for silent connections is over.
   bool closing_idle() const { return closing_idle_; }
   // Shared by all connections: what is in it is used up or copied before a connection returns to
@@ -99,6 +102,14 @@ class HttpServerCore {
   void MaybeFinishDrain();
   bool HasConnections() const { return !connections_.empty() || expected_ > 0; }
 
+  // http_server_core_room.cc: what max_connections asks for.
+  size_t Capacity();
+  // With `more` connections than there are.
+  bool OverCapacity(size_t more) { return connections_.size() + expected_ + more > Capacity(); }
+  void MakeRoom(size_t more);
+  bool GiveUpOne();
+  void SetFull(bool full);
+
   HttpServerConnectionDelegate& app_;
   const HttpServerOptions options_;
   TrustedNetworks trusted_;
@@ -115,6 +126,12 @@ class HttpServerCore {
   std::string date_;
   ConnectionList connections_;
   size_t expected_ = 0;
+  size_t capacity_ = 0;                                 // 0: not looked up yet
+  ConnectionList::iterator hand_ = connections_.end();  // where the next look for one begins
+  bool full_ = false;
+  absl::AnyInvocable<void(bool full)> on_full_;
+  Timeout room_;
+  MonotonicTime full_said_ = MonotonicTime();
   std::vector<Http1Connection*> posted_;
   bool post_scheduled_ = false;
   bool draining_ = false;

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,8 +19,10 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "squall/ioloop/transport.h"
 #include "squall/ioloop/transport_factory.h"
 #include "squall/netutil/accept.h"
+#include "squall/netutil/address.h"
 #include "squall/netutil/proxy_protocol.h"
 
 namespace squall {
@@ -44,6 +47,12 @@ struct HttpServerOptions {
   // What carries the octets of each connection, such as a TlsAcceptor (ioloop/tls_acceptor.h) for
   // HTTPS. Its handshake has to be done within header_timeout. Null: the socket as it is.
   std::shared_ptr<TransportFactory> transport = {};
+
+  // Gets each connection whose client begins with the preface of HTTP/2 (RFC 9113 3.4), which comes
+  // first whether TLS has agreed on "h2" (ALPN: TlsServerOptions::alpn, TlsTransport::alpn()) or the
+  // client knows by itself. It is the first that the transport reads. Runs in the loop; from then on
+  // neither the server's timeouts nor its drain know the connection. Null: answered with 505.
+  std::function<void(std::unique_ptr<Transport>, const SocketAddress& peer)> http2 = nullptr;
 
   // What protocol() says, for instance "https" behind a proxy that ends TLS. Unset: the
   // transport's.
@@ -94,6 +103,14 @@ struct HttpServerOptions {
   // A handler that writes on while more than this waits has its connection closed: it does not
   // await Drained(), and would fill the memory for a client that does not read.
   size_t max_write_buffer_size = 16 * 1024 * 1024;
+
+  // Connections open at once, those with it that still wait for a PROXY header. For one more, one
+  // that waits for its next request is closed, or else a head that has been coming for a second;
+  // when all others are at work it is served, nothing more is accepted, and answers say
+  // `Connection: close` until there is room again. What comes meanwhile waits in the backlog, where a
+  // sibling may take it. 0: seven eighths of the process's limit of descriptors, and 64 below it at
+  // least; no other limit where there are no more than 128.
+  size_t max_connections = 0;
 
   // Requests of one connection served in one go before the loop's other work has its turn.
   int pipeline_burst = 16;

@@ -28,6 +28,7 @@ HttpServer::HttpServer(HttpServerConnectionDelegate& app, HttpServerOptions opti
     : TcpServer(TcpServerOptions(options)),
       core_(std::make_unique<internal::HttpServerCore>(app, std::move(options))) {
   core_->OnCloseIdle([this] { CloseWaitingForHeader(); });
+  core_->OnFull([this](bool full) { full ? PauseAccepting() : ResumeAccepting(); });
 }
 
 HttpServer::~HttpServer() {

@@ -178,6 +178,49 @@ TEST_F(SwitchProtocolsTest, AHeadThatSwitchesNothingIsRefusedAndAnotherAnswerMay
   });
 }
 
+constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+// HttpServerOptions::http2, which echoes lines here.
+TEST_F(SwitchProtocolsTest, ThePrefaceOfHttp2) {
+  std::atomic<int> taken{0};
+  HttpServerOptions options;
+  options.http2 = [&](std::unique_ptr<Transport> transport, const SocketAddress& peer) {
+    EXPECT_EQ(peer.host(), "127.0.0.1");
+    ++taken;
+    IOLoop::Current().Spawn(EchoLines(std::move(transport)));
+  };
+  HttpServerThread server(app_, options);
+  const std::string echoed = "<PRI * HTTP/2.0\r>\n<\r>\n<SM\r>\n<\r>\n";
+  RawClient whole(server.port());
+  whole.Send(std::string(kPreface) + "more\n");
+  EXPECT_EQ(whole.ReadUntil("<more>\n"), echoed + "<more>\n");
+  RawClient slow(server.port());
+  slow.SendSlowly(kPreface);
+  slow.Send("more\n");
+  EXPECT_EQ(slow.ReadUntil("<more>\n"), echoed + "<more>\n");
+  EXPECT_EQ(taken, 2);
+  server.Run([&] { EXPECT_EQ(server.server().connection_count(), 0u); });
+  for (const std::string other : {"GET * HTTP/2.0\r\n\r\n", "PRI / HTTP/2.0\r\n\r\n",
+                                  "PRI * HTTP/3.0\r\n\r\n", "PRI * HTTP/2.1\r\n\r\n"}) {
+    RawClient client(server.port());
+    client.Send(other);
+    EXPECT_EQ(client.ReadResponse().status, 505) << other;
+  }
+  RawClient late(server.port());
+  late.Send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(late.ReadResponse().body, "Hello world");
+  late.Send(kPreface);
+  EXPECT_EQ(late.ReadResponse().status, 505) << "which is not the first of its connection";
+  EXPECT_EQ(taken, 2);
+}
+
+TEST_F(SwitchProtocolsTest, WithoutHttp2ThePrefaceIsRefused) {
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send(kPreface);
+  EXPECT_EQ(client.ReadResponse().status, 505);
+}
+
 TEST_F(SwitchProtocolsTest, AClientThatTakesNothingIsForgotten) {
   app_.Route("/large", {.finish = [](TestApp::Exchange& e) {
                e.Answer(std::string(16 << 20, 'x')).IgnoreError();

@@ -75,7 +75,6 @@ absl::Status TcpServer::Listen(uint16_t port, const BindOptions& options) {
 }
 
 void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
-  IOLoop& loop = IOLoop::Current();
   for (ListenSocket& socket : sockets) {
     // A worker that starts while its pool ends finds that a sibling has shut them down.
     if (!Listens(socket)) {
@@ -83,19 +82,36 @@ void TcpServer::AddSockets(std::vector<ListenSocket> sockets) {
       continue;
     }
     Apply(options_.tcp, socket);
-    AcceptOptions accept;
-    accept.policy = options_.accept_policy;
-    accept.budget = options_.accept_budget;
-    accept.stats = &serving_->accept_stats();
-    accept.standing = [this] { return StandingAmongSiblings(); };
     Listener& listener = listeners_.emplace_back();
     listener.socket = std::move(socket);
-    listener.handle = AddAcceptHandler(
-        loop, listener.socket,
-        [this](UniqueFd connection, SocketAddress peer) { OnAccept(std::move(connection), peer); },
-        std::move(accept));
+    if (!paused_) listener.handle = AcceptFrom(listener.socket);
   }
   OnSocketsAdded();
+}
+
+AcceptHandle TcpServer::AcceptFrom(const ListenSocket& socket) {
+  AcceptOptions accept;
+  accept.policy = options_.accept_policy;
+  accept.budget = options_.accept_budget;
+  accept.stats = &serving_->accept_stats();
+  accept.standing = [this] { return StandingAmongSiblings(); };
+  return AddAcceptHandler(
+      IOLoop::Current(), socket,
+      [this](UniqueFd connection, SocketAddress peer) { OnAccept(std::move(connection), peer); },
+      std::move(accept));
+}
+
+void TcpServer::PauseAccepting() {
+  if (std::exchange(paused_, true)) return;
+  for (Listener& listener : listeners_) listener.handle.Stop();
+}
+
+void TcpServer::ResumeAccepting() {
+  if (!std::exchange(paused_, false)) return;
+  for (Listener& listener : listeners_) {
+    // A sibling may have shut it down meanwhile.
+    if (Listens(listener.socket)) listener.handle = AcceptFrom(listener.socket);
+  }
 }
 
 void TcpServer::AddSocket(ListenSocket socket) {

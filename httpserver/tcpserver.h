@@ -150,11 +150,18 @@ class TcpServer {
   // The part of a drain that closes the listeners.
   void StopForDrain(const DrainRequest& request);
 
+  // Accepts nothing until ResumeAccepting(); what comes waits in the backlogs, where siblings may
+  // take it. For servers that have enough to do. Both may be called at any time, in callbacks too.
+  void PauseAccepting();
+  void ResumeAccepting();
+
  private:
   struct Listener {
     ListenSocket socket;
     AcceptHandle handle;
   };
+
+  AcceptHandle AcceptFrom(const ListenSocket& socket);
 
   void OnAccept(UniqueFd connection, SocketAddress peer);
   static Task<> Serve(TcpServer* server, std::unique_ptr<Transport> transport, SocketAddress peer);
@@ -163,6 +170,7 @@ class TcpServer {
   const std::shared_ptr<internal::StreamServing> serving_;
   std::unique_ptr<ProxyProtocolReceiver> proxy_protocol_;
   std::vector<Listener> listeners_;
+  bool paused_ = false;
 };
 
 }  // namespace squall

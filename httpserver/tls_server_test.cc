@@ -111,6 +111,13 @@ class TlsServerTest : public testing::Test {
     for (int i = 0; i < 20000 && !condition(); ++i) ASSERT_THAT(loop_.RunSync(Turn()), IsOk());
     ASSERT_TRUE(condition());
   }
+  static Task<> EchoPreface(IOStream stream) {
+    absl::StatusOr<std::string> preface = co_await stream.ReadUntil("SM\r\n\r\n");
+    EXPECT_THAT(preface, IsOk());
+    if (!preface.ok()) co_return;
+    absl::Status written = co_await stream.Write(*std::move(preface));
+    EXPECT_THAT(written, IsOk());
+  }
   static Task<> Turn() { co_await Sleep(absl::Milliseconds(1)); }
 
   IOLoop& loop_ = IOLoop::Current();
@@ -123,6 +130,29 @@ class TlsServerTest : public testing::Test {
 
 std::string Get(const std::string& path, const std::string& fields = "") {
   return absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: localhost\r\n", fields, "\r\n");
+}
+
+// By ALPN it is decided which of the two is spoken; the preface says it to HttpServer.
+TEST_F(TlsServerTest, Http2IsTakenUpWithWhatWasAgreedOn) {
+  ASSERT_THAT(tls_->Reload(
+                  {.certificates = {authority_.Issue().Write("site")}, .alpn = {"h2", "http/1.1"}}),
+              IsOk());
+  std::string agreed;
+  HttpServerOptions options;
+  options.http2 = [&](std::unique_ptr<Transport> transport, const SocketAddress&) {
+    const TlsTransport* const tls = TlsTransport::From(transport.get());
+    agreed = tls != nullptr ? tls->alpn() : "plain";
+    loop_.Spawn(EchoPreface(IOStream(std::move(transport))));
+  };
+  StartHttp(options);
+  client_ = *TlsClientContext::Create({.ca_file = authority_.Write(), .alpn = {"h2", "http/1.1"}});
+  IOStream http2 = Connect();
+  const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  EXPECT_THAT(Ask(&http2, preface, "SM\r\n\r\n"), IsOkAndHolds(preface));
+  EXPECT_EQ(agreed, "h2");
+  client_ = *TlsClientContext::Create({.ca_file = authority_.Write(), .alpn = {"http/1.1"}});
+  IOStream http1 = Connect();
+  EXPECT_THAT(Ask(&http1, Get("/secure"), "http/1.1"), IsOkAndHolds(HasSubstr("https http/1.1")));
 }
 
 // Tornado's SSLTestMixin.test_ssl, and keep-alive.

@@ -71,6 +71,12 @@ absl::StatusOr<Options> ReadOptions(const std::string& text) {
         result.server.header_timeout = result.server.idle_connection_timeout;
       } else if (name == "body_timeout") {
         result.server.body_timeout = absl::Seconds(value.get<double>());
+      } else if (name == "header_timeout") {
+        result.server.header_timeout = absl::Seconds(value.get<double>());
+      } else if (name == "write_timeout") {
+        result.server.write_timeout = absl::Seconds(value.get<double>());
+      } else if (name == "max_connections") {
+        result.server.max_connections = value.get<size_t>();
       } else if (name == "max_body_size") {
         result.server.max_body_size = value.get<uint64_t>();
       } else if (name == "trusted_downstream") {
