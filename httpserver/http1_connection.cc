@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <string>
 #include <utility>
+
+#include "squall/base/logging.h"
 
 namespace squall::internal {
 namespace {
@@ -50,15 +53,14 @@ void Http1Connection::Abort() {
 
 void Http1Connection::CloseIfIdle() {
   if (state_ != State::kServing || in_exchange_) return;
-  ++depth_;
-  // A request that has arrived meanwhile is served, not closed upon.
-  Drive(Entry::kRead);
-  if (state_ == State::kServing && !in_exchange_ && (parser_ == nullptr || parser_->idle())) {
+  Turn([this] {
+    // A request that has arrived meanwhile is served, not closed upon.
+    Drive(Entry::kRead);
+    if (state_ != State::kServing || in_exchange_) return;
+    if (parser_ != nullptr && !parser_->idle()) return;
     EndConnection(End::kLinger);
     Drive(Entry::kGoOn);
-  }
-  --depth_;
-  Settle();
+  });
 }
 
 Http1Connection::Wait Http1Connection::WaitsForClient() const {
@@ -68,7 +70,7 @@ Http1Connection::Wait Http1Connection::WaitsForClient() const {
   Wait wait{.what = Wait::kRest};
   if (state_ == State::kLingering) {
     wait.since = linger_deadline_ - options.linger_timeout;
-  } else if (state_ != State::kServing || in_exchange_ || blocked_ || posted_ || depth_ > 0) {
+  } else if (state_ != State::kServing || in_exchange_ || blocked_ || posted_) {
     return Wait();
   } else if (parser_ != nullptr && parser_->in_head()) {
     wait.since = head_deadline_ - head_time;
@@ -83,13 +85,11 @@ Http1Connection::Wait Http1Connection::WaitsForClient() const {
 }
 
 void Http1Connection::GiveUp() {
-  ++depth_;
-  Drive(Entry::kRead);
-  --depth_;
-  if (WaitsForClient().what != Wait::kNothing) {
+  Turn([this] {
+    Drive(Entry::kRead);
+    if (WaitsForClient().what == Wait::kNothing) return;
     Close(absl::ResourceExhaustedError("the server needs the connection for others"));
-  }
-  Settle();
+  });
 }
 
 void Http1Connection::OnEvents(uint32_t events) {
@@ -102,16 +102,32 @@ void Http1Connection::OnEvents(uint32_t events) {
       return;
     }
   }
+  // Asked for while the delegate has paused the body, for it would not be read otherwise.
+  if ((events & EPOLLRDHUP) != 0 && paused_ && !WantsInput()) {
+    if (LeftInBody()) {
+      Close(absl::UnavailableError("the client has left in the middle of a request body"));
+      Settle();
+      return;
+    }
+    end_seen_ = true;
+  }
   if ((events & IOLoop::kRead) != 0 && !WantsInput()) unwanted_input_ = true;
   const bool readable = (events & (~IOLoop::kWrite | transport_->read_events())) != 0;
   Enter(readable ? Entry::kRead : Entry::kGoOn);
 }
 
 void Http1Connection::Enter(Entry entry) {
-  ++depth_;
-  Drive(entry);
-  --depth_;
-  Settle();
+  Turn([this, entry] { Drive(entry); });
+}
+
+void Http1Connection::FailTurn(const char* error) {
+  // Without a message, for which there may be no memory; what is given back here may be enough for
+  // the line of log.
+  Close(absl::Status(absl::StatusCode::kResourceExhausted, ""));
+  try {
+    LOG(ERROR) << "Closed the connection of " << peer_ << ": " << error;
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 void Http1Connection::Drive(Entry entry) {
@@ -298,27 +314,32 @@ void Http1Connection::Hold() {
 }
 
 void Http1Connection::Settle() {
-  if (state_ == State::kClosed) {
-    if (in_exchange_) {
-      const bool answered = encoder_.ended();
-      in_exchange_ = false;
-      core_.stats().RequestEnded(answered ? encoder_.status() : 0);
-      if (!answered && delegate_ != nullptr) {
-        ++depth_;
-        Guarded("OnConnectionClose", [this] { delegate_->OnConnectionClose(); });
-        --depth_;
-      }
-      delegate_.reset();
-    }
-    SetHeld(false);
-    core_.Remove(self_);  // destroys *this
-    return;
-  }
+  if (state_ != State::kClosed) Caught([this] { WaitForMore(); });
+  if (state_ == State::kClosed) Leave();
+}
+
+// It goes on when there is something to wait for.
+void Http1Connection::WaitForMore() {
   if (output_.empty() && HoldsMemory(output_)) {
     core_.ReturnOutput(std::exchange(output_, std::string()));
   }
   UpdateInterest();
   if (state_ != State::kClosed) UpdateDeadline();
+}
+
+void Http1Connection::Leave() {
+  if (std::exchange(in_exchange_, false)) {
+    const bool answered = encoder_.ended();
+    core_.stats().RequestEnded(answered ? encoder_.status() : 0);
+    if (!answered && delegate_ != nullptr) {
+      ++depth_;
+      Caught([this] { Guarded("OnConnectionClose", [this] { delegate_->OnConnectionClose(); }); });
+      --depth_;
+    }
+    delegate_.reset();
+  }
+  SetHeld(false);
+  core_.Remove(self_);  // destroys *this
 }
 
 }  // namespace squall::internal

@@ -132,6 +132,25 @@ class Http1Connection final : public HttpConnection {
   void Discard();
   void Hold();
   void Settle();
+  void WaitForMore();
+  void Leave();
+  // One turn from the loop. What is thrown in it, for want of memory, ends this connection alone.
+  template <typename F>
+  void Turn(F&& work) {
+    ++depth_;
+    Caught(std::forward<F>(work));
+    --depth_;
+    Settle();
+  }
+  template <typename F>
+  void Caught(F&& work) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      FailTurn(error.what());
+    }
+  }
+  void FailTurn(const char* error);
 
   // http1_connection_exchange.cc: one request and its answer.
   void BeginExchange();
@@ -166,6 +185,7 @@ class Http1Connection final : public HttpConnection {
   bool WantsInput() const;
   void UpdateInterest();
   void UpdateDeadline();
+  bool LeftInBody() const;
   void OnTimer();
   void TimeOut();
 
@@ -186,6 +206,7 @@ class Http1Connection final : public HttpConnection {
   ssize_t SendFront(size_t* offered);
   ssize_t SendFile(iovec memory, size_t* offered);
   bool ReadFile();
+  int64_t Taken() const;
   void NoteBlocked();
   void AnswerEnds();
   void NoteSent(size_t octets);
@@ -238,6 +259,7 @@ class Http1Connection final : public HttpConnection {
   bool message_read_ = false;      // the parser has seen the end of the request
   bool message_complete_ = false;  // and the delegate has heard of it
   bool paused_ = false;
+  bool end_seen_ = false;  // the client's, while paused, with input before it
   bool continue_due_ = false;
   bool close_after_response_ = false;
   int refused_status_ = 0;     // while the delegate hears of it
@@ -257,6 +279,7 @@ class Http1Connection final : public HttpConnection {
   bool blocked_ = false;    // the socket took less than was offered
   bool end_waits_ = false;  // all is sent but what ends the transport's protocol
   uint64_t sent_ = 0;       // octets the kernel has of this connection
+  int64_t taken_ = 0;       // what the client had taken when write_deadline_ was set
   UnsentAnswers unsent_;
   std::shared_ptr<WriteGate> gate_;
   uint64_t discarded_ = 0;

@@ -27,8 +27,10 @@ void Http1Connection::BeginExchange() {
   if (head.framing() != BodyFraming::kNone) {
     body_deadline_ = Clock::Real().Now() + options.body_timeout;
     if (options.decompress_request) {
-      const auto coding = head.headers().Get("Content-Encoding");
-      if (coding.has_value() && EqualsIgnoreCase(*coding, "gzip")) {
+      // Of all lines: with a coding below or above gzip the body is not for us to decode.
+      const std::string coding = head.headers().GetJoined("Content-Encoding");
+      // x-gzip: RFC 9110 8.4.1.3.
+      if (EqualsIgnoreCase(coding, "gzip") || EqualsIgnoreCase(coding, "x-gzip")) {
         gzip_ = std::make_unique<GzipDecompressor>();
         parser_->mutable_head().mutable_headers().Rename("Content-Encoding",
                                                          "X-Consumed-Content-Encoding");

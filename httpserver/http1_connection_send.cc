@@ -53,7 +53,7 @@ bool Http1Connection::Flush() {
     const ssize_t result = SendFront(&offered);
     if (result < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        if (!blocked_ || turn < kFilePerTurn) NoteBlocked();
+        NoteBlocked();
       } else {
         Fail(errno, "write to client");
       }

@@ -1,4 +1,6 @@
 // What a connection waits for: its interest in epoll's events and its deadlines.
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -40,6 +42,9 @@ void Http1Connection::UpdateInterest() {
   } else if ((interest_ & IOLoop::kRead) != 0 && !unwanted_input_ && !end_of_input_) {
     wanted |= IOLoop::kRead;
   }
+  if (paused_ && in_exchange_ && !message_read_ && !end_seen_ && !encrypted_) {
+    wanted |= EPOLLRDHUP;
+  }
   unwanted_input_ = false;
   if (registered_ && wanted == interest_) return;
   IOLoop& loop = core_.loop();
@@ -55,6 +60,14 @@ void Http1Connection::UpdateInterest() {
   }
   registered_ = true;
   interest_ = wanted;
+}
+
+// The client has said its last octet, and with what there is of them the body does not end.
+bool Http1Connection::LeftInBody() const {
+  int in_kernel = 0;
+  if (message_read_ || ::ioctl(transport_->fd(), SIOCINQ, &in_kernel) != 0) return false;
+  const uint64_t there = static_cast<uint64_t>(in_kernel) + held_.size() - held_at_ - held_body_;
+  return there < parser_->least_to_come();
 }
 
 void Http1Connection::UpdateDeadline() {
@@ -78,8 +91,8 @@ void Http1Connection::UpdateDeadline() {
 
 void Http1Connection::OnTimer() {
   timer_at_ = MonotonicTime::Infinite();
-  ++depth_;
-  if (Now() >= deadline_) {
+  Turn([this] {
+    if (Now() < deadline_) return;
     // A handler that blocked the loop must not cost a client its time: first look whether what is
     // waited for has come.
     if (state_ == State::kServing && WantsInput()) {
@@ -87,14 +100,11 @@ void Http1Connection::OnTimer() {
     } else if (blocked_) {
       Drive(Entry::kGoOn);
     }
-    if (state_ != State::kClosed) {
-      UpdateDeadline();
-      if (Now() >= deadline_) TimeOut();
-      GoOnEnding();
-    }
-  }
-  --depth_;
-  Settle();
+    if (state_ == State::kClosed) return;
+    UpdateDeadline();
+    if (Now() >= deadline_) TimeOut();
+    GoOnEnding();
+  });
 }
 
 void Http1Connection::TimeOut() {

@@ -1,3 +1,5 @@
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -256,13 +258,25 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
   if (!output_.empty()) NoteBlocked();
 }
 
+// Octets that the client's side has taken. Of interest is whether they grow: the kernel's buffer may
+// take more without it.
+int64_t Http1Connection::Taken() const {
+  int unacknowledged = 0;
+  if (::ioctl(transport_->fd(), SIOCOUTQ, &unacknowledged) != 0) unacknowledged = 0;
+  return static_cast<int64_t>(sent_) - unacknowledged;
+}
+
 void Http1Connection::NoteBlocked() {
   const MonotonicTime now = Clock::Real().Now();
   const HttpServerOptions& options = core_.options();
+  const int64_t taken = Taken();
   if (!std::exchange(blocked_, true)) {
     write_budget_end_ =
         options.write_min_rate > 0 ? now + options.write_timeout : MonotonicTime::Infinite();
+  } else if (taken <= taken_) {
+    return;
   }
+  taken_ = taken;
   write_deadline_ = std::min(now + options.write_timeout, write_budget_end_);
 }
 
@@ -297,6 +311,7 @@ void Http1Connection::PauseReading() {
 
 void Http1Connection::ResumeReading() {
   if (!std::exchange(paused_, false)) return;
+  end_seen_ = false;
   // The handler's time is not the client's.
   body_deadline_ += Clock::Real().Now() - paused_at_;
   if (depth_ > 0 || posted_) return;
@@ -385,13 +400,13 @@ void Http1Connection::Close(absl::Status why) {
   state_ = State::kClosed;
   blocked_ = false;
   files_.Clear();
+  timer_.Cancel();
+  if (std::exchange(registered_, false)) core_.loop().RemoveHandler(transport_->fd());
+  transport_.reset();
   if (gate_ != nullptr) {
     gate_->Break(core_.loop(),
                  absl::UnavailableError(why.ok() ? "the connection is closed" : why.message()));
   }
-  timer_.Cancel();
-  if (std::exchange(registered_, false)) core_.loop().RemoveHandler(transport_->fd());
-  transport_.reset();
 }
 
 }  // namespace squall::internal

@@ -119,6 +119,9 @@ class Http1Parser {
   // Octets of the body given out so far.
   uint64_t body_size() const { return body_size_; }
 
+  // In the body: without at least so many further octets, framing with them, the message does not end.
+  uint64_t least_to_come() const;
+
   // Between messages: gives back the memory of the last head. For connections that fall idle.
   void ReleaseMemory();
 

@@ -52,6 +52,27 @@ Http1Event Http1Parser::FeedBody(std::string_view input) {
   return {.kind = Http1Event::kMessageComplete, .consumed = at, .body = {}};
 }
 
+uint64_t Http1Parser::least_to_come() const {
+  constexpr uint64_t kLastChunk = std::string_view("0\r\n\r\n").size();
+  switch (state_) {
+    case State::kBodyStart:
+      return head_.framing_ == BodyFraming::kChunked ? kLastChunk : head_.content_length_;
+    case State::kBodyLength:
+      return remaining_;
+    case State::kChunkSizeStart:
+      return kLastChunk;
+    case State::kChunkData:
+    case State::kChunkDataCr:
+      return remaining_ + 2 + kLastChunk;
+    case State::kChunkDataLf:
+      return 1 + kLastChunk;
+    case State::kComplete:
+      return 0;
+    default:
+      return 1;
+  }
+}
+
 // chunk-size [ BWS ";" BWS name [ BWS "=" BWS value ] ]* CRLF, RFC 9112 §7.1. Extensions mean
 // nothing here, but what they may look like is kept to the letter: lax parsing of them has smuggled
 // requests.

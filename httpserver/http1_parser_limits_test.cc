@@ -147,5 +147,27 @@ TEST(Http1ParserLimitsTest, GivesMemoryBackBetweenMessages) {
   EXPECT_EQ(parser.head().headers().Get("a"), "b");
 }
 
+// Where a body is cut, as many octets are missing at least as there would have been.
+TEST(Http1ParserLimitsTest, LeastToCome) {
+  for (const std::string_view body :
+       {"Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}) {
+    const std::string head = "POST / HTTP/1.1\r\nHost: a\r\n";
+    const std::string message = head + std::string(body);
+    for (size_t end = message.find("\r\n\r\n") + 4; end < message.size(); ++end) {
+      Http1Parser parser(Http1Limits{});
+      std::string_view input = std::string_view(message).substr(0, end);
+      for (Http1Event event = parser.Feed(input); event.kind != Http1Event::kNeedMore;
+           event = parser.Feed(input)) {
+        ASSERT_NE(event.kind, Http1Event::kError);
+        input.remove_prefix(event.consumed);
+      }
+      const uint64_t least = parser.least_to_come();
+      EXPECT_GE(least, 1u) << end;
+      EXPECT_LE(least, message.size() - end) << end;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace squall

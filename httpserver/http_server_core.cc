@@ -34,6 +34,9 @@ HttpServerCore::HttpServerCore(HttpServerConnectionDelegate& app, HttpServerOpti
       limits_(LimitsOf(options_)),
       read_buffer_(new char[kReadBufferSize]),
       self_(std::make_shared<HttpServerCore*>(this)) {
+  // What a connection gives back when it ends must not need memory.
+  parsers_.reserve(kMaxPooled);
+  outputs_.reserve(kMaxPooled);
   // HttpServer has looked at the options.
   std::vector<std::string> peers = options_.trusted_downstream;
   trusted_ = TrustedNetworks::Parse(peers).value();
@@ -63,7 +66,6 @@ IOLoop& HttpServerCore::loop() {
 }
 
 void HttpServerCore::Accept(UniqueFd fd, SocketAddress peer) {
-  stats_.ConnectionOpened();
   // Before it is served, so that its answer can say that it is the last one.
   if (OverCapacity(1)) MakeRoom(1);
   std::unique_ptr<Transport> transport = options_.transport != nullptr
@@ -71,6 +73,7 @@ void HttpServerCore::Accept(UniqueFd fd, SocketAddress peer) {
                                              : MakePlainTransport(std::move(fd));
   const auto position = connections_.insert(
       connections_.end(), std::make_unique<Http1Connection>(*this, std::move(transport), peer));
+  stats_.ConnectionOpened();
   (*position)->Start(position);
 }
 
@@ -139,11 +142,14 @@ std::string_view HttpServerCore::Date() {
 }
 
 void HttpServerCore::Post(Http1Connection* connection) {
+  // In this order each step may fail for want of memory.
+  if (!post_scheduled_) {
+    loop().AddCallback([self = self_] {
+      if (*self != nullptr) (*self)->RunPosted();
+    });
+    post_scheduled_ = true;
+  }
   posted_.push_back(connection);
-  if (std::exchange(post_scheduled_, true)) return;
-  loop().AddCallback([self = self_] {
-    if (*self != nullptr) (*self)->RunPosted();
-  });
 }
 
 void HttpServerCore::RunPosted() {

@@ -84,6 +84,63 @@ TEST_F(PauseTest, the_time_of_a_pause_is_not_the_clients) {
   server.Run([&] { timers.clear(); });
 }
 
+// While nobody reads, its end is seen all the same.
+TEST_F(PauseTest, a_client_that_leaves_meanwhile_is_seen) {
+  std::atomic<int> pauses{0};
+  app_.Route("/slow", {.data = [&](TestApp::Exchange& e, std::string_view) {
+               e.connection->PauseReading();
+               ++pauses;
+             }});
+  HttpServerThread server(app_, {.chunk_size = 1000});
+  const std::string start = "POST /slow HTTP/1.1\r\nHost: a\r\n";
+  const std::vector<std::string> requests = {
+      // Nothing unread, something unread, a chunk, the beginning of the last one.
+      start + "Content-Length: 3000\r\n\r\n" + std::string(1000, 'b'),
+      start + "Content-Length: 200000\r\n\r\n" + std::string(150000, 'b'),
+      start + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+      start + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r"};
+  int number = 0;
+  for (const std::string& request : requests) {
+    RawClient client(server.port());
+    client.Send(request);
+    AwaitCount(pauses, ++number);
+    EXPECT_EQ(app_.closed, number - 1);
+    client.ShutdownWrite();
+    AwaitCount(app_.closed, number);
+  }
+}
+
+// It has said its last octet, and all that it had to say is there.
+TEST_F(PauseTest, a_client_that_only_half_closes_gets_its_answer) {
+  std::shared_ptr<TestApp::Exchange> paused;
+  std::atomic<int> pauses{0};
+  app_.Route("/slow", {.data =
+                           [&](TestApp::Exchange& e, std::string_view) {
+                             if (e.sizes.size() > 1) return;
+                             e.connection->PauseReading();
+                             paused = e.self;
+                             ++pauses;
+                           },
+                       .finish =
+                           [](TestApp::Exchange& e) {
+                             e.Answer(std::to_string(e.body.size())).IgnoreError();
+                           }});
+  HttpServerThread server(app_, {.chunk_size = 1000});
+  RawClient client(server.port());
+  client.Send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" +
+              std::string(200000, 'b'));
+  AwaitCount(pauses, 1);
+  client.ShutdownWrite();
+  uint64_t iterations = 0;
+  server.Run([&] { iterations = server.loop().stats().iterations; });
+  EXPECT_TRUE(client.Quiet());
+  server.Run([&] {
+    EXPECT_LT(server.loop().stats().iterations - iterations, 20u) << "it is told again and again";
+    paused->connection->ResumeReading();
+  });
+  EXPECT_EQ(client.ReadResponse().body, "200000");
+}
+
 // A request without a body has no body timeout that a pause could run into.
 TEST_F(PauseTest, paused_before_finish_without_a_body) {
   std::shared_ptr<TestApp::Exchange> paused;

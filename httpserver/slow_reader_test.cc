@@ -1,0 +1,115 @@
+// Clients that take their answer slowly or not at all: what write_timeout counts as progress, and what
+// the kernel keeps of them.
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstddef>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "squall/httpserver/await_count.h"
+#include "squall/httpserver/http_server_thread.h"
+#include "squall/httpserver/raw_client.h"
+#include "squall/httpserver/test_app.h"
+
+namespace squall {
+namespace {
+
+// More than the kernel takes for a client with a small window, by a fraction of what it takes in all.
+constexpr size_t kMuch = 8 << 20;
+
+class SlowReaderTest : public testing::Test {
+ protected:
+  SlowReaderTest() {
+    app_.Route("/much", {.finish = [](TestApp::Exchange& e) {
+                 e.Answer(std::string(kMuch, 'm')).IgnoreError();
+               }});
+    app_.Route("/some", {.finish = [](TestApp::Exchange& e) {
+                 e.Answer(std::string(512 << 10, 's')).IgnoreError();
+               }});
+  }
+
+  void AwaitNoConnections(HttpServerThread& server) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    for (size_t count = 1; count > 0;) {
+      ASSERT_LT(absl::Now(), deadline);
+      server.Run([&] { count = server.server().connection_count(); });
+    }
+  }
+
+  // Octets that the kernel has for clients of this port; -1 without any socket of a connection.
+  static int64_t Unsent(uint16_t port) {
+    std::ifstream table("/proc/net/tcp");
+    const std::string local = absl::StrFormat(":%04X", port);
+    int64_t octets = -1;
+    std::string line;
+    std::getline(table, line);
+    while (std::getline(table, line)) {
+      std::istringstream fields(line);
+      std::string number, from, to, state, queues;
+      fields >> number >> from >> to >> state >> queues;
+      constexpr char kListens[] = "0A";
+      if (!from.ends_with(local) || state == kListens) continue;
+      octets = std::max<int64_t>(octets, 0) + std::stoll(queues.substr(0, 8), nullptr, 16);
+    }
+    return octets;
+  }
+
+  TestApp app_;
+};
+
+// The kernel's buffer takes more now and then, though the client has taken nothing.
+TEST_F(SlowReaderTest, WhoTakesNothingIsCutOffAfterTheTimeoutNotAfterTwice) {
+  constexpr absl::Duration kTimeout = absl::Seconds(1);
+  HttpServerThread server(app_, {.write_timeout = kTimeout, .max_write_buffer_size = 2 * kMuch});
+  RawClient client(server.port(), {.receive_buffer = 4096});
+  client.Send("GET /much HTTP/1.1\r\nHost: a\r\n\r\n");
+  AwaitCount(app_.finished, 1);
+  const absl::Time begin = absl::Now();
+  AwaitNoConnections(server);
+  EXPECT_GE(absl::Now() - begin, kTimeout * 0.9);
+  EXPECT_LT(absl::Now() - begin, kTimeout * 1.7);
+  EXPECT_EQ(Unsent(server.port()), -1) << "reset, so that the kernel keeps nothing of it";
+}
+
+// Too little in that time for epoll to say that there is room again.
+TEST_F(SlowReaderTest, WhoTakesALittleIsNotCutOff) {
+  constexpr absl::Duration kTimeout = absl::Seconds(1);
+  HttpServerThread server(app_, {.write_timeout = kTimeout, .max_write_buffer_size = 2 * kMuch});
+  RawClient client(server.port(), {.receive_buffer = 16384});
+  client.Send("GET /much HTTP/1.1\r\nHost: a\r\n\r\n");
+  AwaitCount(app_.finished, 1);
+  std::string piece(32 << 10, '\0');
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_GT(::recv(client.fd(), piece.data(), piece.size(), MSG_WAITALL), 0) << i;
+    absl::SleepFor(kTimeout / 4);
+  }
+  size_t count = 0;
+  server.Run([&] { count = server.server().connection_count(); });
+  EXPECT_EQ(count, 1u);
+}
+
+// The whole answer fits into the kernel's buffer, so that nobody waits in the server.
+TEST_F(SlowReaderTest, TheKernelDoesNotKeepForMinutesWhatNobodyTakes) {
+  HttpServerThread server(
+      app_, {.write_timeout = absl::Seconds(1), .linger_timeout = absl::Milliseconds(100)});
+  RawClient client(server.port(), {.receive_buffer = 4096});
+  client.Send("GET /some HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  AwaitCount(app_.finished, 1);
+  AwaitNoConnections(server);
+  ASSERT_GT(Unsent(server.port()), 0) << "the answer did not fit, or the client has taken it";
+  const absl::Time deadline = absl::Now() + absl::Seconds(15);
+  while (Unsent(server.port()) > 0) {
+    ASSERT_LT(absl::Now(), deadline);
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+}
+
+}  // namespace
+}  // namespace squall
