@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "squall/base/status.h"
-#include "squall/ioloop/ioloop.h"
+#include "squall/ioloop/handler_registration.h"
 #include "squall/ioloop/with_timeout.h"
 
 namespace squall {
@@ -18,31 +18,23 @@ namespace {
 class EventAwaiter {
  public:
   EventAwaiter(int fd, uint32_t events) : fd_(fd), events_(events) {}
-  EventAwaiter(const EventAwaiter&) = delete;
-  EventAwaiter& operator=(const EventAwaiter&) = delete;
-  ~EventAwaiter() { Remove(); }
 
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiter) {
-    status_ = IOLoop::Current().AddHandler(fd_, events_, [this, waiter](uint32_t) {
-      Remove();
+    auto added = HandlerRegistration::Add(fd_, events_, [this, waiter](uint32_t) {
+      registration_.Remove();
       waiter.resume();
     });
-    registered_ = status_.ok();
-    return registered_;
+    status_ = added.status();
+    if (added.ok()) registration_ = *std::move(added);
+    return registration_.active();
   }
   absl::Status await_resume() { return std::move(status_); }
 
  private:
-  void Remove() {
-    if (!std::exchange(registered_, false)) return;
-    // The loop may have ended before the task.
-    if (IOLoop* const loop = IOLoop::IfExists()) loop->RemoveHandler(fd_);
-  }
-
   const int fd_;
   const uint32_t events_;
-  bool registered_ = false;
+  HandlerRegistration registration_;
   absl::Status status_;
 };
 

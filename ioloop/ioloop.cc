@@ -364,8 +364,14 @@ void IOLoop::RemoveHandler(int fd) {
   CheckThread("RemoveHandler");
   if (fd < 0 || static_cast<size_t>(fd) >= handlers_.size() || handlers_[fd] == nullptr) return;
   std::unique_ptr<Handler> handler = std::move(handlers_[fd]);
-  // Fails when the caller has closed the descriptor already, and with it the registration.
-  Control(EPOLL_CTL_DEL, fd, 0, 0).IgnoreError();
+  if (absl::Status removed = Control(EPOLL_CTL_DEL, fd, 0, 0); !removed.ok()) {
+    // epoll goes on to report what it still knows of a closed descriptor, and nobody can tell it to
+    // stop.
+    LOG(ERROR) << "RemoveHandler: descriptor " << fd << ", whose handler was added at "
+               << handler->where.ToString() << ", was closed before: " << removed.message()
+               << ". If a copy of it lives (dup, fork), the loop spins until that is closed, too; "
+               << "remove the handler first";
+  }
   if (handler.get() == executing_) {
     removed_while_executing_ = std::move(handler);
   } else {

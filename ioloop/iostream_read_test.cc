@@ -247,6 +247,54 @@ TEST_P(IOStreamTest, ReadUntilRegex) {
   EXPECT_THAT(Run(squall::ReadUntilRegex(*stream_, &word)), IsOkAndHolds("rest"));
 }
 
+// Each piece may be the last one, and so all is searched each time: up to the limit.
+TEST_P(IOStreamTest, APeerThatDripsIsBounded) {
+  constexpr size_t kPiece = 1024;
+  Connect({.max_buffer_size = 8 << 20});
+  size_t looks = 0;
+  size_t looked_at = 0;
+  std::optional<absl::StatusOr<std::string>> got;
+  const auto read = [](Task<absl::StatusOr<std::string>> text,
+                       std::optional<absl::StatusOr<std::string>>* got) -> Task<> {
+    absl::StatusOr<std::string> result = co_await std::move(text);
+    *got = std::move(result);
+  };
+  loop_.Spawn(read(stream_->ReadUntilMatch(
+                       [&](std::string_view octets) -> std::optional<size_t> {
+                         ++looks;
+                         looked_at += octets.size();
+                         return std::nullopt;
+                       },
+                       kMaxRegexBytes),
+                   &got));
+  size_t pieces = 0;
+  for (; !got.has_value() && pieces < 1000; ++pieces) {
+    Send(std::string(kPiece, 'x'));
+    WaitFor([&] { return got.has_value() || looks > pieces; });
+  }
+  EXPECT_EQ(pieces, kMaxRegexBytes / kPiece + 1);
+  EXPECT_LE(looked_at, pieces * kMaxRegexBytes);
+  ASSERT_TRUE(got.has_value());
+  EXPECT_THAT(*got, StatusIs(absl::StatusCode::kOutOfRange, "no match within 65536 octets"));
+}
+
+TEST_P(IOStreamTest, APatternIsSearchedForInSoMuch) {
+  Connect({.max_buffer_size = 8 << 20});
+  Send(std::string(kMaxRegexBytes - 1, 'x') + "!");
+  EXPECT_THAT(Run(squall::ReadUntilRegex(*stream_, "!")), IsOk());
+  Send(std::string(kMaxRegexBytes, 'x') + "!");
+  EXPECT_THAT(Run(squall::ReadUntilRegex(*stream_, "!")),
+              StatusIs(absl::StatusCode::kOutOfRange, "no match within 65536 octets"));
+  Connect({.max_buffer_size = 8 << 20});
+  Send(std::string(kMaxRegexBytes, 'x') + "!");
+  EXPECT_THAT(Run(squall::ReadUntilRegex(*stream_, "!", IOStream::kUnlimited)), IsOk());
+  Connect({.max_buffer_size = 8 << 20});
+  const re2::RE2 mark("!");
+  Send(std::string(kMaxRegexBytes, 'x') + "!");
+  EXPECT_THAT(Run(squall::ReadUntilRegex(*stream_, &mark)),
+              StatusIs(absl::StatusCode::kOutOfRange, "no match within 65536 octets"));
+}
+
 TEST_P(IOStreamTest, APatternMatchesOctets) {
   Send("\xff\xfe\x80.");
   EXPECT_THAT(Run(squall::ReadUntilRegex(*stream_, "\xff.[\x80-\x81]")),

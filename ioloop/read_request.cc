@@ -72,8 +72,9 @@ absl::Status UntilRequest::Check(size_t) const {
 MatchRequest::MatchRequest(Find find, size_t max_bytes)
     : ReadRequest(1), find_(std::move(find)), max_bytes_(max_bytes) {}
 
-// While more comes, looks again each time the octets have doubled, so that the looks cost no more
-// than a few times the last one.
+// While more is there, looks again each time the octets have doubled, so that the looks cost no more
+// than a few times the last one. When nothing more is there it looks in any case, for what has come
+// may be all that ever comes; max_bytes_ is the bound of what a peer can make of that.
 Answer MatchRequest::Look(std::string_view octets, Arrival arrival) {
   if (octets.empty()) return kMore;
   if (arrival == Arrival::kSome && octets.size() < next_look_ && octets.size() <= max_bytes_) {

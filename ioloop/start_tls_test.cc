@@ -17,6 +17,7 @@
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/iostream_fixture.h"
 #include "squall/ioloop/task.h"
+#include "squall/ioloop/tls_client_context.h"
 #include "squall/ioloop/tls_fixture.h"
 #include "squall/ioloop/tls_transport.h"
 
@@ -24,6 +25,7 @@ namespace squall::internal {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 Task<std::string> Say(IOStream* stream, std::string words) {
   absl::Status written = co_await stream->Write(std::move(words));
@@ -43,6 +45,26 @@ class TestIOStreamStartTLS : public TlsTest {
     client_ = std::make_unique<IOStream>(std::move(there));
   }
 
+  // Both ends become streams over TLS, before the handshake.
+  void StartTls(std::shared_ptr<TlsClientContext> context, const std::string& name) {
+    absl::StatusOr<UniqueFd> of_server = server_->Detach();
+    absl::StatusOr<UniqueFd> of_client = client_->Detach();
+    ASSERT_THAT(of_server.status(), IsOk());
+    ASSERT_THAT(of_client.status(), IsOk());
+    EXPECT_TRUE(server_->closed());
+    *server_ = IOStream(MakeTlsTransport(*std::move(of_server), Server()));
+    *client_ = IOStream(MakeTlsTransport(*std::move(of_client), std::move(context), name));
+  }
+  // The server waits for a line, and the client cannot send it.
+  void FailsAtTheClient(const std::string& why) {
+    auto done = Run(Gather(Hear(&*server_), Say(&*client_, "EHLO client.example.com\r\n")));
+    ASSERT_THAT(done, IsOk());
+    EXPECT_THAT(std::get<0>(*done), Not(HasSubstr("EHLO")));
+    EXPECT_THAT(std::get<1>(*done), HasSubstr(why));
+    EXPECT_TRUE(server_->closed());
+    EXPECT_TRUE(client_->closed());
+  }
+
   // `from` says it and `to` hears it.
   void Pass(const std::unique_ptr<IOStream>& from, const std::unique_ptr<IOStream>& to,
             const std::string& line) {
@@ -53,22 +75,27 @@ class TestIOStreamStartTLS : public TlsTest {
   }
 };
 
-TEST_F(TestIOStreamStartTLS, StartTlsSmtp) {
+TEST_F(TestIOStreamStartTLS, start_tls_smtp) {
   Pass(server_, client_, "220 mail.example.com ready\r\n");
   Pass(client_, server_, "EHLO client.example.com\r\n");
   Pass(server_, client_, "250 STARTTLS\r\n");
   Pass(client_, server_, "STARTTLS\r\n");
   Pass(server_, client_, "220 Go ahead\r\n");
-  absl::StatusOr<UniqueFd> of_server = server_->Detach();
-  absl::StatusOr<UniqueFd> of_client = client_->Detach();
-  ASSERT_THAT(of_server.status(), IsOk());
-  ASSERT_THAT(of_client.status(), IsOk());
-  EXPECT_TRUE(server_->closed());
-  *server_ = IOStream(MakeTlsTransport(*std::move(of_server), Server()));
-  *client_ = IOStream(MakeTlsTransport(*std::move(of_client), Client(), "localhost"));
+  StartTls(Client(), "localhost");
   Pass(client_, server_, "EHLO client.example.com\r\n");
   Pass(server_, client_, "250 done\r\n");
   EXPECT_TRUE(client_->transport()->encrypted());
+}
+
+// Certificates are verified with the default configuration, which does not know the test's.
+TEST_F(TestIOStreamStartTLS, handshake_fail) {
+  StartTls(*TlsClientContext::Create(), "localhost");
+  FailsAtTheClient("the certificate of localhost is not accepted");
+}
+
+TEST_F(TestIOStreamStartTLS, check_hostname) {
+  StartTls(Client(), "127.0.0.2");
+  FailsAtTheClient("the server's certificate is not for 127.0.0.2");
 }
 
 TEST_F(TestIOStreamStartTLS, WhatWasSentBehindTheCommandIsNotTakenForTls) {

@@ -9,6 +9,7 @@
 #define SQUALL_IOLOOP_TLS_FIXTURE_H_
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -52,6 +53,12 @@ class TlsTest : public testing::Test {
     server_.reset();
     client_.reset();
     IOLoop::ClearCurrent();
+    ExpectNoErrorIsLeft();
+  }
+
+  // In the thread's queue of OpenSSL, where the program's own calls would find it.
+  static void ExpectNoErrorIsLeft() {
+    EXPECT_EQ(::ERR_peek_error(), 0u) << ::ERR_reason_error_string(::ERR_peek_error());
   }
 
   // Contexts that trust the authority. Server() with a certificate for localhost unless told
@@ -94,6 +101,7 @@ class TlsTest : public testing::Test {
     auto run =
         loop_.RunSync(ShakeBoth(server_transport_.get(), client_transport_.get()), kDeadline);
     EXPECT_THAT(run, IsOk());
+    ExpectNoErrorIsLeft();
     return run.ok() ? *run : Shaken{run.status(), run.status()};
   }
   const TlsTransport& server_tls() { return *TlsTransport::From(server_transport_.get()); }

@@ -77,8 +77,24 @@ TEST_F(TlsHandshakeTest, BothKnowWhatWasAgreedOn) {
   EXPECT_THAT(client_tls().peer_certificate()->dns_names, ElementsAre("localhost"));
   EXPECT_EQ(client_tls().peer_certificate()->subject, "CN=localhost");
   EXPECT_EQ(client_tls().peer_certificate()->sha256.size(), 64u);
-  // Again, when all is done.
-  EXPECT_THAT(Run(Handshake(client_transport_.get())), IsOk());
+}
+
+// Tornado's WaitForHandshakeTest: before it there is no cipher, behind it there is one.
+using WaitForHandshakeTest = TlsHandshakeTest;
+
+TEST_F(WaitForHandshakeTest, wait_for_handshake_future) {
+  MakeTransports(Server(), Client());
+  EXPECT_EQ(server_tls().cipher(), "");
+  EXPECT_THAT(Shake().server, IsOk());
+  EXPECT_NE(server_tls().cipher(), "");
+  EXPECT_NE(client_tls().cipher(), "");
+}
+
+TEST_F(WaitForHandshakeTest, wait_for_handshake_already_connected) {
+  MakeTransports(Server(), Client());
+  EXPECT_THAT(Shake().server, IsOk());
+  EXPECT_THAT(Run(Handshake(server_transport_.get(), absl::ZeroDuration())), IsOk());
+  EXPECT_THAT(Run(Handshake(client_transport_.get(), absl::ZeroDuration())), IsOk());
 }
 
 TEST_F(TlsHandshakeTest, APlainTransportHasNone) {
@@ -145,8 +161,6 @@ TEST_F(TlsHandshakeTest, PlainHttp) {
                        HasSubstr("the client speaks plain HTTP, but this is a TLS port")));
 }
 
-// Tornado's TestIOStreamStartTLS.test_handshake_fail: the server has a certificate that nobody
-// knows.
 TEST_F(TlsHandshakeTest, UnknownAuthority) {
   const TestAuthority stranger("stranger");
   MakeTransports(Server({.certificates = {stranger.Issue().Write("stranger")}}), Client());

@@ -219,6 +219,8 @@ class TlsTransportImpl final : public TlsTransport {
   int EndWithoutNotice();
   int FailOfSocket(Direction direction);
   int Fail(absl::Status failure, int error) {
+    // The queue is the thread's, and the next to look at it may be somebody else.
+    ::ERR_clear_error();
     failure_ = std::move(failure);
     read_failure_ = write_failure_ = error;
     return Again(error);
@@ -366,6 +368,7 @@ bool TlsTransportImpl::SendCloseNotify() {
   Before();
   const int result = ::SSL_shutdown(ssl_.get());
   close_notify_sent_ = result >= 0 || ::SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_WRITE;
+  ::ERR_clear_error();
   return close_notify_sent_;
 }
 
