@@ -167,7 +167,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   void Unregister() {
     if (state_ != State::kAccepting && state_ != State::kYielding) return;
     ++stats_.epoll_ctls;
-    loop_.RemoveHandler(fd_);
+    // The loop may have ended before the handle.
+    if (IOLoop::IfExists() == &loop_) loop_.RemoveHandler(fd_);
   }
 
   void ArmIdleTimer(absl::Duration delay) {

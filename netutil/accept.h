@@ -102,7 +102,7 @@ namespace internal {
 class Acceptor;
 }
 
-// Accepts for as long as it lives. Move-only; must not outlive its loop, nor the socket.
+// Accepts for as long as it and its loop live. Move-only; must not outlive the socket.
 class AcceptHandle {
  public:
   AcceptHandle();

@@ -96,6 +96,17 @@ TEST_P(AcceptPolicyTest, HandsConnectionsToTheCallback) {
   EXPECT_EQ(stats_.paused, 0u);
 }
 
+TEST_P(AcceptPolicyTest, AHandleMayOutliveItsLoop) {
+  AcceptHandle handle = AddAcceptHandler(loop_, socket_, Keep(), {.policy = GetParam()});
+  const UniqueFd client = Connect();
+  RunUntil([&] { return accepted_.size() == 1; });
+  IOLoop::ClearCurrent();
+  EXPECT_TRUE(handle.active());
+  handle.AcceptWaiting();
+  handle.Stop();
+  EXPECT_FALSE(handle.active());
+}
+
 TEST_P(AcceptPolicyTest, AcceptsOneConnectionPerWakeup) {
   const AcceptHandle handle =
       AddAcceptHandler(loop_, socket_, Keep(), {.policy = GetParam(), .stats = &stats_});
@@ -198,9 +209,9 @@ TEST_F(AcceptTest, AnIdleExclusiveHandlerLooksNowAndThen) {
 
 TEST_F(AcceptTest, OnlyAnIdleExclusiveHandlerHasATimer) {
   AcceptStats off;
+  const ListenSocket exclusive_socket = std::move(socket_);
   const AcceptHandle without = AddAcceptHandler(
-      loop_, socket_, Keep(), {.idle_retry = absl::InfiniteDuration(), .stats = &off});
-  ListenSocket exclusive_socket = std::move(socket_);
+      loop_, exclusive_socket, Keep(), {.idle_retry = absl::InfiniteDuration(), .stats = &off});
   Listen();
   const AcceptHandle shared = AddAcceptHandler(
       loop_, socket_, Keep(),

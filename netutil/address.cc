@@ -43,6 +43,32 @@ absl::Status Bad(std::string_view text, std::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(Quoted(text), ": ", ToAbsl(why)));
 }
 
+// What Escaped() made of it; nullopt when a backslash begins something else. Octets that need no
+// escape may stand there as they are.
+std::optional<std::string> Unescaped(std::string_view text) {
+  constexpr std::string_view kLetters = "nrt\\\"'";
+  constexpr std::string_view kMeanings = "\n\r\t\\\"'";
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\') {
+      result += text[i];
+      continue;
+    }
+    if (++i == text.size()) return std::nullopt;
+    if (const size_t known = kLetters.find(text[i]); known != kLetters.npos) {
+      result += kMeanings[known];
+      continue;
+    }
+    uint8_t octet = 0;
+    const char* const end = text.data() + std::min(i + 3, text.size());
+    const auto [stop, error] = std::from_chars(text.data() + i + 1, end, octet, 16);
+    if (text[i] != 'x' || error != std::errc() || stop != text.data() + i + 3) return std::nullopt;
+    result += static_cast<char>(octet);
+    i += 2;
+  }
+  return result;
+}
+
 // All of `digits` as a decimal number; no sign, no space.
 template <typename Number>
 std::optional<Number> ParseNumber(std::string_view digits) {
@@ -90,6 +116,22 @@ absl::StatusOr<SocketAddress> ParseV4(std::string_view text, std::string_view ho
   return SocketAddress::FromSockaddr(reinterpret_cast<sockaddr*>(&address), sizeof address);
 }
 
+// `name` is the end of `text`.
+absl::StatusOr<SocketAddress> ParseUnix(std::string_view text, std::string_view name,
+                                        std::string_view before) {
+  const std::optional<std::string> plain = Unescaped(name);
+  if (!plain.has_value()) {
+    return Bad(
+        text,
+        "a backslash in the path of a unix socket is written \\\\; one begins \\n, \\r, \\t, a "
+        "quote, or \\x and two hexadecimal digits");
+  }
+  if (plain->find('\0') != std::string::npos) {
+    return Bad(text, "the path of a unix socket must not contain a NUL");
+  }
+  return SocketAddress::FromUnixPath(std::string(before).append(*plain));
+}
+
 }  // namespace
 
 SocketAddress SocketAddress::FromSockaddr(const sockaddr* address, socklen_t size) {
@@ -127,10 +169,9 @@ absl::StatusOr<SocketAddress> SocketAddress::FromUnixPath(std::string_view path)
 }
 
 absl::StatusOr<SocketAddress> SocketAddress::Parse(std::string_view text) {
-  if (text.starts_with(kUnixPrefix)) return FromUnixPath(text.substr(kUnixPrefix.size()));
+  if (text.starts_with(kUnixPrefix)) return ParseUnix(text, text.substr(kUnixPrefix.size()), "");
   if (text.starts_with(kAbstractPrefix)) {
-    const std::string_view name = text.substr(kAbstractPrefix.size());
-    return FromUnixPath(std::string(1, '\0').append(name));
+    return ParseUnix(text, text.substr(kAbstractPrefix.size()), std::string_view("\0", 1));
   }
   if (text.find('\0') != std::string_view::npos) return Bad(text, "an address contains no NUL");
   const size_t colon = text.rfind(':');

@@ -39,7 +39,9 @@ class SocketAddress {
 
   // Reads "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "unix:/path" or "unix-abstract:name".
   // InvalidArgument, with the text and what is wrong with it, for everything else. Numbers only;
-  // a scope must be a number or the name of an interface of this machine.
+  // a scope must be a number or the name of an interface of this machine. A backslash in a unix name
+  // is written \\; \n, \r, \t, \", \' and \xHH are read as in C, other escapes refused. What comes from
+  // a file system goes through FromUnixPath.
   static absl::StatusOr<SocketAddress> Parse(std::string_view text);
 
   // A unix address. A leading NUL makes it abstract, as in Tornado's bind_unix_socket.
@@ -51,8 +53,9 @@ class SocketAddress {
   static absl::StatusOr<SocketAddress> Local(int fd);
   static absl::StatusOr<SocketAddress> Peer(int fd);
 
-  // What Parse reads. Bytes outside printable ASCII in unix names are escaped as in C, so that the
-  // text is one line of a log; "unix:" is an unnamed socket, such as most clients of a unix server.
+  // What Parse reads. Quotes, backslashes and bytes outside printable ASCII in unix names are escaped
+  // as in C, so that the text is one line of a log. Not for Parse: "unix:", an unnamed socket such as
+  // most clients of a unix server, and an abstract name with a NUL in it, which a peer may have.
   std::string ToString() const;
 
   // "127.0.0.1", "::1", "fe80::1%eth0"; "" for other families.

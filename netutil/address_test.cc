@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -105,6 +106,41 @@ TEST(SocketAddressTest, UnixPathsEndAtTheKernelsLimit) {
 
 TEST(SocketAddressTest, PrintsOneLineWhateverIsInAName) {
   EXPECT_EQ(SocketAddress::Parse("unix:/tmp/a\nb")->ToString(), "unix:/tmp/a\\nb");
+}
+
+TEST(SocketAddressTest, WhatIsPrintedOfANameIsReadBack) {
+  const std::pair<std::string, std::string> names[] = {
+      {"/tmp/a\\b", "/tmp/a\\\\b"},
+      {"/tmp/\xc3\xa4", "/tmp/\\xc3\\xa4"},
+      {"/tmp/\xc3\xa4"
+       "a",
+       "/tmp/\\xc3\\xa4\\x61"},
+      {"/tmp/it's \"so\"", "/tmp/it\\'s \\\"so\\\""},
+      {"/\n\r\t\x7f", "/\\n\\r\\t\\x7f"},
+  };
+  for (const auto& [name, printed] : names) {
+    const auto path = SocketAddress::FromUnixPath(name);
+    EXPECT_EQ(path->ToString(), "unix:" + printed);
+    EXPECT_THAT(SocketAddress::Parse(path->ToString()), IsOkAndHolds(*path));
+    const auto abstract = SocketAddress::FromUnixPath(std::string(1, '\0') + name);
+    EXPECT_EQ(abstract->ToString(), "unix-abstract:" + printed);
+    EXPECT_THAT(SocketAddress::Parse(abstract->ToString()), IsOkAndHolds(*abstract));
+  }
+  // As somebody writes it who has not seen it printed.
+  EXPECT_EQ(SocketAddress::Parse("unix:/tmp/\xc3\xa4's")->unix_path(), "/tmp/\xc3\xa4's");
+  EXPECT_EQ(SocketAddress::Parse("unix:/\\xAF")->unix_path(), "/\xaf");
+}
+
+TEST(SocketAddressTest, OtherEscapesAreRefused) {
+  EXPECT_EQ(
+      ErrorOf("unix:/tmp/a\\b"),
+      "\"unix:/tmp/a\\\\b\": a backslash in the path of a unix socket is written \\\\; one begins "
+      "\\n, \\r, \\t, a quote, or \\x and two hexadecimal digits");
+  for (const char* const name : {"/\\", "/\\x", "/\\x1", "/\\xg1", "/\\x1g", "/\\x-1", "/\\101"}) {
+    EXPECT_THAT(ErrorOf(std::string("unix:") + name), HasSubstr("a backslash")) << name;
+  }
+  EXPECT_THAT(ErrorOf("unix:\\x00a"), HasSubstr("must not contain a NUL"));
+  EXPECT_THAT(ErrorOf("unix-abstract:a\\x00"), HasSubstr("must not contain a NUL"));
 }
 
 TEST(SocketAddressTest, ErrorsNameTheTextAndTheCause) {

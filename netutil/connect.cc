@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <coroutine>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -16,8 +17,11 @@
 #include "squall/base/clock.h"
 #include "squall/base/status.h"
 #include "squall/base/string_view.h"
+#include "squall/ioloop/handler_registration.h"
+#include "squall/ioloop/handshake.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/sleep.h"
+#include "squall/netutil/address_search.h"
 #include "squall/netutil/connection_race.h"
 
 namespace squall {
@@ -26,36 +30,28 @@ namespace {
 constexpr absl::Duration kFirstRetryOfFullBacklog = absl::Milliseconds(1);
 constexpr absl::Duration kLongestRetryOfFullBacklog = absl::Milliseconds(50);
 
-// Resumes when `fd` is writable or has failed, and leaves the loop then and when it is destroyed.
+// Resumes when `fd` is writable or has failed.
 class Writable {
  public:
   explicit Writable(int fd) : fd_(fd) {}
-  Writable(const Writable&) = delete;
-  Writable& operator=(const Writable&) = delete;
-  ~Writable() { StopWatching(); }
 
   bool await_ready() const { return false; }
   bool await_suspend(std::coroutine_handle<> awaiting) {
-    loop_ = &IOLoop::Current();
-    added_ = loop_->AddHandler(fd_, IOLoop::kWrite, [awaiting](uint32_t) { awaiting.resume(); });
-    if (!added_.ok()) loop_ = nullptr;
-    return added_.ok();
+    auto added =
+        HandlerRegistration::Add(fd_, IOLoop::kWrite, [awaiting](uint32_t) { awaiting.resume(); });
+    status_ = added.status();
+    if (added.ok()) registration_ = *std::move(added);
+    return registration_.active();
   }
   absl::Status await_resume() {
-    StopWatching();
-    return added_;
+    registration_.Remove();
+    return std::move(status_);
   }
 
  private:
-  void StopWatching() {
-    IOLoop* const loop = std::exchange(loop_, nullptr);
-    // The loop may have ended before the coroutine.
-    if (loop != nullptr && IOLoop::IfExists() == loop) loop->RemoveHandler(fd_);
-  }
-
   const int fd_;
-  IOLoop* loop_ = nullptr;
-  absl::Status added_;
+  HandlerRegistration registration_;
+  absl::Status status_;
 };
 
 // An errno in the words of the race: no address, for that stands before it.
@@ -136,19 +132,34 @@ absl::Status CannotConnect(const std::string& target, const absl::Status& why,
                         why.message()));
 }
 
+absl::Duration LeftUntil(MonotonicTime deadline) {
+  return std::max(deadline - Clock::Real().Now(), absl::ZeroDuration());
+}
+
+// The handshake of what is to be below the stream; the loser of a race never gets so far.
+Task<absl::Status> ShakeHands(Transport* transport, MonotonicTime deadline) {
+  absl::Status shaken = co_await Handshake(transport, LeftUntil(deadline));
+  if (!absl::IsDeadlineExceeded(shaken) || ErrnoFromStatus(shaken).has_value()) co_return shaken;
+  co_return absl::DeadlineExceededError("connected, but the handshake was not done");
+}
+
 Task<absl::StatusOr<IOStream>> ConnectToFirst(std::vector<SocketAddress> addresses,
-                                              std::string target, absl::Duration left,
+                                              std::string target, MonotonicTime deadline,
+                                              internal::AddressSearch* search,
                                               ConnectOptions options) {
   internal::ConnectionRace race(
       std::move(addresses),
       [&options](SocketAddress address) { return ConnectSocket(address, &options); },
       options.attempt_delay);
-  absl::StatusOr<UniqueFd> socket = co_await race.Run(left);
+  // Until the search ends it may call the race, which therefore lives as long as this coroutine.
+  if (search != nullptr) search->GoOnInto(&race);
+  absl::StatusOr<UniqueFd> socket = co_await race.Run(LeftUntil(deadline));
   if (!socket.ok()) co_return CannotConnect(target, socket.status(), options.timeout);
-  if (options.transport != nullptr) {
-    co_return IOStream(options.transport(*std::move(socket)), options.stream);
-  }
-  co_return IOStream(*std::move(socket), options.stream);
+  if (options.transport == nullptr) co_return IOStream(*std::move(socket), options.stream);
+  std::unique_ptr<Transport> transport = options.transport(*std::move(socket));
+  absl::Status shaken = co_await ShakeHands(transport.get(), deadline);
+  if (!shaken.ok()) co_return CannotConnect(target, shaken, options.timeout);
+  co_return IOStream(std::move(transport), options.stream);
 }
 
 Task<absl::StatusOr<IOStream>> ConnectToHost(std::string host, uint16_t port,
@@ -158,8 +169,8 @@ Task<absl::StatusOr<IOStream>> ConnectToHost(std::string host, uint16_t port,
   Resolver& resolver = options.resolver != nullptr ? *options.resolver : Resolver::OfThisThread();
   int family = options.family;
   if (family == AF_UNSPEC && options.source.has_value()) family = options.source->family();
-  absl::StatusOr<std::vector<SocketAddress>> found =
-      co_await resolver.Resolve(host, port, family, options.timeout);
+  internal::AddressSearch search(&resolver, host, port, family);
+  absl::StatusOr<std::vector<SocketAddress>> found = co_await search.First(options.timeout);
   if (!found.ok()) co_return found.status();
   std::vector<SocketAddress> addresses = internal::InterleavedFamilies(*std::move(found));
   std::string target = absl::StrCat("\"", absl::CHexEscape(host), "\" port ", port);
@@ -167,19 +178,18 @@ Task<absl::StatusOr<IOStream>> ConnectToHost(std::string host, uint16_t port,
   if (addresses.size() == 1 && addresses[0].host() != host) {
     absl::StrAppend(&target, " (", addresses[0].host(), ")");
   }
-  const absl::Duration left = std::max(deadline - Clock::Real().Now(), absl::ZeroDuration());
-  absl::StatusOr<IOStream> stream =
-      co_await ConnectToFirst(std::move(addresses), std::move(target), left, std::move(options));
+  absl::StatusOr<IOStream> stream = co_await ConnectToFirst(std::move(addresses), std::move(target),
+                                                            deadline, &search, std::move(options));
   co_return stream;
 }
 
 Task<absl::StatusOr<IOStream>> ConnectToAddress(SocketAddress address, ConnectOptions options) {
   if (absl::Status checked = CheckOptions(options); !checked.ok()) co_return checked;
-  const absl::Duration timeout = options.timeout;
+  const MonotonicTime deadline = Clock::Real().Now() + options.timeout;
   std::vector<SocketAddress> addresses = {address};
   std::string target = address.ToString();
-  absl::StatusOr<IOStream> stream =
-      co_await ConnectToFirst(std::move(addresses), std::move(target), timeout, std::move(options));
+  absl::StatusOr<IOStream> stream = co_await ConnectToFirst(
+      std::move(addresses), std::move(target), deadline, /*search=*/nullptr, std::move(options));
   co_return stream;
 }
 

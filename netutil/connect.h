@@ -12,9 +12,13 @@
 //
 // A host with several addresses is tried as RFC 8305 ("happy eyeballs") says: the families in turn,
 // one more address every 250 ms or as soon as one has failed; the first to succeed wins, and the
-// other sockets are closed. A task that is destroyed closes all of them.
+// other sockets are closed. A task that is destroyed closes all of them. A name service that is slow
+// with both families together is after 50 ms asked for each by itself, too; what is known by then is
+// tried, and what comes later takes its place in the row.
 //
-// For TLS, `transport` makes of the socket what goes below the stream:
+// For TLS, `transport` makes of the socket what goes below the stream. Connect shakes hands, so that
+// a server that never answers or has a wrong certificate fails here, and what was agreed on (ALPN) is
+// known when it is done:
 //
 //   squall::ConnectOptions options;
 //   options.transport = [context](squall::UniqueFd socket) {
@@ -50,8 +54,8 @@
 namespace squall {
 
 struct ConnectOptions {
-  // For all of it, the name and every address. The kernel gives up on one address after about two
-  // minutes.
+  // For all of it: the name, every address, the handshake of the transport. The kernel gives up on
+  // one address after about two minutes.
   absl::Duration timeout = absl::Seconds(30);
   // AF_INET or AF_INET6: addresses of this family alone.
   int family = AF_UNSPEC;
@@ -65,15 +69,16 @@ struct ConnectOptions {
   absl::Duration attempt_delay = absl::Milliseconds(250);
   // Not owned; must outlive the task. Null: Resolver::OfThisThread().
   Resolver* resolver = nullptr;
-  // Makes the transport under the stream, for instance TLS; null: the socket as it is. What it has
-  // to shake hands over happens with the first read or write.
+  // Makes the transport under the stream, for instance TLS; null: the socket as it is. Connect waits
+  // for its handshake (Handshake() of ioloop/handshake.h), with the first address that has connected.
   std::function<std::unique_ptr<Transport>(UniqueFd connected_socket)> transport = nullptr;
 };
 
 // A stream to `port` of `host`, a name or an address. Errors: those of Resolver::Resolve;
 // DEADLINE_EXCEEDED; INVALID_ARGUMENT for options that make no sense; else what StatusFromErrno
 // makes of connect(2), bind(2) and socket(2) for the address that failed last, with a sentence that
-// tells of each address why (UNAVAILABLE: refused or unreachable).
+// tells of each address why (UNAVAILABLE: refused or unreachable); what Transport::ErrorStatus says
+// of a handshake that has failed.
 Task<absl::StatusOr<IOStream>> Connect(std::string host, uint16_t port,
                                        ConnectOptions options = {});
 

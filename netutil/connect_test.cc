@@ -9,30 +9,40 @@
 #include <cerrno>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/status.h"
 #include "squall/base/status_matchers.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/handshake.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/periodic_callback.h"
 #include "squall/ioloop/task.h"
+#include "squall/ioloop/tls_client_context.h"
+#include "squall/ioloop/tls_server_context.h"
+#include "squall/ioloop/tls_test_certificates.h"
+#include "squall/ioloop/tls_transport.h"
 #include "squall/ioloop/transport.h"
 #include "squall/ioloop/with_timeout.h"
+#include "squall/netutil/accept.h"
 #include "squall/netutil/sockets.h"
 
 namespace squall {
 namespace {
 
+using testing::AllOf;
 using testing::AnyOf;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 SocketAddress Parse(const std::string& text) { return SocketAddress::Parse(text).value(); }
 
@@ -217,6 +227,103 @@ TEST_F(ConnectTest, ADeadAddressCostsTheDelayAlone) {
   EXPECT_EQ(SocketAddress::Peer(stream->fd())->host(), "127.0.0.2");
 }
 
+// A name service that answers each question when told to; that for both families after both.
+class NameService {
+ public:
+  explicit NameService(std::vector<SocketAddress> names) : names_(std::move(names)) {}
+
+  void Answer(int family) {
+    absl::MutexLock lock(&mutex_);
+    silent_.erase(family);
+  }
+  bool WasAsked(int family) {
+    absl::MutexLock lock(&mutex_);
+    return asked_.count(family) != 0;
+  }
+  absl::StatusOr<std::vector<SocketAddress>> LookUp(int family) {
+    absl::MutexLock lock(&mutex_);
+    asked_.insert(family);
+    const auto answers = [&] {
+      return family == AF_UNSPEC ? silent_.empty() : silent_.count(family) == 0;
+    };
+    mutex_.Await(absl::Condition(&answers));
+    std::vector<SocketAddress> found;
+    for (const SocketAddress& name : names_) {
+      if (family == AF_UNSPEC || family == name.family()) found.push_back(name);
+    }
+    return found;
+  }
+
+ private:
+  const std::vector<SocketAddress> names_;
+  absl::Mutex mutex_;
+  std::set<int> silent_ = {AF_INET, AF_INET6};
+  std::set<int> asked_;
+};
+
+class SlowNamesTest : public ConnectTest {
+ protected:
+  // The threads of the resolver that wait.
+  ~SlowNamesTest() override {
+    service_->Answer(AF_INET);
+    service_->Answer(AF_INET6);
+  }
+  absl::StatusOr<IOStream> RunConnect(uint16_t port, absl::Duration timeout = absl::Seconds(30)) {
+    ResolverOptions names;
+    names.lookup = [service = service_](const std::string&, int family) {
+      return service->LookUp(family);
+    };
+    Resolver resolver(std::move(names));
+    return ConnectTest::RunConnect("app.example", port,
+                                   {.timeout = timeout, .resolver = &resolver});
+  }
+
+  std::shared_ptr<NameService> service_ = std::make_shared<NameService>(
+      std::vector<SocketAddress>{Parse("[::1]:0"), Parse("127.0.0.1:0")});
+};
+
+TEST_F(SlowNamesTest, NoAnswerForIPv6) {
+  const auto sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
+  service_->Answer(AF_INET);
+  const absl::StatusOr<IOStream> stream = RunConnect(sockets[0].port());
+  ASSERT_THAT(stream, IsOk());
+  EXPECT_EQ(SocketAddress::Peer(stream->fd())->host(), "127.0.0.1");
+}
+
+// Nobody listens at the address of IPv6, and so only what comes later can help.
+TEST_F(SlowNamesTest, AnAnswerForIPv4ThatIsLate) {
+  const auto sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
+  service_->Answer(AF_INET6);
+  int turns = 0;
+  PeriodicCallback late(absl::Milliseconds(10), [&] {
+    if (service_->WasAsked(AF_INET) && ++turns == 5) service_->Answer(AF_INET);
+  });
+  late.Start();
+  const absl::StatusOr<IOStream> stream = RunConnect(sockets[0].port());
+  ASSERT_THAT(stream, IsOk());
+  EXPECT_EQ(SocketAddress::Peer(stream->fd())->host(), "127.0.0.1");
+}
+
+TEST_F(SlowNamesTest, WhatFailedIsToldWhenNothingMoreComes) {
+  service_->Answer(AF_INET);
+  int turns = 0;
+  PeriodicCallback late(absl::Milliseconds(10), [&] {
+    if (service_->WasAsked(AF_INET) && ++turns == 5) service_->Answer(AF_INET6);
+  });
+  late.Start();
+  EXPECT_THAT(RunConnect(RefusingPort()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("127.0.0.1")));
+  EXPECT_GE(turns, 5);
+}
+
+TEST_F(SlowNamesTest, NoAnswerAtAll) {
+  EXPECT_THAT(RunConnect(1, absl::Milliseconds(100)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded,
+                       "cannot resolve host name \"app.example\" within 100ms"));
+  EXPECT_TRUE(service_->WasAsked(AF_INET));
+  EXPECT_TRUE(service_->WasAsked(AF_INET6));
+}
+
 TEST_F(ConnectTest, TheDeadlineTellsWhatWasTriedAndLeavesNothingOpen) {
   const auto dead = BindSockets(0, {.address = "127.0.0.1", .backlog = 1}).value();
   FillBacklog(dead[0]);
@@ -268,6 +375,72 @@ TEST_F(ConnectTest, ATransportOfTheCallers) {
   ASSERT_THAT(stream, IsOk());
   EXPECT_EQ(made, 1);
   EXPECT_THAT(loop_.RunSync(stream->Write("x")), IsOk());
+}
+
+// A transport that shakes hands.
+class TlsConnectTest : public ConnectTest {
+ protected:
+  // The server may still wait for the end of its handshake.
+  ~TlsConnectTest() override { IOLoop::ClearCurrent(); }
+
+  // A connection to socket_ that expects a certificate for `name`.
+  ConnectOptions Tls(const std::string& name, absl::Duration timeout = absl::Seconds(30)) {
+    ConnectOptions options;
+    options.timeout = timeout;
+    options.transport = [this, name](UniqueFd socket) {
+      return MakeTlsTransport(std::move(socket), client_, name);
+    };
+    return options;
+  }
+  // What the error of a connection to socket_ begins with.
+  std::string CannotConnect() const {
+    return absl::StrCat("cannot connect to ", socket_.address().ToString());
+  }
+
+  // Serves one connection with a certificate for localhost.
+  AcceptHandle Serve() {
+    return AddAcceptHandler(loop_, socket_, [this](UniqueFd connection, SocketAddress) {
+      served_ = MakeTlsTransport(std::move(connection), server_);
+      loop_.Spawn(Shake(served_.get()));
+    });
+  }
+  static Task<> Shake(Transport* transport) { (co_await Handshake(transport)).IgnoreError(); }
+
+  const internal::TestAuthority authority_{"authority"};
+  const std::shared_ptr<const TlsServerContext> server_ =
+      TlsServerContext::Create(
+          {.certificates = {authority_.Issue().Write("site")}, .alpn = {"two", "one"}})
+          .value();
+  const std::shared_ptr<TlsClientContext> client_ =
+      TlsClientContext::Create({.ca_file = authority_.Write(), .alpn = {"one", "zero"}}).value();
+  const ListenSocket socket_ = std::move(BindSockets(0, {.address = "127.0.0.1"}).value()[0]);
+  std::unique_ptr<Transport> served_;
+};
+
+TEST_F(TlsConnectTest, WhatWasAgreedOnIsKnown) {
+  const AcceptHandle serving = Serve();
+  const absl::StatusOr<IOStream> stream = RunConnect(socket_.address(), Tls("localhost"));
+  ASSERT_THAT(stream, IsOk());
+  const TlsTransport* const tls = TlsTransport::From(stream->transport());
+  ASSERT_NE(tls, nullptr);
+  EXPECT_TRUE(tls->handshake_done());
+  EXPECT_EQ(tls->alpn(), "one");
+}
+
+TEST_F(TlsConnectTest, AServerThatNeverAnswersTheHandshake) {
+  const int before = OpenDescriptors();
+  EXPECT_THAT(
+      RunConnect(socket_.address(), Tls("localhost", absl::Milliseconds(50))),
+      StatusIs(absl::StatusCode::kDeadlineExceeded,
+               CannotConnect() + " within 50ms: connected, but the handshake was not done"));
+  EXPECT_EQ(OpenDescriptors(), before);
+}
+
+TEST_F(TlsConnectTest, ACertificateForAnotherName) {
+  const AcceptHandle serving = Serve();
+  EXPECT_THAT(RunConnect(socket_.address(), Tls("another.test")),
+              StatusIs(absl::StatusCode::kUnauthenticated,
+                       AllOf(StartsWith(CannotConnect() + ": "), HasSubstr("another.test"))));
 }
 
 // The kernel may choose the port that is asked for as the port of this end.

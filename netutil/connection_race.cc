@@ -1,5 +1,8 @@
 #include "squall/netutil/connection_race.h"
 
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,14 +46,51 @@ Task<absl::StatusOr<UniqueFd>> ConnectionRace::Run(absl::Duration timeout) {
   co_return WithMessage(last_failure_, Account());
 }
 
+void ConnectionRace::Add(const std::vector<SocketAddress>& addresses) {
+  std::vector<SocketAddress> waiting;
+  const auto known = [&](const SocketAddress& address) {
+    return std::any_of(entrants_.begin(), entrants_.end(),
+                       [&](const Entrant& entrant) { return entrant.address == address; });
+  };
+  const bool all_started = next_ == entrants_.size();
+  // The family that was not the last to start is the next.
+  const int last_family = next_ == 0 ? AF_UNSPEC : entrants_[next_ - 1].address.family();
+  for (const SocketAddress& address : addresses) {
+    if (!known(address))
+      entrants_.push_back({.address = address, .started = false, .failure = std::nullopt});
+  }
+  for (size_t i = next_; i < entrants_.size(); ++i) waiting.push_back(entrants_[i].address);
+  std::stable_partition(waiting.begin(), waiting.end(), [&](const SocketAddress& address) {
+    return address.family() != last_family;
+  });
+  waiting = InterleavedFamilies(std::move(waiting));
+  for (size_t i = 0; i < waiting.size(); ++i) entrants_[next_ + i].address = waiting[i];
+  if (!all_started || waiting.empty() || next_ == 0) return;
+  const absl::Duration since = Clock::Real().Now() - last_start_;
+  StartNextAfter(failed_ == next_ ? absl::ZeroDuration()
+                                  : std::max(delay_ - since, absl::ZeroDuration()));
+}
+
+void ConnectionRace::NoMore() {
+  expects_more_ = false;
+  GiveUpIfAllFailed();
+}
+
+void ConnectionRace::GiveUpIfAllFailed() {
+  if (failed_ == entrants_.size() && !expects_more_) done_.Set();
+}
+
+void ConnectionRace::StartNextAfter(absl::Duration delay) {
+  timer_ = IOLoop::Current().CallLater(delay, [this] { StartNext(); });
+}
+
 void ConnectionRace::StartNext() {
   timer_.Cancel();
-  while (next_ < entrants_.size() && !winner_.valid()) {
+  while (next_ < entrants_.size() && !done_.is_set()) {
     const size_t index = next_++;
     entrants_[index].started = true;
-    if (next_ < entrants_.size()) {
-      timer_ = IOLoop::Current().CallLater(delay_, [this] { StartNext(); });
-    }
+    last_start_ = Clock::Real().Now();
+    if (next_ < entrants_.size()) StartNextAfter(delay_);
     // An attempt that fails here starts no other one by itself, so this does not nest.
     attempts_.Start(RunAttempt(this, index));
     if (!entrants_[index].failure.has_value()) return;
@@ -71,11 +111,10 @@ void ConnectionRace::OnEnd(size_t index, absl::StatusOr<UniqueFd> result) {
   }
   last_failure_ = result.status();
   entrants_[index].failure = result.status();
-  if (++failed_ == entrants_.size()) return done_.Set();
+  ++failed_;
+  GiveUpIfAllFailed();
   // From the loop: this is inside one of the tasks, or inside StartNext().
-  if (next_ < entrants_.size()) {
-    timer_ = IOLoop::Current().CallLater(absl::ZeroDuration(), [this] { StartNext(); });
-  }
+  if (next_ < entrants_.size()) StartNextAfter(absl::ZeroDuration());
 }
 
 std::string ConnectionRace::Account() const {

@@ -6,7 +6,7 @@
 //
 // The attempts start one after the other, each when `delay` has passed since the one before, or at
 // once when that has failed, and go on side by side. The first that succeeds wins; the others are
-// destroyed, and so their sockets closed, before Run() returns.
+// destroyed, and so their sockets closed, before Run() returns. More addresses may come meanwhile.
 #ifndef SQUALL_NETUTIL_CONNECTION_RACE_H_
 #define SQUALL_NETUTIL_CONNECTION_RACE_H_
 
@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "squall/base/clock.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/detached_task.h"
 #include "squall/ioloop/event.h"
@@ -46,6 +47,13 @@ class ConnectionRace {
   // single one it tells only why.
   Task<absl::StatusOr<UniqueFd>> Run(absl::Duration timeout);
 
+  // Before or during Run(): it does not give up when all addresses have failed, until NoMore().
+  void ExpectMore() { expects_more_ = true; }
+  void NoMore();
+  // Those that are not there yet stand in line with those that have not started, and the families
+  // alternate again.
+  void Add(const std::vector<SocketAddress>& addresses);
+
  private:
   struct Entrant {
     SocketAddress address;
@@ -54,6 +62,8 @@ class ConnectionRace {
   };
 
   void StartNext();
+  void StartNextAfter(absl::Duration delay);
+  void GiveUpIfAllFailed();
   static Task<> RunAttempt(ConnectionRace* race, size_t index);
   void OnEnd(size_t index, absl::StatusOr<UniqueFd> result);
   std::string Account() const;
@@ -63,6 +73,8 @@ class ConnectionRace {
   std::vector<Entrant> entrants_;
   size_t next_ = 0;
   size_t failed_ = 0;
+  bool expects_more_ = false;
+  MonotonicTime last_start_;
   UniqueFd winner_;
   absl::Status last_failure_;
   Event done_;

@@ -109,6 +109,8 @@ class ConnectorTest : public testing::Test {
   std::map<std::string, Event> gates_;
   std::map<std::string, bool> succeeds_;
   std::optional<absl::StatusOr<UniqueFd>> result_;
+  bool expects_more_ = false;
+  ConnectionRace* race_ = nullptr;  // while it runs
 
  private:
   struct Pended {
@@ -133,7 +135,10 @@ class ConnectorTest : public testing::Test {
     ConnectionRace race(
         std::move(addresses), [test](SocketAddress address) { return Attempt(test, address); },
         delay);
+    if (test->expects_more_) race.ExpectMore();
+    test->race_ = &race;
     absl::StatusOr<UniqueFd> result = co_await race.Run(timeout);
+    test->race_ = nullptr;
     test->result_ = std::move(result);
   }
 };
@@ -292,6 +297,72 @@ TEST_F(ConnectorTest, failures_do_not_shorten_the_delay_of_the_next) {
   EXPECT_EQ(Pending(), "c");
   RunTurns(10);
   EXPECT_EQ(Pending(), "c");
+}
+
+// RFC 8305 3: addresses that are known later.
+class LateAddressTest : public ConnectorTest {
+ protected:
+  void Expect(const std::string& names, absl::Duration delay = absl::Hours(1)) {
+    expects_more_ = true;
+    StartConnect(names, delay);
+  }
+  void Come(const std::string& names) {
+    race_->Add(Addresses(names));
+    RunTurns(4);
+  }
+  void NoMore() {
+    race_->NoMore();
+    RunTurns(4);
+  }
+};
+
+TEST_F(LateAddressTest, the_other_family_is_next) {
+  Expect("ab", absl::Milliseconds(10));
+  race_->Add(Addresses("cd"));
+  AwaitPending("abcd");
+  EXPECT_EQ(started_, "acbd");
+}
+
+TEST_F(LateAddressTest, nobody_waits_for_the_delay_when_all_have_failed) {
+  Expect("a");
+  Resolve('a', false);
+  EXPECT_FALSE(result_.has_value());
+  Come("ac");
+  EXPECT_EQ(Pending(), "c");
+  Resolve('c', true);
+  EXPECT_TRUE(Connected());
+}
+
+TEST_F(LateAddressTest, the_delay_counts_from_the_last_start) {
+  Expect("a");
+  Come("c");
+  EXPECT_EQ(Pending(), "a");
+  Resolve('a', false);
+  EXPECT_EQ(Pending(), "c");
+}
+
+TEST_F(LateAddressTest, the_delay_is_over_already) {
+  Expect("a", absl::Milliseconds(10));
+  const Timeout later = loop_.CallLater(absl::Milliseconds(15), [this] { loop_.Stop(); });
+  loop_.Start();
+  Come("c");
+  AwaitPending("ac");
+}
+
+TEST_F(LateAddressTest, none_comes) {
+  Expect("a");
+  Resolve('a', false);
+  EXPECT_FALSE(result_.has_value());
+  NoMore();
+  EXPECT_EQ(Error(), "connect: Connection refused");
+}
+
+TEST_F(LateAddressTest, none_comes_while_one_is_tried) {
+  Expect("a");
+  NoMore();
+  EXPECT_FALSE(result_.has_value());
+  Resolve('a', false);
+  EXPECT_EQ(Error(), "connect: Connection refused");
 }
 
 TEST_F(ConnectorTest, failures_at_once) {

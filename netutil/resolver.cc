@@ -23,7 +23,7 @@
 namespace squall {
 namespace {
 
-constexpr int kLookupThreads = 8;
+constexpr int kLookupThreads = 16;
 constexpr size_t kMaxHostName = 253;  // RFC 1035 2.3.4, as text
 
 using Addresses = std::vector<SocketAddress>;

@@ -67,7 +67,7 @@ struct ResolverOptions {
       const std::string& host, int family)>;
   LookupFunction lookup = nullptr;
   // Not owned; must outlive the resolver's look-ups. Null: one that all resolvers of the process
-  // share, with at most 8 threads.
+  // share, with at most 16 threads.
   Executor* executor = nullptr;
 };
 
