@@ -401,10 +401,12 @@ void Http1Connection::Close(absl::Status why) {
   blocked_ = false;
   files_.Clear();
   timer_.Cancel();
-  if (std::exchange(registered_, false)) core_.loop().RemoveHandler(transport_->fd());
+  // With the loop those have ended who wait at the gate.
+  IOLoop* const loop = core_.LiveLoop();
+  if (std::exchange(registered_, false) && loop != nullptr) loop->RemoveHandler(transport_->fd());
   transport_.reset();
-  if (gate_ != nullptr) {
-    gate_->Break(core_.loop(),
+  if (gate_ != nullptr && loop != nullptr) {
+    gate_->Break(*loop,
                  absl::UnavailableError(why.ok() ? "the connection is closed" : why.message()));
   }
 }

@@ -187,7 +187,7 @@ void HttpServerCore::CloseIdle() {
 }
 
 void HttpServerCore::MaybeFinishDrain() {
-  if (!draining_ || HasConnections() || drain_done_.empty()) return;
+  if (!draining_ || HasConnections() || drain_done_.empty() || LiveLoop() == nullptr) return;
   if (std::exchange(done_scheduled_, true)) return;
   loop().AddCallback([self = self_] {
     if (*self == nullptr) return;

@@ -73,6 +73,8 @@ class HttpServerCore {
   bool BelievesFieldsOf(const SocketAddress& peer);
   HttpServerConnectionDelegate& app() { return app_; }
   IOLoop& loop();
+  // Null when there was none, or it has ended before the server.
+  IOLoop* LiveLoop() const { return IOLoop::IfExists() == loop_ ? loop_ : nullptr; }
   WorkerStats& stats() { return stats_; }
   bool draining() const { return draining_; }
   // New connections have to wait until one ends.

@@ -175,6 +175,46 @@ class Rotation(TlsTest):
             harness.wait_until(lambda: {self.request(server, self.context())[0] for _ in range(10)} ==
                                {"site of round 2"}, "the last certificate alone")
 
+    def test_a_kept_connection_is_answered_and_told_to_close(self):
+        ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with self.server(workers=1) as server:
+            with socket.create_connection(("127.0.0.1", server.port), harness.PATIENCE) as plain:
+                # An end of the connection that is not TLS's own is an SSLEOFError.
+                with self.context().wrap_socket(plain, server_hostname="localhost",
+                                                suppress_ragged_eofs=False) as kept:
+                    kept.sendall(ask)
+                    self.assertNotIn(b"Connection: close", self.answer(kept))
+                    self.authority.issue("site", common_name="the new site")
+                    os.kill(server.pid, signal.SIGHUP)
+                    harness.wait_until(
+                        lambda: self.request(server, self.context())[0] == "the new site",
+                        "the new certificate")
+
+                    def told_to_close():
+                        kept.sendall(ask)
+                        return b"\r\nConnection: close\r\n" in self.answer(kept)
+
+                    harness.wait_until(told_to_close, "the end of the old worker")
+                    self.assertEqual(kept.recv(1), b"")
+
+    def answer(self, connection):
+        """The head of one answer, whose body is read as well."""
+        text = b""
+        while b"\r\n\r\n" not in text:
+            text += self.receive(connection)
+        head, body = text.split(b"\r\n\r\n", 1)
+        self.assertTrue(head.startswith(b"HTTP/1.1 200"), head)
+        size = int(re.search(rb"Content-Length: (\d+)", head)[1])
+        while len(body) < size:
+            body += self.receive(connection)
+        self.assertEqual(len(body), size)
+        return head + b"\r\n"
+
+    def receive(self, connection):
+        some = connection.recv(65536)
+        self.assertNotEqual(some, b"", "the connection was cut")
+        return some
+
     def test_bad_files_keep_the_old_ones(self):
         with self.server(workers=2) as server:
             other = self.authority.issue("other")
