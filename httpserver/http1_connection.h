@@ -97,6 +97,7 @@ class Http1Connection final : public HttpConnection {
     return write_buffer_size() > core_.options().write_high_mark;
   }
   void SetMaxBodySize(uint64_t octets) override;
+  void SetBodyIsStreamed() override;
   void SetBodyTimeout(absl::Duration whole_body) override;
   void PauseReading() override;
   void ResumeReading() override;

@@ -11,10 +11,6 @@
 namespace squall::internal {
 namespace {
 
-// Input of a client that pipelines while an answer is being made; above it TCP makes the client
-// wait.
-constexpr size_t kMaxHeld = HttpServerCore::kReadBufferSize;
-
 MonotonicTime Now() { return Clock::Real().Now(); }
 
 }  // namespace
@@ -23,7 +19,9 @@ bool Http1Connection::WantsInput() const {
   switch (state_) {
     case State::kServing:
       if (end_of_input_) return false;
-      if (message_complete_) return held_.size() - held_at_ < kMaxHeld;
+      if (message_complete_) {
+        return held_.size() - held_at_ < core_.options().max_pipelined_input;
+      }
       return !paused_ && !write_blocked();
     case State::kLingering:
       return true;

@@ -298,6 +298,11 @@ void Http1Connection::SetMaxBodySize(uint64_t octets) {
   parser_->SetMaxBodySize(octets);
 }
 
+void Http1Connection::SetBodyIsStreamed() {
+  const HttpServerOptions& options = core_.options();
+  SetMaxBodySize(std::max(options.max_body_size, options.max_streamed_body_size));
+}
+
 void Http1Connection::SetBodyTimeout(absl::Duration whole_body) {
   paused_at_ = Clock::Real().Now();
   body_deadline_ = paused_at_ + whole_body;

@@ -179,6 +179,9 @@ class HttpConnection {
   // right after those, before `100 Continue` and before the body is read. The timeout grows by
   // HttpServerOptions::body_min_rate.
   virtual void SetMaxBodySize(uint64_t octets) = 0;
+  // The delegate takes the body as it comes and does not keep it:
+  // HttpServerOptions::max_streamed_body_size, where that is larger.
+  virtual void SetBodyIsStreamed() {}
   virtual void SetBodyTimeout(absl::Duration whole_body) = 0;
 
   // Back-pressure for readers: after PauseReading() no DataReceived() or Finish() comes until

@@ -23,6 +23,11 @@ Http1Limits LimitsOf(const HttpServerOptions& options) {
   limits.max_request_line = std::min(options.max_request_line, options.max_header_size);
   limits.max_header_fields = options.max_header_fields;
   limits.max_body_size = options.max_body_size;
+  limits.max_method_size = options.max_method_size;
+  limits.max_chunk_line = options.max_chunk_line;
+  limits.max_chunk_extensions = options.max_chunk_extensions;
+  limits.max_chunk_overhead = options.max_chunk_overhead;
+  limits.max_trailer_size = options.max_trailer_size;
   return limits;
 }
 

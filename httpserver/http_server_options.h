@@ -70,8 +70,21 @@ struct HttpServerOptions {
   size_t max_header_size = 64 * 1024;  // request line and fields; 431 or 414 above
   size_t max_request_line = 8 * 1024;  // 414 above
   size_t max_header_fields = 100;      // of head and trailer section; 431 above
-  // 413 above; a delegate that streams raises it per request with SetMaxBodySize().
+  // 413 above, for who has the body in memory. For who takes it as it comes, as handlers of web with
+  // DataReceived() do, the second one where it is larger. SetMaxBodySize() sets it for one request.
   uint64_t max_body_size = 1024 * 1024;
+  uint64_t max_streamed_body_size = 100 * 1024 * 1024;
+  // What a message may cost beside its octets of head and body. Each chunk may have a line of
+  // max_chunk_line (400), all of them max_chunk_extensions, and max_chunk_overhead beyond 16 octets
+  // and twice the data of each (400); the trailer section max_trailer_size (431).
+  size_t max_method_size = 64;  // 501 above
+  size_t max_chunk_line = 256;
+  size_t max_chunk_extensions = 16 * 1024;
+  size_t max_chunk_overhead = 16 * 1024;
+  size_t max_trailer_size = 8 * 1024;
+  // Of requests behind one that is not answered yet so much is read, to see the client leave; more
+  // waits in the kernel. At least one read (64 KiB) is, when there is room for an octet.
+  size_t max_pipelined_input = 64 * 1024;
 
   // Whole head, from the accept or its first octet: 408. Never longer than idle_connection_timeout.
   absl::Duration header_timeout = absl::Seconds(15);

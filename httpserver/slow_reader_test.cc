@@ -4,17 +4,14 @@
 
 #include <atomic>
 #include <cstddef>
-#include <fstream>
-#include <sstream>
 #include <string>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "squall/httpserver/await_count.h"
 #include "squall/httpserver/http_server_thread.h"
+#include "squall/httpserver/kernel_queues.h"
 #include "squall/httpserver/raw_client.h"
 #include "squall/httpserver/test_app.h"
 
@@ -43,24 +40,6 @@ class SlowReaderTest : public testing::Test {
     }
   }
 
-  // Octets that the kernel has for clients of this port; -1 without any socket of a connection.
-  static int64_t Unsent(uint16_t port) {
-    std::ifstream table("/proc/net/tcp");
-    const std::string local = absl::StrFormat(":%04X", port);
-    int64_t octets = -1;
-    std::string line;
-    std::getline(table, line);
-    while (std::getline(table, line)) {
-      std::istringstream fields(line);
-      std::string number, from, to, state, queues;
-      fields >> number >> from >> to >> state >> queues;
-      constexpr char kListens[] = "0A";
-      if (!from.ends_with(local) || state == kListens) continue;
-      octets = std::max<int64_t>(octets, 0) + std::stoll(queues.substr(0, 8), nullptr, 16);
-    }
-    return octets;
-  }
-
   TestApp app_;
 };
 
@@ -75,7 +54,8 @@ TEST_F(SlowReaderTest, WhoTakesNothingIsCutOffAfterTheTimeoutNotAfterTwice) {
   AwaitNoConnections(server);
   EXPECT_GE(absl::Now() - begin, kTimeout * 0.9);
   EXPECT_LT(absl::Now() - begin, kTimeout * 1.7);
-  EXPECT_EQ(Unsent(server.port()), -1) << "reset, so that the kernel keeps nothing of it";
+  EXPECT_EQ(KernelQueuesOf(server.port()).sockets, 0u)
+      << "reset, so that the kernel keeps nothing of it";
 }
 
 // Too little in that time for epoll to say that there is room again.
@@ -103,9 +83,10 @@ TEST_F(SlowReaderTest, TheKernelDoesNotKeepForMinutesWhatNobodyTakes) {
   client.Send("GET /some HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
   AwaitCount(app_.finished, 1);
   AwaitNoConnections(server);
-  ASSERT_GT(Unsent(server.port()), 0) << "the answer did not fit, or the client has taken it";
+  ASSERT_GT(KernelQueuesOf(server.port()).unsent, 0u)
+      << "the answer did not fit, or the client has taken it";
   const absl::Time deadline = absl::Now() + absl::Seconds(15);
-  while (Unsent(server.port()) > 0) {
+  while (KernelQueuesOf(server.port()).unsent > 0) {
     ASSERT_LT(absl::Now(), deadline);
     absl::SleepFor(absl::Milliseconds(10));
   }

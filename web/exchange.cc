@@ -61,6 +61,7 @@ bool Exchange::over() const { return handler_->finished_ || handler_->closed_; }
 void Exchange::HeadersReceived() {
   const HandlerSpec& spec = *match_.route->handler;
   const RuleOptions& options = match_.route->options;
+  if (class_->data_received != nullptr) connection_.SetBodyIsStreamed();
   if (options.max_body_size.has_value()) connection_.SetMaxBodySize(*options.max_body_size);
   if (options.body_timeout.has_value()) connection_.SetBodyTimeout(*options.body_timeout);
   try {

@@ -80,6 +80,7 @@ class FakeExchange final : public HttpConnection {
   int broken_off() const { return broken_off_; }
   bool paused() const { return paused_; }
   std::optional<uint64_t> max_body_size() const { return max_body_size_; }
+  bool body_is_streamed() const { return body_is_streamed_; }
 
   // ---- HttpConnection.
   const RequestHead& head() const override { return parser_.head(); }
@@ -129,6 +130,7 @@ class FakeExchange final : public HttpConnection {
   size_t write_buffer_size() const override { return 0; }
   bool write_blocked() const override { return false; }
   void SetMaxBodySize(uint64_t octets) override { max_body_size_ = octets; }
+  void SetBodyIsStreamed() override { body_is_streamed_ = true; }
   void SetBodyTimeout(absl::Duration) override {}
   void PauseReading() override { paused_ = true; }
   void ResumeReading() override { paused_ = false; }
@@ -168,6 +170,7 @@ class FakeExchange final : public HttpConnection {
   ResponseHead head_written_;
   std::string body_;
   std::optional<uint64_t> max_body_size_;
+  bool body_is_streamed_ = false;
   int writes_ = 0;
   int broken_off_ = 0;
   bool from_file_ = false;

@@ -356,6 +356,7 @@ TEST_F(LifecycleTest, StreamedBodyWaitsForCoroutines) {
   FakeExchange exchange(app, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n",
                         FakeExchange::Delivery::kByHand);
   exchange.DeliverHead();
+  EXPECT_TRUE(exchange.body_is_streamed()) << "HttpServerOptions::max_streamed_body_size";
   EXPECT_TRUE(exchange.paused());
   exchange.DeliverData("1");  // a connection that cannot stop at once
   while (exchange.paused()) FakeExchange::RunLoopOnce();

@@ -275,6 +275,7 @@ TEST(RuleOptionsTest, CountMoreThanTheSettings) {
   FakeExchange posted(app, BodyRequest("POST", "/other", "", "x"));
   EXPECT_EQ(posted.status(), 200);
   EXPECT_EQ(posted.max_body_size(), 7u);
+  EXPECT_FALSE(posted.body_is_streamed());
   EXPECT_FALSE(FakeExchange(app, GetRequest("/other", "Accept-Encoding: gzip\r\n"))
                    .has_header("Content-Encoding"));
   EXPECT_EQ(logged, 2);

@@ -48,6 +48,18 @@ class Reader {
     });
   }
 
+  // Of an unsigned type.
+  template <typename T>
+  void ReadCount(std::string_view path, int low, T& value) {
+    constexpr int kHigh = 1'000'000'000;
+    Each(path, absl::StrCat("a number from ", low, " to ", kHigh), [&](const std::string& text) {
+      int read = 0;
+      if (!internal::ReadText(text, read) || read < low || read > kHigh) return false;
+      value = static_cast<T>(read);
+      return true;
+    });
+  }
+
   template <typename T>
   void ReadChoice(std::string_view path,
                   std::initializer_list<std::pair<absl::string_view, T>> choices, T& value) {
@@ -226,14 +238,20 @@ void ReadHttp(Reader& reader, HttpServerOptions& http) {
   reader.Read("http.protocol", http.protocol);
   reader.Read("http.decompress_request", http.decompress_request);
   reader.ReadSize("http.max_header_size", http.max_header_size);
+  reader.ReadSize("http.max_request_line", http.max_request_line);
+  reader.ReadCount("http.max_header_fields", 1, http.max_header_fields);
   reader.ReadSize("http.max_body_size", http.max_body_size);
+  reader.ReadSize("http.max_streamed_body_size", http.max_streamed_body_size);
   reader.Read("http.header_timeout", http.header_timeout);
   reader.Read("http.body_timeout", http.body_timeout);
   reader.ReadSize("http.body_min_rate", http.body_min_rate);
   reader.Read("http.idle_connection_timeout", http.idle_connection_timeout);
   reader.Read("http.write_timeout", http.write_timeout);
   reader.ReadSize("http.write_min_rate", http.write_min_rate);
+  reader.ReadCount("http.max_connections", 0, http.max_connections);
+  reader.ReadCount("http.max_keep_alive_requests", 0, http.max_keep_alive_requests);
   reader.Read("http.max_connection_age", http.max_connection_age);
+  reader.ReadSize("http.max_write_buffer_size", http.max_write_buffer_size);
   reader.Read("http.answer_half_closed", http.answer_half_closed);
   ReadProxyProtocol(reader, http.proxy_protocol);
 }

@@ -95,7 +95,13 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   EXPECT_THAT(http.protocol, Optional(Eq("https")));
   EXPECT_TRUE(http.decompress_request);
   EXPECT_EQ(http.max_header_size, 32u << 10);
+  EXPECT_EQ(http.max_request_line, 4u << 10);
+  EXPECT_EQ(http.max_header_fields, 50u);
   EXPECT_EQ(http.max_body_size, 8u << 20);
+  EXPECT_EQ(http.max_streamed_body_size, 1u << 30);
+  EXPECT_EQ(http.max_connections, 1000u);
+  EXPECT_EQ(http.max_keep_alive_requests, 2000u);
+  EXPECT_EQ(http.max_write_buffer_size, 3u << 20);
   EXPECT_EQ(http.header_timeout, absl::Seconds(27));
   EXPECT_EQ(http.body_timeout, absl::Seconds(28));
   EXPECT_EQ(http.idle_connection_timeout, absl::InfiniteDuration());

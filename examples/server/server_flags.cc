@@ -189,7 +189,11 @@ ABSL_FLAG(Strings, http_trusted_downstream, {},
 ABSL_FLAG(std::string, http_protocol, "", "https behind a proxy that ends TLS");
 ABSL_FLAG(bool, http_decompress_request, false, "unpack request bodies that are gzip");
 ABSL_FLAG(std::string, http_max_header_size, "64KiB", "request line and fields");
-ABSL_FLAG(std::string, http_max_body_size, "1MiB", "request body");
+ABSL_FLAG(std::string, http_max_request_line, "8KiB", "method, target and version");
+ABSL_FLAG(int, http_max_header_fields, 100, "of head and trailer section");
+ABSL_FLAG(std::string, http_max_body_size, "1MiB", "request body, in memory");
+ABSL_FLAG(std::string, http_max_streamed_body_size, "100MiB",
+          "one that a handler takes as it comes");
 ABSL_FLAG(absl::Duration, http_header_timeout, squall::HttpServerOptions().header_timeout,
           "for the whole head of a request");
 ABSL_FLAG(absl::Duration, http_body_timeout, squall::HttpServerOptions().body_timeout,
@@ -203,6 +207,11 @@ ABSL_FLAG(std::string, http_body_min_rate, "8KiB",
 ABSL_FLAG(
     std::string, http_write_min_rate, "256",
     "octets in a second: an answer that is read faster has more time than http_write_timeout");
+ABSL_FLAG(int, http_max_connections, 0,
+          "at once in a worker; 0: what its limit of descriptors allows");
+ABSL_FLAG(int, http_max_keep_alive_requests, 0, "of one connection; 0: no limit");
+ABSL_FLAG(std::string, http_max_write_buffer_size, "16MiB",
+          "of an answer that is written on without looking whether the client takes it");
 ABSL_FLAG(absl::Duration, http_max_connection_age, squall::HttpServerOptions().max_connection_age,
           "a connection ends with its first answer after so long");
 ABSL_FLAG(bool, http_answer_half_closed, true,

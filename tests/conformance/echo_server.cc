@@ -79,6 +79,7 @@ int Main() {
   options.idle_connection_timeout = SecondsFlag(FLAGS_idle_timeout, "idle_timeout");
   options.write_timeout = SecondsFlag(FLAGS_write_timeout, "write_timeout");
   options.max_body_size = absl::GetFlag(FLAGS_max_body);
+  options.max_streamed_body_size = options.max_body_size;
 
   Application application{{"/", Handler<Root>()}, {"/echo", Handler<EchoRequest>()}};
   HttpServer server(application, options);

@@ -79,6 +79,7 @@ absl::StatusOr<Options> ReadOptions(const std::string& text) {
         result.server.max_connections = value.get<size_t>();
       } else if (name == "max_body_size") {
         result.server.max_body_size = value.get<uint64_t>();
+        result.server.max_streamed_body_size = result.server.max_body_size;
       } else if (name == "trusted_downstream") {
         result.server.trusted_downstream = value.get<std::vector<std::string>>();
       } else if (name == "compress_response") {
