@@ -19,6 +19,19 @@ namespace {
 constexpr std::string_view kUrlEncoded = "application/x-www-form-urlencoded";
 constexpr std::string_view kMultipart = "multipart/form-data";
 
+std::string_view MediaType(const HttpHeaders& headers) {
+  const std::string_view field = headers.Get("Content-Type").value_or("");
+  return internal::TrimOws(field.substr(0, field.find(';')));
+}
+
+bool IsUrlEncoded(std::string_view media_type) {
+  return internal::EqualsIgnoreCase(media_type, kUrlEncoded);
+}
+
+bool BeginsLikeMultipart(std::string_view media_type) {
+  return internal::EqualsIgnoreCase(media_type.substr(0, kMultipart.size()), kMultipart);
+}
+
 absl::Status AddPart(std::string_view part, const FormLimits& limits, FormData& form) {
   // Only the beginning is searched: a part may be large.
   const std::string_view beginning = part.substr(0, limits.max_part_header_size + 4);
@@ -75,14 +88,16 @@ absl::StatusOr<FormData> ParseMultipartForm(std::string_view boundary, std::stri
   return form;
 }
 
+bool HasFormBody(const HttpHeaders& headers) {
+  const std::string_view media_type = MediaType(headers);
+  return IsUrlEncoded(media_type) || BeginsLikeMultipart(media_type);
+}
+
 absl::StatusOr<FormData> ParseFormBody(const HttpHeaders& headers, std::string_view body,
                                        const FormLimits& limits) {
-  const std::string_view field = headers.Get("Content-Type").value_or("");
-  const std::string_view media_type = internal::TrimOws(field.substr(0, field.find(';')));
-  const bool url_encoded = internal::EqualsIgnoreCase(media_type, kUrlEncoded);
-  const bool multipart =
-      internal::EqualsIgnoreCase(media_type.substr(0, kMultipart.size()), kMultipart);
-  if (!url_encoded && !multipart) return FormData{};
+  const std::string_view media_type = MediaType(headers);
+  const bool url_encoded = IsUrlEncoded(media_type);
+  if (!url_encoded && !BeginsLikeMultipart(media_type)) return FormData{};
   if (headers.Has("Content-Encoding")) {
     return absl::InvalidArgumentError("form with an unsupported Content-Encoding");
   }
@@ -97,7 +112,7 @@ absl::StatusOr<FormData> ParseFormBody(const HttpHeaders& headers, std::string_v
   if (media_type.size() != kMultipart.size()) {
     return absl::InvalidArgumentError("Content-Type is not multipart/form-data but begins like it");
   }
-  const HeaderParameters type = ParseHeaderParameters(field);
+  const HeaderParameters type = ParseHeaderParameters(headers.Get("Content-Type").value_or(""));
   const std::optional<std::string_view> boundary = type.Get("boundary");
   if (!boundary.has_value()) return internal::MalformedMultipart("Content-Type without a boundary");
   return ParseMultipartForm(*boundary, body, limits);

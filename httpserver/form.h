@@ -42,6 +42,9 @@ struct FormData {
   std::vector<FormFile> files;
 };
 
+// Whether ParseFormBody() looks at a body that comes with these fields.
+bool HasFormBody(const HttpHeaders& headers);
+
 // Reads `body` as its Content-Type says; no fields for a type that is not a form. INVALID_ARGUMENT,
 // to be answered by 400, for a malformed or too costly form and for one with a Content-Encoding.
 absl::StatusOr<FormData> ParseFormBody(const HttpHeaders& headers, std::string_view body,

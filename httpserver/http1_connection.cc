@@ -47,6 +47,7 @@ void Http1Connection::OnPosted() {
 }
 
 void Http1Connection::Abort() {
+  aborted_ = true;
   Close(absl::CancelledError("the server closes its connections"));
   if (depth_ == 0) Settle();
 }
@@ -121,6 +122,7 @@ void Http1Connection::Enter(Entry entry) {
 }
 
 void Http1Connection::FailTurn(const char* error) {
+  aborted_ = true;
   // Without a message, for which there may be no memory; what is given back here may be enough for
   // the line of log.
   Close(absl::Status(absl::StatusCode::kResourceExhausted, ""));

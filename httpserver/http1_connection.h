@@ -105,6 +105,7 @@ class Http1Connection final : public HttpConnection {
   bool response_started() const override { return encoder_.begun(); }
   uint64_t body_bytes_written() const override { return encoder_.body_bytes(); }
   int refused_status() const override { return refused_status_; }
+  bool closed_by_server() const override { return aborted_; }
 
  private:
   enum class State {
@@ -162,7 +163,7 @@ class Http1Connection final : public HttpConnection {
   void MessageComplete();
   void EndExchange();
   void Refuse(int status, std::string_view why);
-  void ReportRefusal(int status);
+  void ReportOwnAnswer();
   bool RequestIsRead();
   template <typename F>
   void Guarded(const char* what, F&& callback) {
@@ -234,6 +235,7 @@ class Http1Connection final : public HttpConnection {
   End end_ = End::kClose;
   int depth_ = 0;  // turns from the loop and delegate callbacks on the stack
   bool posted_ = false;
+  bool aborted_ = false;
   bool held_open_ = true;  // It counts as a connection of this worker.
   bool registered_ = false;
   bool unwanted_input_ = false;     // epoll reported input that nobody wants now

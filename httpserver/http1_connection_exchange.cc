@@ -77,6 +77,7 @@ bool Http1Connection::AnswerItself(const RequestHead& head) {
   if (head.path() != "*") return false;
   // OPTIONS for the server as a whole, RFC 9110 9.3.7: "a ping or no-op".
   FinishWith(ResponseHead(), "").IgnoreError();
+  ReportOwnAnswer();
   return true;
 }
 
@@ -153,6 +154,9 @@ void Http1Connection::Refuse(int status, std::string_view why) {
   const bool method_is_head =
       parser_ != nullptr && parser_->has_request_line() && parser_->head().method() == "HEAD";
   const bool answers_request = in_exchange_;
+  // First, for who is told of it below asks what was sent.
+  encoder_.Start({.http11 = true, .keep_alive = false, .method_is_head = method_is_head});
+  AppendErrorAnswer(status);
   if (in_exchange_) {
     in_exchange_ = message_complete_ = message_read_ = false;
     core_.stats().RequestEnded(status);
@@ -162,26 +166,28 @@ void Http1Connection::Refuse(int status, std::string_view why) {
       refused_status_ = 0;
       delegate_.reset();
     } else {
-      ReportRefusal(status);
+      ReportOwnAnswer();
     }
     if (state_ != State::kServing) return;
   } else {
     core_.stats().Refused(status);
-    ReportRefusal(status);
+    ReportOwnAnswer();
   }
-  encoder_.Start({.http11 = true, .keep_alive = false, .method_is_head = method_is_head});
-  AppendErrorAnswer(status);
   if (answers_request) AnswerEnds();
   EndConnection(End::kLinger);
 }
 
-void Http1Connection::ReportRefusal(int status) {
-  RefusedRequest request = {.status = status, .remote_ip = remote_ip()};
+void Http1Connection::ReportOwnAnswer() {
+  ServerAnswer answer = {.status = encoder_.status(), .remote_ip = remote_ip()};
+  if (!encoder_.body_suppressed()) answer.body_bytes = encoder_.body_bytes();
   if (parser_ != nullptr && parser_->has_request_line()) {
-    request.method = parser_->head().method();
-    request.target = parser_->head().target();
+    const RequestHead& head = parser_->head();
+    answer.method = head.method();
+    answer.target = head.target();
+    answer.version = head.version();
+    answer.headers = &head.headers();
   }
-  Guarded("OnRefused", [&] { core_.app().OnRefused(request); });
+  Guarded("OnServerAnswer", [&] { core_.app().OnServerAnswer(answer); });
 }
 
 void Http1Connection::OnDelegateFailure(const char* what, std::string_view error) {

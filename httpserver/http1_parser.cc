@@ -43,6 +43,27 @@ std::string_view NextMember(std::string_view& list, bool& more) {
   return member;
 }
 
+// Of `coding`, which becomes its name alone: whether they are parameters with token values, RFC 9110
+// 10.1.4. Not quoted ones: readers differ about a comma in quotes, and a body's end must not be in doubt.
+bool TakeCodingParameters(std::string_view& coding) {
+  size_t semicolon = coding.find(';');
+  std::string_view rest = coding.substr(std::min(semicolon, coding.size()));
+  coding = TrimOws(coding.substr(0, semicolon));
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    semicolon = std::min(rest.find(';'), rest.size());
+    const std::string_view parameter = rest.substr(0, semicolon);
+    rest.remove_prefix(semicolon);
+    const size_t equals = parameter.find('=');
+    if (equals == std::string_view::npos) return false;
+    if (!IsValidHeaderName(TrimOws(parameter.substr(0, equals))) ||
+        !IsValidHeaderName(TrimOws(parameter.substr(equals + 1)))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Decimal digits only; false for anything else and for more than 63 bits, which no body has and
 // which leaves every later addition and signed conversion room.
 bool ParseLength(std::string_view digits, uint64_t& value) {
@@ -472,10 +493,13 @@ bool Http1Parser::JudgeFraming(const FieldFacts& facts) {
     bool well_formed = true;
     bool chunked_last = false;
     for (bool more = true; more;) {
-      const std::string_view coding = NextMember(list, more);
-      well_formed = well_formed && IsValidHeaderName(coding);
-      chunked_last = EqualsIgnoreCase(coding, "chunked");
-      chunked += chunked_last ? 1 : 0;
+      std::string_view coding = NextMember(list, more);
+      const size_t whole_size = coding.size();
+      well_formed = well_formed && TakeCodingParameters(coding) && IsValidHeaderName(coding);
+      const bool is_chunked = EqualsIgnoreCase(coding, "chunked");
+      chunked += is_chunked ? 1 : 0;
+      // "chunked" has no parameters, RFC 9112 7.1.
+      chunked_last = is_chunked && coding.size() == whole_size;
     }
     if (well_formed && chunked_last && chunked == 1) {
       Fail(501, "transfer coding not supported");

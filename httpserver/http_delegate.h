@@ -201,17 +201,26 @@ class HttpConnection {
   virtual uint64_t body_bytes_written() const = 0;
 
   // In OnConnectionClose(): the status by which the connection answers the request itself, because
-  // its body is broken, too large or too slow; 0 when the client is gone.
+  // its body is broken, too large or too slow; 0 when there is no such answer. Then
+  // body_bytes_written() is of that answer.
   virtual int refused_status() const { return 0; }
+
+  // In OnConnectionClose(): the server itself closes the connection, at the end of a drain for
+  // instance; false when the client is gone.
+  virtual bool closed_by_server() const { return false; }
 };
 
-// A request that the connection answers by an error because of its head, so that no delegate hears
-// of it. For logs; the views are valid during the call.
-struct RefusedRequest {
+// An answer that the connection gives by itself, so that no delegate hears of the request: a refusal
+// because of the head, and 200 to `OPTIONS *`. For logs; the views are valid during the call.
+struct ServerAnswer {
   int status = 0;
-  std::string_view method = {};  // empty when the request line is broken or not there yet
-  std::string_view target = {};  // likewise
+  std::string_view method = {};   // empty when the request line is broken or not there yet
+  std::string_view target = {};   // likewise
+  std::string_view version = {};  // likewise; "HTTP/1.1"
   std::string_view remote_ip = {};
+  uint64_t body_bytes = 0;  // of the answer
+  const HttpHeaders* headers =
+      nullptr;  // not owned; those that were read, null without a request line
 };
 
 // What is told about one request. All callbacks come from the loop; see the top of this file.
@@ -234,7 +243,7 @@ class HttpServerConnectionDelegate {
   virtual ~HttpServerConnectionDelegate() = default;
   // Never null. `connection` outlives the returned delegate.
   virtual std::unique_ptr<HttpMessageDelegate> StartRequest(HttpConnection& connection) = 0;
-  virtual void OnRefused(const RefusedRequest& request) { (void)request; }
+  virtual void OnServerAnswer(const ServerAnswer& answer) { (void)answer; }
 };
 
 }  // namespace squall

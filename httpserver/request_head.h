@@ -48,6 +48,12 @@ class RequestHead {
   // field. Empty when there is none (HTTP/1.0) or when the client sent an empty one.
   std::string_view host() const { return View(host_); }
 
+  // "HTTP/1.1", as received.
+  std::string_view version() const {
+    constexpr uint32_t kSize = 8;
+    return target_.size == 0 ? std::string_view() : View({target_.at + target_.size + 1, kSize});
+  }
+
   // The y of HTTP/1.y. Versions above 1.1 are served as 1.1, but their connections are not kept.
   int version_minor() const { return version_minor_; }
 

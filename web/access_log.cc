@@ -70,10 +70,15 @@ std::string CommonLine(const AccessLogEntry& entry, bool combined, absl::Time ti
   absl::StrAppend(&line,
                   absl::FormatTime(" [%d/%b/%Y:%H:%M:%S +0000] \"", time, absl::UTCTimeZone()));
   AppendEscaped(entry.method, true, line);
-  line.push_back(' ');
-  AppendEscaped(entry.uri, true, line);
-  line.push_back(' ');
-  AppendEscaped(entry.version, true, line);
+  // What was refused before it had a request line is "-" alone, as nginx writes it.
+  if (entry.method != "-") {
+    line.push_back(' ');
+    AppendEscaped(entry.uri, true, line);
+  }
+  if (!entry.version.empty()) {
+    line.push_back(' ');
+    AppendEscaped(entry.version, true, line);
+  }
   absl::StrAppend(&line, "\" ", entry.status, " ", entry.body_bytes);
   if (combined) {
     line.push_back(' ');
@@ -84,21 +89,34 @@ std::string CommonLine(const AccessLogEntry& entry, bool combined, absl::Time ti
   return line;
 }
 
+void AppendJsonEscape(uint32_t utf16_unit, std::string& out) {
+  absl::StrAppend(&out, "\\u", absl::Hex(utf16_unit, absl::kZeroPad4));
+}
+
+// Text that is not UTF-8 has a character for each octet.
 void AppendJsonText(std::string_view text, std::string& out) {
-  const std::string converted = internal::IsValidUtf8(text) ? "" : internal::Latin1ToUtf8(text);
-  if (!converted.empty()) text = converted;
+  const bool utf8 = internal::IsValidUtf8(text);
   out.push_back('"');
-  for (const char c : text) {
-    const uint8_t octet = c;
-    if (c == '"' || c == '\\') {
+  while (!text.empty()) {
+    const uint8_t octet = text.front();
+    if (octet == '"' || octet == '\\') {
       out.push_back('\\');
-      out.push_back(c);
-    } else if (octet < 0x20 || octet == 0x7F) {
-      out.append("\\u00");
-      out.push_back(kHex[octet >> 4]);
-      out.push_back(kHex[octet & 15]);
+      out.push_back(text.front());
+      text.remove_prefix(1);
+    } else if (octet >= 0x20 && octet < 0x7F) {
+      out.push_back(text.front());
+      text.remove_prefix(1);
+    } else if (utf8) {
+      const uint32_t character = internal::TakeUtf8Character(text);
+      if (character < 0x10000) {
+        AppendJsonEscape(character, out);
+      } else {
+        AppendJsonEscape(0xD800 + ((character - 0x10000) >> 10), out);
+        AppendJsonEscape(0xDC00 + ((character - 0x10000) & 0x3FF), out);
+      }
     } else {
-      out.push_back(c);
+      AppendJsonEscape(octet, out);
+      text.remove_prefix(1);
     }
   }
   out.push_back('"');

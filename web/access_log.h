@@ -1,5 +1,6 @@
 // The access log: one line per request, in Tornado's form unless asked otherwise; requests that the
-// server refused by itself (400, 408, 413, 431) and those whose client left (499) among them.
+// server answered by itself (400, 408, 413, 431, `OPTIONS *`) and those without an answer (444, 499)
+// among them.
 //
 //   200 GET /path?q=1 (127.0.0.1) 1.23ms
 //
@@ -29,23 +30,27 @@ namespace squall {
 // What there is to say about one request that is over. The views are valid during the call that gets
 // it.
 struct AccessLogEntry {
-  int status = 0;           // that was sent; 499: the client left before there was an answer
+  // That was sent. Without an answer nginx's numbers: 499 when the client left before, 444 when the
+  // server closed the connection before (HttpServer::CloseAllConnections(), the end of a drain).
+  int status = 0;
   std::string_view method;  // "-" when the request was refused before it was known, as uri
   std::string_view uri;     // as received
   std::string_view remote_ip;
   absl::Duration request_time;       // from the head's arrival to the answer's end, monotonic
-  std::string_view version = {};     // "HTTP/1.1"
-  uint64_t body_bytes = 0;           // of the answer's body, before chunks
+  std::string_view version = {};     // "HTTP/1.1"; empty with method "-"
+  uint64_t body_bytes = 0;           // of the answer's body, before chunks; 0 for HEAD
   std::string_view user = {};        // current_user(), if the handler asked for it
   std::string_view request_id = {};  // these three with Settings::trace_requests
   std::string_view trace_id = {};
   std::string_view span_id = {};
-  const HttpHeaders* headers = nullptr;  // of the request; not owned
+  // Of the request, as far as they were read; null with method "-". Not owned.
+  const HttpHeaders* headers = nullptr;
 };
 
 enum class AccessLogFormat {
   kTornado,   // see above; a request id is appended
   kCommon,    // 127.0.0.1 - alice [30/Nov/2026:06:00:00 +0000] "GET / HTTP/1.1" 200 5
+              // with "-" in the place of a request that has no request line
   kCombined,  // the same with "Referer" "User-Agent"
   kJson,      // one object: time, remote_ip, method, uri, status, bytes, ms, and what is known of
               // host, referer, user_agent, user, request_id, trace_id, span_id

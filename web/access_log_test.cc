@@ -61,6 +61,27 @@ TEST_F(AccessLogFormatTest, Combined) {
   EXPECT_THAT(Line(AccessLogFormat::kCombined), testing::EndsWith(" 5 \"-\" \"-\""));
 }
 
+TEST_F(AccessLogFormatTest, ARequestThatWasNotUnderstoodIsADash) {
+  entry_ = {.status = 400,
+            .method = "-",
+            .uri = "-",
+            .remote_ip = "127.0.0.1",
+            .request_time = absl::ZeroDuration(),
+            .body_bytes = 17};
+  EXPECT_EQ(Line(AccessLogFormat::kCombined),
+            "127.0.0.1 - - [02/Jan/2020:03:04:05 +0000] \"-\" 400 17 \"-\" \"-\"");
+}
+
+TEST_F(AccessLogFormatTest, JsonIsAscii) {
+  // NEL, RIGHT-TO-LEFT OVERRIDE and a character that takes two units of UTF-16.
+  entry_.uri = "/\xC2\x85\xE2\x80\xAE\xF0\x9F\x98\x80\xC3\xA9";
+  const std::string line = Line(AccessLogFormat::kJson);
+  EXPECT_THAT(line, HasSubstr(R"("uri":"/\u0085\u202e\ud83d\ude00\u00e9")"));
+  EXPECT_EQ(nlohmann::json::parse(line)["uri"], entry_.uri);
+  entry_.uri = "/\x85";  // not UTF-8
+  EXPECT_THAT(Line(AccessLogFormat::kJson), HasSubstr(R"("uri":"/\u0085")"));
+}
+
 TEST_F(AccessLogFormatTest, Json) {
   entry_.request_id = "abc";
   const auto json = nlohmann::json::parse(Line(AccessLogFormat::kJson));
@@ -95,7 +116,7 @@ TEST_F(AccessLogFormatTest, NothingForgesALine) {
                                        AccessLogFormat::kCombined, AccessLogFormat::kJson}) {
     for (const char c : Line(format)) {
       const auto octet = static_cast<unsigned char>(c);
-      EXPECT_TRUE(octet >= 0x20 && octet != 0x7F) << Line(format);
+      EXPECT_TRUE(octet >= 0x20 && octet < 0x7F) << Line(format);
     }
   }
   EXPECT_EQ(nlohmann::json::parse(Line(AccessLogFormat::kJson))["uri"].get<std::string>().size(),

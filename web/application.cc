@@ -139,15 +139,18 @@ std::unique_ptr<HttpMessageDelegate> Application::StartRequest(HttpConnection& c
   return std::make_unique<internal::Exchange>(*this, connection, std::move(match));
 }
 
-void Application::OnRefused(const RefusedRequest& request) {
+void Application::OnServerAnswer(const ServerAnswer& answer) {
   if (!settings_.log_function) return;
   const auto or_dash = [](std::string_view text) {
     return text.empty() ? std::string_view("-") : text;
   };
-  settings_.log_function({.status = request.status,
-                          .method = or_dash(request.method),
-                          .uri = or_dash(request.target),
-                          .remote_ip = request.remote_ip});
+  settings_.log_function({.status = answer.status,
+                          .method = or_dash(answer.method),
+                          .uri = or_dash(answer.target),
+                          .remote_ip = answer.remote_ip,
+                          .version = answer.version,
+                          .body_bytes = answer.body_bytes,
+                          .headers = answer.headers});
 }
 
 absl::StatusOr<std::string> Application::ReverseUrlOf(std::string_view name,

@@ -80,7 +80,7 @@ class Application : public HttpServerConnectionDelegate {
 
   std::unique_ptr<HttpMessageDelegate> StartRequest(HttpConnection& connection) override;
   // For the access log.
-  void OnRefused(const RefusedRequest& request) override;
+  void OnServerAnswer(const ServerAnswer& answer) override;
 
  private:
   struct HostRules {

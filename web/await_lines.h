@@ -14,6 +14,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -24,11 +25,13 @@ namespace squall {
 
 class AwaitLines {
  public:
+  using Format = std::function<std::string(const AccessLogEntry&)>;
+  explicit AwaitLines(Format format = Brief) : format_(std::move(format)) {}
+
   std::function<void(const AccessLogEntry&)> log_function() {
     return [this](const AccessLogEntry& entry) {
       const std::lock_guard lock(mutex_);
-      lines_.push_back(absl::StrCat(entry.status, " ", ToAbsl(entry.method), " ", ToAbsl(entry.uri),
-                                    " ", ToAbsl(entry.remote_ip)));
+      lines_.push_back(format_(entry));
       more_.notify_all();
     };
   }
@@ -41,6 +44,12 @@ class AwaitLines {
   }
 
  private:
+  static std::string Brief(const AccessLogEntry& entry) {
+    return absl::StrCat(entry.status, " ", ToAbsl(entry.method), " ", ToAbsl(entry.uri), " ",
+                        ToAbsl(entry.remote_ip));
+  }
+
+  const Format format_;
   std::mutex mutex_;
   std::condition_variable more_;
   std::vector<std::string> lines_;

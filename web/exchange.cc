@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
 #include "squall/base/string_view.h"
+#include "squall/httpserver/form.h"
 #include "squall/httpserver/http_delegate.h"
 #include "squall/httpserver/request_head.h"
 #include "squall/ioloop/ioloop.h"
@@ -33,8 +34,9 @@ const VerbEntry* FindVerb(const HandlerClass& handler_class, std::string_view me
   return entry.run != nullptr ? &entry : nullptr;
 }
 
-// nginx's number for it; nobody receives it.
+// nginx's numbers; nobody receives them.
 constexpr int kClientLeft = 499;
+constexpr int kClosedByServer = 444;
 constexpr uint64_t kMostDiscarded = 64 << 10;
 
 }  // namespace
@@ -72,7 +74,9 @@ void Exchange::HeadersReceived() {
       log({.status = 500,
            .method = connection_.head().method(),
            .uri = connection_.head().target(),
-           .remote_ip = connection_.remote_ip()});
+           .remote_ip = connection_.remote_ip(),
+           .version = connection_.head().version(),
+           .headers = &connection_.head().headers()});
     }
     throw;
   }
@@ -101,7 +105,32 @@ void Exchange::HeadersReceived() {
 bool Exchange::HeadDecides() const {
   if (class_->ignores_body) return true;
   if (class_->any_method) return false;
-  return verb_ == nullptr || !DecodeGroups(match_.groups).ok();
+  return verb_ == nullptr || !DecodeGroups(match_.groups).ok() || XsrfTokenIsMissing();
+}
+
+bool Exchange::HasOwnHead() const {
+  const auto run = [this](Verb verb) { return class_->verbs[static_cast<size_t>(verb)].run; };
+  return run(Verb::kHead) != run(Verb::kGet);
+}
+
+bool Exchange::WantsXsrfToken() const {
+  const std::string_view method = connection_.head().method();
+  return match_.route->options.xsrf_cookies.value_or(application_.settings().xsrf_cookies) &&
+         method != "GET" && method != "HEAD" && method != "OPTIONS";
+}
+
+bool Exchange::XsrfTokenIsMissing() const {
+  if (!WantsXsrfToken() || class_->own_xsrf_check) return false;
+  RequestHandler& handler = *handler_;
+  if (!class_->raw_body && HasFormBody(connection_.head().headers()) &&
+      handler.GetCookie(application_.settings().xsrf_cookie_name).has_value()) {
+    return false;
+  }
+  try {
+    return !handler.CheckXsrfCookie();
+  } catch (...) {
+    return false;  // CheckRequest() will meet it, and knows what to do
+  }
 }
 
 void Exchange::DataReceived(std::string_view data) {
@@ -130,11 +159,11 @@ void Exchange::Finish() {
 
 void Exchange::OnConnectionClose() {
   if (!handler_ || over()) return;
-  // As nginx: 499 for a client that left before there was an answer.
   const int refused = connection_.refused_status();
-  const int status = refused != 0              ? refused
-                     : handler_->head_written_ ? handler_->status()
-                                               : kClientLeft;
+  const int status = refused != 0                     ? refused
+                     : handler_->head_written_        ? handler_->status()
+                     : connection_.closed_by_server() ? kClosedByServer
+                                                      : kClientLeft;
   handler_->closed_ = true;
   handler_->request_->Detach();
   handler_->connection_ = nullptr;
@@ -182,10 +211,7 @@ bool Exchange::CheckRequest() {
     }
     handler.path_args_ = *std::move(args);
   }
-  const bool xsrf =
-      match_.route->options.xsrf_cookies.value_or(application_.settings().xsrf_cookies);
-  const std::string_view method = handler.request().method();
-  if (xsrf && method != "GET" && method != "HEAD" && method != "OPTIONS") {
+  if (WantsXsrfToken()) {
     bool good = false;
     try {
       good = handler.CheckXsrfCookie();
@@ -281,14 +307,15 @@ void Exchange::Log(int status) const {
   const auto& log = application_.settings().log_function;
   if (!log || !match_.route->options.log) return;
   const HttpRequest& request = handler_->request();
-  AccessLogEntry entry = {.status = status,
-                          .method = request.method(),
-                          .uri = request.uri(),
-                          .remote_ip = request.remote_ip(),
-                          .request_time = request.request_time(),
-                          .version = request.version(),
-                          .body_bytes = connection_.body_bytes_written(),
-                          .headers = &request.headers()};
+  AccessLogEntry entry = {
+      .status = status,
+      .method = request.method(),
+      .uri = request.uri(),
+      .remote_ip = request.remote_ip(),
+      .request_time = request.request_time(),
+      .version = request.version(),
+      .body_bytes = request.method() == "HEAD" ? 0 : connection_.body_bytes_written(),
+      .headers = &request.headers()};
   if (handler_->current_user_.has_value() && handler_->current_user_->has_value()) {
     entry.user = **handler_->current_user_;
   }

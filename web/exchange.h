@@ -41,13 +41,18 @@ class Exchange final : public HttpMessageDelegate, public CachedFrame, private H
  private:
   void AnswerSettled() override;
   std::string AllowedMethods() const override { return internal::AllowedMethods(*class_); }
+  bool HasOwnHead() const override;
 
   // What runs after the present step of the handler.
   enum class Step : uint8_t { kPrepare, kData, kVerb };
 
   void Start();
-  // Whether the answer is known without the body: a missing verb, a bad path, or nobody looks at it.
+  // Whether the answer is known without the body: a missing verb, a bad path, no chance for a token
+  // against forgery, or nobody looks at it.
   bool HeadDecides() const;
+  bool WantsXsrfToken() const;
+  // No body can bring what is missing.
+  bool XsrfTokenIsMissing() const;
   bool CheckRequest();
   void RunVerb();
   void Deliver(std::string_view data);

@@ -53,9 +53,10 @@ struct HandlerClass {
   std::array<VerbEntry, kVerbs> verbs;
   Outcome (*prepare)(RequestHandler&) = nullptr;
   Outcome (*data_received)(RequestHandler&, std::string_view) = nullptr;  // set: streamed bodies
-  bool any_method = false;    // Prepare() answers, whatever the method
-  bool raw_body = false;      // a form is not parsed
-  bool ignores_body = false;  // the answer is the same whatever the body
+  bool any_method = false;     // Prepare() answers, whatever the method
+  bool raw_body = false;       // a form is not parsed
+  bool ignores_body = false;   // the answer is the same whatever the body
+  bool own_xsrf_check = true;  // CheckXsrfCookie() is not RequestHandler's, or cannot be looked at
 };
 
 template <class M>
@@ -211,6 +212,11 @@ constexpr HandlerClass DescribeHandler() {
   if constexpr (requires { T::kAnswersAnyMethod; }) result.any_method = T::kAnswersAnyMethod;
   if constexpr (requires { T::kRawBody; }) result.raw_body = T::kRawBody;
   if constexpr (requires { T::kIgnoresBody; }) result.ignores_body = T::kIgnoresBody;
+  // An inherited member is of the class that has it.
+  if constexpr (requires { &T::CheckXsrfCookie; }) {
+    result.own_xsrf_check =
+        !std::is_same_v<decltype(&T::CheckXsrfCookie), bool (RequestHandler::*)()>;
+  }
   return result;
 }
 

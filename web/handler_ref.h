@@ -18,6 +18,8 @@ class HandlerHost {
   virtual void AnswerSettled() = 0;
   // For the Allow field.
   virtual std::string AllowedMethods() const = 0;
+  // HEAD is answered by Head(), which need not make the body that Get() would.
+  virtual bool HasOwnHead() const = 0;
 
  protected:
   ~HandlerHost() = default;

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <cstddef>
 #include <future>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
@@ -174,6 +176,57 @@ TEST_F(RefusalTest, WhatFollowsAnEarlyAnswerIsNeverARequest) {
                           "200 GET /takes 127.0.0.1"));
 }
 
+struct ChecksForItself : Takes {
+  bool CheckXsrfCookie() override { return request().body() == "abc"; }
+};
+struct Raw : Takes {
+  static constexpr bool kRawBody = true;
+};
+
+// A body that cannot bring the token is not waited for.
+TEST_F(RefusalTest, AForgedRequestIsRefusedBeforeItsBody) {
+  Application app({{"/takes", Handler<Takes>()},
+                   {"/own", Handler<ChecksForItself>()},
+                   {"/raw", Handler<Raw>()}},
+                  {.xsrf_cookies = true, .log_function = lines_.log_function()});
+  HttpServerThread server(app);
+  constexpr char kCookie[] = "Cookie: _xsrf=616263\r\n";
+  constexpr char kForm[] = "Content-Type: application/x-www-form-urlencoded\r\n";
+  constexpr char kJson[] = "Content-Type: application/json\r\n";
+  constexpr char kToken[] = "X-XSRFToken: 616263\r\n";
+  const struct {
+    const char* path;
+    std::string fields;
+    bool early;
+  } kCases[] = {{"/takes", "", true},
+                {"/takes", kForm, true},
+                {"/takes", kToken, true},
+                {"/takes", absl::StrCat(kCookie, kJson), true},
+                {"/takes", absl::StrCat(kCookie, "Content-Type: multipart/mixed\r\n"), true},
+                {"/raw", absl::StrCat(kCookie, kForm), true},
+                {"/takes", absl::StrCat(kCookie, kForm), false},
+                {"/takes", absl::StrCat(kCookie, kForm, kToken), false},
+                {"/takes", absl::StrCat(kCookie, kJson, kToken), false},
+                {"/takes?_xsrf=616263", absl::StrCat(kCookie, kJson), false},
+                {"/own", "", false}};
+  for (const auto& [path, fields, early] : kCases) {
+    RawClient client(server.port());
+    client.Send(Head(absl::StrCat("POST ", path),
+                     absl::StrCat(fields, "Expect: 100-continue\r\nContent-Length: 100000\r\n")));
+    EXPECT_EQ(client.ReadUntil("\r\n").substr(9, 3), early ? "403" : "100") << path << fields;
+  }
+  RawClient client(server.port());
+  const std::string form = "a=b&_xsrf=616263";
+  client.Send(absl::StrCat(
+      Head("POST /takes", absl::StrCat(kCookie, kForm, "Content-Length: 16\r\n")), form));
+  EXPECT_EQ(client.ReadResponse().body, "16");
+  // The connection is kept behind a small one.
+  client.Send(absl::StrCat(Head("POST /takes", "Content-Length: 3\r\n"), "abc"));
+  EXPECT_EQ(client.ReadResponse().status, 403);
+  client.Send(absl::StrCat(Head("POST /own", "Content-Length: 3\r\n"), "abc"));
+  EXPECT_EQ(client.ReadResponse().body, "3");
+}
+
 TEST_F(RefusalTest, AHandlerMayIgnoreTheBody) {
   HttpServerThread server(app_, {.max_body_size = 10 << 20});
   constexpr char kForm[] = "Content-Type: multipart/form-data; boundary=b\r\n";
@@ -211,6 +264,49 @@ TEST_F(RefusalTest, WhatTheServerRefusesIsInTheAccessLog) {
                           "431 GET /takes 127.0.0.1", "413 POST /takes 127.0.0.1",
                           "400 POST /takes 127.0.0.1", "408 GET /takes 127.0.0.1",
                           "408 POST /takes 127.0.0.1", "500 GET /throws 127.0.0.1"));
+}
+
+// The request line, the size of what is sent, and what was read of the fields.
+TEST_F(RefusalTest, WhatTheServerAnswersIsInTheCombinedForm) {
+  AwaitLines lines([](const AccessLogEntry& entry) {
+    return FormatAccessLogLine(entry, AccessLogFormat::kCombined, absl::UnixEpoch());
+  });
+  Application app({{"/takes", Handler<Takes>()}}, {.log_function = lines.log_function()});
+  HttpServerThread server(app, {.max_header_size = 1000, .max_body_size = 10});
+  constexpr char kAgent[] = "User-Agent: test/1\r\nReferer: http://b/\r\n";
+  const std::string requests[] = {
+      "\x16\x03\x01\r\n\r\n",
+      Head("GET /takes", absl::StrCat(kAgent, "X: ", std::string(1000, 'x'), "\r\n")),
+      absl::StrCat("HEAD /takes HTTP/2.7\r\n", kAgent, "\r\n"),
+      Head("POST /takes", absl::StrCat(kAgent, "Content-Length: 11\r\n")),
+      Head("OPTIONS *", kAgent),
+      Head("HEAD /takes", kAgent),
+  };
+  const std::string expected[] = {
+      "\"-\" 400 17 \"-\" \"-\"",
+      "\"GET /takes HTTP/1.1\" 431 37 \"http://b/\" \"test/1\"",
+      "\"HEAD /takes HTTP/2.7\" 505 0 \"-\" \"-\"",  // nothing is read behind that line
+      "\"POST /takes HTTP/1.1\" 413 23 \"http://b/\" \"test/1\"",
+      "\"OPTIONS * HTTP/1.1\" 200 0 \"http://b/\" \"test/1\"",
+      "\"HEAD /takes HTTP/1.1\" 200 0 \"http://b/\" \"test/1\"",
+  };
+  for (size_t i = 0; i < std::size(requests); ++i) {
+    RawClient client(server.port());
+    client.Send(requests[i]);
+    client.ReadUntil("\r\n\r\n");
+    const std::vector<std::string> all = lines.Await(i + 1);
+    ASSERT_EQ(all.size(), i + 1) << requests[i];
+    EXPECT_EQ(all.back(), "127.0.0.1 - - [01/Jan/1970:00:00:00 +0000] " + expected[i]);
+  }
+}
+
+TEST_F(RefusalTest, WhatTheServerClosesIsNotSaidToBeTheClientsDoing) {
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send(Head("GET /waits", ""));
+  ASSERT_EQ(begun_.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  server.Run([&] { server.server().CloseAllConnections(); });
+  EXPECT_THAT(lines_.Await(1), ElementsAre("444 GET /waits 127.0.0.1"));
 }
 
 TEST_F(RefusalTest, ClientsThatLeaveAreInTheAccessLog) {

@@ -44,13 +44,6 @@ const Transport* HttpRequest::transport() const {
   return connection_ != nullptr ? connection_->transport() : nullptr;
 }
 
-std::string_view HttpRequest::version() const {
-  static constexpr std::string_view kVersions[] = {"HTTP/1.0", "HTTP/1.1", "HTTP/1.2", "HTTP/1.3",
-                                                   "HTTP/1.4", "HTTP/1.5", "HTTP/1.6", "HTTP/1.7",
-                                                   "HTTP/1.8", "HTTP/1.9"};
-  return kVersions[head_->version_minor() % 10];
-}
-
 std::string_view HttpRequest::host() const {
   const std::string_view host = head_->host();
   return host.empty() ? std::string_view("127.0.0.1") : host;

@@ -50,7 +50,7 @@ class HttpRequest {
   std::string_view path() const { return head_->path(); }
   std::string_view query() const { return head_->query(); }
   // "HTTP/1.1".
-  std::string_view version() const;
+  std::string_view version() const { return head_->version(); }
   const HttpHeaders& headers() const { return head_->headers(); }
   const RequestHead& head() const { return *head_; }
 

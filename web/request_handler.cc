@@ -189,6 +189,10 @@ void RequestHandler::Send(SendWhat what, const FileRange* file) {
   absl::Status sent;
   if (file != nullptr && !StatusHasNoBody(response_.status)) {
     sent = connection_->FinishWithFile(response_, *file);
+  } else if (first && last && ContentIsUnknown()) {
+    // Nor is its length, and 0 would be a false one (RFC 9110 8.6).
+    sent = connection_->WriteHead(response_, {});
+    if (sent.ok()) sent = connection_->Finish();
   } else if (first) {
     sent = last ? connection_->FinishWith(response_, write_buffer_)
                 : connection_->WriteHead(response_, write_buffer_);
@@ -258,6 +262,7 @@ void RequestHandler::ApplyAutomaticEtag() {
   const std::string_view method = request().method();
   if (method != "GET" && method != "HEAD") return;
   if (!response_.headers.Has("Etag")) {
+    if (ContentIsUnknown()) return;
     const std::string etag = ComputeEtag();
     if (etag.empty()) return;
     if (!response_.headers.Set("Etag", etag)) return;
@@ -276,8 +281,13 @@ bool RequestHandler::IfMatchFails() {
   const std::string_view method = request().method();
   if (method != "GET" && method != "HEAD") return false;
   const std::optional<std::string_view> own = response_.headers.Get("Etag");
+  if (!own.has_value() && ContentIsUnknown()) return false;
   const std::string etag = own.has_value() ? std::string(*own) : ComputeEtag();
   return !etag.empty() && !EtagMatchesStrongly(headers.GetJoined("If-Match"), etag, true);
+}
+
+bool RequestHandler::ContentIsUnknown() const {
+  return write_buffer_.empty() && request().method() == "HEAD" && host_->HasOwnHead();
 }
 
 std::string RequestHandler::ComputeEtag() { return MakeEtag(write_buffer_); }

@@ -239,7 +239,8 @@ class RequestHandler : public internal::CachedFrame {
   // The Etag of the body written, or "" for none. The default is MakeEtag().
   virtual std::string ComputeEtag();
   // False refuses the request with 403; only asked with Settings::xsrf_cookies, and not for GET,
-  // HEAD and OPTIONS. The default wants `_xsrf`, X-XSRFToken or X-CSRFToken to match the cookie.
+  // HEAD and OPTIONS. The default wants `_xsrf`, X-XSRFToken or X-CSRFToken to match the cookie; it is
+  // asked before the body when that cannot change its answer, an override never is.
   virtual bool CheckXsrfCookie();
 
  protected:
@@ -271,6 +272,8 @@ class RequestHandler : public internal::CachedFrame {
   void CompleteHead(SendWhat what, const FileRange* file);
   void ApplyAutomaticEtag();
   bool IfMatchFails();
+  // The body of a GET is not known: this answers HEAD, by a Head() that made none.
+  bool ContentIsUnknown() const;
   void RefusedHead(const absl::Status& why);
   static Task<absl::Status> Drained(internal::HandlerRef self);
 

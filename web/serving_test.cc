@@ -51,6 +51,38 @@ TEST(ServingTest, PipelinedCoroutinesAnswerInOrder) {
   EXPECT_EQ(client.ReadResponse().status, 404);
 }
 
+struct OwnHead : RequestHandler {
+  void Get() { Write("hello"); }
+  void Head() {
+    if (const std::string etag = GetArgument("etag", ""); !etag.empty()) SetHeader("Etag", etag);
+  }
+};
+
+// RFC 9110 8.6 and 13.2.1: what a GET would say, or nothing.
+TEST(ServingTest, HeadWithoutABodySaysNothingOfItsContent) {
+  Application app({{"/", Handler<OwnHead>()}}, Quiet());
+  HttpServerThread server(app);
+  RawClient client(server.port());
+  const auto head = [&client](std::string_view target, std::string_view fields) {
+    client.Send(absl::StrCat("HEAD ", std::string(target), " HTTP/1.1\r\nHost: a\r\n",
+                             std::string(fields), "\r\n"));
+    return client.ReadResponse(/*to_head=*/true);
+  };
+  const char* const hello = "\"aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d\"";
+  for (const std::string& fields :
+       {std::string(), absl::StrCat("If-Match: ", hello, "\r\n"), std::string("If-Match: *\r\n")}) {
+    const auto response = head("/", fields);
+    EXPECT_EQ(response.status, 200) << fields;
+    EXPECT_FALSE(response.HasField("Etag"));
+    EXPECT_FALSE(response.HasField("Content-Length"));
+    EXPECT_FALSE(response.HasField("Transfer-Encoding"));
+    EXPECT_FALSE(response.HasField("Connection"));
+  }
+  EXPECT_EQ(head("/?etag=%22x%22", "If-Match: \"x\"\r\n").status, 200);
+  EXPECT_EQ(head("/?etag=%22x%22", "If-Match: \"y\"\r\n").status, 412);
+  EXPECT_EQ(head("/?etag=%22x%22", "If-None-Match: \"x\"\r\n").status, 304);
+}
+
 struct Waiting : RequestHandler {
   Waiting(std::promise<void>* started, std::promise<std::string>* ended)
       : started(started), ended(ended) {}

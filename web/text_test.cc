@@ -1,5 +1,7 @@
 // The small functions on text: UTF-8, arguments, the access log's line.
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
@@ -27,6 +29,14 @@ TEST(Utf8Test, Rfc3629) {
     EXPECT_FALSE(IsValidUtf8(bad)) << bad;
     EXPECT_FALSE(IsValidUtf8(std::string("text ") + bad)) << bad;
   }
+}
+
+TEST(Utf8Test, Characters) {
+  std::string_view text = "a\xC2\x85\xE2\x80\xAE\xED\x9F\xBF\xF0\x9F\x98\x80\xF4\x8F\xBF\xBF";
+  for (const uint32_t character : {0x61u, 0x85u, 0x202Eu, 0xD7FFu, 0x1F600u, 0x10FFFFu}) {
+    EXPECT_EQ(internal::TakeUtf8Character(text), character);
+  }
+  EXPECT_EQ(text, "");
 }
 
 TEST(Utf8Test, Latin1) { EXPECT_EQ(Latin1ToUtf8("a\x85\xFF"), "a\xC2\x85\xC3\xBF"); }

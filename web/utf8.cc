@@ -43,6 +43,18 @@ bool IsValidUtf8(std::string_view text) {
   return true;
 }
 
+uint32_t TakeUtf8Character(std::string_view& text) {
+  const uint8_t lead = text.front();
+  const size_t more = lead < 0x80 ? 0 : lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+  // The lead octet has one bit more than a zero for each that follows.
+  uint32_t character = more == 0 ? lead : lead & (0x3Fu >> more);
+  for (size_t i = 1; i <= more; ++i) {
+    character = character << 6 | (static_cast<uint8_t>(text[i]) & 0x3F);
+  }
+  text.remove_prefix(more + 1);
+  return character;
+}
+
 std::string Latin1ToUtf8(std::string_view octets) {
   std::string text;
   text.reserve(octets.size());

@@ -7,12 +7,16 @@
 #ifndef SQUALL_WEB_UTF8_H_
 #define SQUALL_WEB_UTF8_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace squall::internal {
 
 bool IsValidUtf8(std::string_view text);
+
+// Takes the first character off `text`, which is not empty and IsValidUtf8().
+uint32_t TakeUtf8Character(std::string_view& text);
 
 // Each octet as the character with its number; how HTTP fields with obs-text are shown.
 std::string Latin1ToUtf8(std::string_view octets);
