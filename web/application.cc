@@ -89,12 +89,15 @@ absl::Status Application::SetRules(std::vector<Rule> rules) {
     }
     RETURN_IF_ERROR(CheckSecret(absl::StrCat("cookie_secrets[", version, "]"), secret));
   }
+  if (!settings_.static_options.root.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Settings::static_options.root is \"", settings_.static_options.root,
+                     "\"; the directory goes into Settings::static_path"));
+  }
   if (!settings_.static_path.empty()) {
     WarnUnlessDirectory(settings_.static_path);
-    const StaticFileOptions options{.root = settings_.static_path,
-                                    .default_filename = settings_.static_default_filename,
-                                    .cache_control = settings_.static_cache_control,
-                                    .charset = settings_.static_charset};
+    StaticFileOptions options = settings_.static_options;
+    options.root = settings_.static_path;
     rules.push_back({absl::StrCat(re2::RE2::QuoteMeta(settings_.static_url_prefix), "(.*)"),
                      Handler<StaticFileHandler>(options)});
     for (const char* name : {"/(favicon\\.ico)", "/(robots\\.txt)"}) {

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "squall/base/status.h"
 #include "squall/httpserver/url.h"
+#include "squall/web/html_escape.h"
 
 namespace squall::internal {
 
@@ -34,32 +35,6 @@ struct Entry {
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
-
-std::string EscapeHtml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out.append("&amp;");
-        break;
-      case '<':
-        out.append("&lt;");
-        break;
-      case '>':
-        out.append("&gt;");
-        break;
-      case '"':
-        out.append("&quot;");
-        break;
-      case '\'':
-        out.append("&#39;");
-        break;
-      default:
-        out.push_back(c);
-    }
-  }
-  return out;
-}
 
 absl::StatusOr<std::vector<Entry>> ReadEntries(int fd) {
   // Of its own, because fdopendir() takes it.
@@ -90,7 +65,7 @@ absl::StatusOr<std::vector<Entry>> ReadEntries(int fd) {
 absl::StatusOr<std::string> ListDirectory(int fd, std::string_view url_path) {
   absl::StatusOr<std::vector<Entry>> entries = ReadEntries(fd);
   if (!entries.ok()) return entries.status();
-  const std::string title = absl::StrCat("Index of ", EscapeHtml(url_path));
+  const std::string title = absl::StrCat("Index of ", HtmlEscape(url_path));
   std::string page = absl::StrCat("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>",
                                   title, "</title></head>\n<body><h1>", title, "</h1><pre>\n");
   if (url_path != "/") absl::StrAppend(&page, "<a href=\"../\">../</a>\n");
@@ -98,7 +73,7 @@ absl::StatusOr<std::string> ListDirectory(int fd, std::string_view url_path) {
     const std::string name = absl::StrCat(entry.name, entry.is_directory ? "/" : "");
     // "./": a name with a colon is no scheme then.
     absl::StrAppend(&page, "<a href=\"./", UrlEscape(name, UrlSpace::kPercent), "\">",
-                    EscapeHtml(name), "</a> ",
+                    HtmlEscape(name), "</a> ",
                     absl::FormatTime("%Y-%m-%d %H:%M", entry.modified, absl::UTCTimeZone()), " ",
                     entry.is_directory ? "-" : absl::StrCat(entry.size), "\n");
   }

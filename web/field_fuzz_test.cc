@@ -61,6 +61,8 @@ void CheckTrace(std::string_view value) {
     Require(again && again->trace_id == trace->trace_id, "a trace that is not read back");
     Require(trace->Child().trace_id == trace->trace_id, "a child of another trace");
   }
+  const std::string state = ParseTracestate(value);
+  Require(state.size() <= 512 && ParseTracestate(state) == state, "a state that is not read back");
   if (IsValidRequestId(value)) Require(IsValidHeaderValue(value), "an id that is no field value");
 }
 

@@ -95,7 +95,8 @@ const std::string& HttpRequest::id() const {
 
 const TraceContext& HttpRequest::trace() const {
   if (trace_ == nullptr) {
-    const auto sent = ParseTraceparent(headers().Get("traceparent").value_or(""));
+    auto sent = ParseTraceparent(headers().Get("traceparent").value_or(""));
+    if (sent) sent->tracestate = ParseTracestate(headers().GetJoined("tracestate"));
     trace_ = std::make_unique<TraceContext>(sent ? sent->Child() : TraceContext::New());
   }
   return *trace_;

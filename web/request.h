@@ -86,7 +86,7 @@ class HttpRequest {
 
   // X-Request-ID if it is valid (IsValidRequestId()), else a new one. Made on first use.
   const std::string& id() const;
-  // This request's span in the trace of traceparent, or in a new one. Made on first use.
+  // This request's span in the trace of traceparent and tracestate, or in a new one. Made on first use.
   const TraceContext& trace() const;
 
   // Since the head arrived, monotonic.

@@ -15,6 +15,7 @@
 #include "squall/web/compression_options.h"
 #include "squall/web/handler_spec.h"
 #include "squall/web/signed_value.h"
+#include "squall/web/static_file_options.h"
 
 namespace squall {
 
@@ -30,11 +31,8 @@ struct Settings {
   // from its top. Empty: no such routes. They come behind the application's own.
   std::string static_path;
   std::string static_url_prefix = "/static/";
-  // Served for a directory, "index.html" for instance. Empty: directories are 403.
-  std::string static_default_filename;
-  // StaticFileOptions of these files.
-  std::string static_cache_control;
-  std::string static_charset;
+  // How: index files, listings, precompressed files, Cache-Control. Without `root`, which static_path is.
+  StaticFileOptions static_options = {};
 
   // Compresses answers for clients that accept it, and adds Vary. By default text of 1 KiB and more,
   // with gzip.

@@ -63,7 +63,7 @@ class StaticFileTest : public testing::Test {
   Settings MakeSettings() const {
     Settings settings;
     settings.static_path = base_ / "static";
-    settings.static_default_filename = "index.html";
+    settings.static_options.default_filename = "index.html";
     settings.log_function = nullptr;
     return settings;
   }
@@ -158,8 +158,8 @@ TEST_F(StaticFileTest, CompressedFilesLeaveInPiecesAndOthersFromTheFile) {
 
 TEST_F(StaticFileTest, CacheControlAndCharsetAreOptions) {
   Settings settings = MakeSettings();
-  settings.static_cache_control = "max-age=60";
-  settings.static_charset = "utf-8";
+  settings.static_options.cache_control = "max-age=60";
+  settings.static_options.charset = "utf-8";
   Application app({}, settings);
   const FakeExchange text(app, GetRequest("/static/robots.txt"));
   EXPECT_EQ(text.header("Cache-Control"), "max-age=60");
@@ -222,7 +222,7 @@ TEST_F(StaticFileTest, WhatIsNotThereIs404) {
 TEST_F(StaticFileTest, WhatIsNoFileIs403) {
   EXPECT_EQ(StatusOf("/static/fifo"), 403);
   Settings settings = MakeSettings();
-  settings.static_default_filename.clear();
+  settings.static_options.default_filename.clear();
   Application app({}, settings);
   EXPECT_EQ(FakeExchange(app, GetRequest("/static/dir")).status(), 403);
   EXPECT_EQ(FakeExchange(app, GetRequest("/static/")).status(), 403);

@@ -28,8 +28,8 @@ std::string StaticUrl(RequestHandler& handler, std::string_view path,
     url = absl::StrCat(ToAbsl(request.protocol()), "://", ToAbsl(request.host()), url);
   }
   if (!options.include_version) return url;
-  const absl::StatusOr<std::string> version =
-      handler.application().static_versions().VersionOf(settings.static_path, path);
+  const absl::StatusOr<std::string> version = handler.application().static_versions().VersionOf(
+      settings.static_path, path, settings.static_options.links);
   if (!version.ok()) {
     LOG(ERROR) << "StaticUrl(): " << version.status();
     return url;

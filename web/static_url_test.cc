@@ -7,12 +7,15 @@
 #include <fstream>
 #include <string>
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/log_capture.h"
+#include "squall/base/status_matchers.h"
 #include "squall/web/application.h"
 #include "squall/web/fake_exchange.h"
 #include "squall/web/handler.h"
+#include "squall/web/open_file.h"
 #include "squall/web/settings.h"
 #include "squall/web/static_versions.h"
 
@@ -88,6 +91,41 @@ TEST_F(StaticUrlTest, WithoutAFileThereIsNoVersion) {
   // Not remembered.
   Write("none", "x");
   EXPECT_THAT(Url("?path=none"), HasSubstr("?v="));
+}
+
+// What a site wants of both: one line of settings.
+TEST_F(StaticUrlTest, VersionsAndPrecompressedFilesGoTogether) {
+  std::filesystem::create_directory(base_ / "css");
+  Write("css/site.css", "body {}");
+  Write("css/site.css.gz", "packed");
+  std::filesystem::create_symlink("site.css", base_ / "css" / "link.css");
+  Application app({{"/link", Handler<Link>()}}, {.static_path = base_,
+                                                 .static_options = {.list_directories = true,
+                                                                    .precompressed = true,
+                                                                    .cache_control = "max-age=60",
+                                                                    .links = SymbolicLinks::kNone,
+                                                                    .open_files = nullptr},
+                                                 .log_function = nullptr});
+  const auto url = [&app](const char* path) {
+    return FakeExchange(app, GetRequest(std::string("/link?path=") + path)).body();
+  };
+  EXPECT_THAT(url("css/site.css"), MatchesRegex("/static/css/site\\.css\\?v=[0-9a-f]{16}"));
+  const FakeExchange packed(app, GetRequest(url("css/site.css"), "Accept-Encoding: gzip\r\n"));
+  EXPECT_EQ(packed.body(), "packed");
+  EXPECT_EQ(packed.header("Content-Encoding"), "gzip");
+  EXPECT_EQ(packed.header("Cache-Control"), "max-age=315360000");
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/css/site.css")).header("Cache-Control"),
+            "max-age=60");
+  EXPECT_THAT(FakeExchange(app, GetRequest("/static/css/")).body(), HasSubstr("site.css"));
+  EXPECT_EQ(FakeExchange(app, GetRequest("/static/css/link.css")).status(), 403);
+  EXPECT_EQ(url("css/link.css"), "/static/css/link.css");
+}
+
+TEST(StaticOptionsTest, TheDirectoryHasOnePlace) {
+  EXPECT_THAT(
+      Application::Create({}, {.static_path = "/a", .static_options = {.root = "/b"}}).status(),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("static_options.root is \"/b\"; the directory goes into")));
 }
 
 TEST_F(StaticUrlTest, WithoutADirectoryItIsTheProgramsFault) {

@@ -59,9 +59,9 @@ bool SameFile(const struct stat& a, const struct stat& b) {
 }  // namespace
 
 absl::StatusOr<std::string> StaticVersions::VersionOf(const std::string& root,
-                                                      std::string_view path) {
+                                                      std::string_view path, SymbolicLinks links) {
   ASSIGN_OR_RETURN(const std::string name, NormalizeRelativePath(path));
-  absl::StatusOr<OpenFile> file = files_.Open(root, name, SymbolicLinks::kWithinRoot);
+  absl::StatusOr<OpenFile> file = files_.Open(root, name, links);
   if (file.ok() && !S_ISREG(file->stat.st_mode)) {
     return absl::PermissionDeniedError(absl::StrCat(name, " is not a file"));
   }

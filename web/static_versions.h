@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "squall/web/open_file.h"
 #include "squall/web/open_file_cache.h"
 
 namespace squall::internal {
@@ -17,10 +18,11 @@ namespace squall::internal {
 // One thread: the loop's. May be made before a fork.
 class StaticVersions {
  public:
-  // 16 hexadecimal digits of the SHA-512 of the file `path` below `root`. It is read again only when
+  // 16 hexadecimal digits of the SHA-512 of the file `path` below `root`, by such links as may be followed. It is read again only when
   // it has changed, which is seen as OpenFileCache sees it. NotFound, PermissionDenied, or what the
   // machine says.
-  absl::StatusOr<std::string> VersionOf(const std::string& root, std::string_view path);
+  absl::StatusOr<std::string> VersionOf(const std::string& root, std::string_view path,
+                                        SymbolicLinks links);
 
   // How often it read a file.
   uint64_t read() const { return read_; }

@@ -9,6 +9,7 @@
 #include "squall/base/log_capture.h"
 #include "squall/web/access_log.h"
 #include "squall/web/argument.h"
+#include "squall/web/html_escape.h"
 #include "squall/web/utf8.h"
 
 namespace squall {
@@ -40,6 +41,15 @@ TEST(Utf8Test, Characters) {
 }
 
 TEST(Utf8Test, Latin1) { EXPECT_EQ(Latin1ToUtf8("a\x85\xFF"), "a\xC2\x85\xC3\xBF"); }
+
+// XHTMLEscapeTest of Tornado (escape_test.py), without what is about Python's types.
+TEST(HtmlEscapeTest, TheFiveCharacters) {
+  EXPECT_EQ(HtmlEscape("<foo>"), "&lt;foo&gt;");
+  EXPECT_EQ(HtmlEscape("<>&\"'"), "&lt;&gt;&amp;&quot;&#39;");
+  EXPECT_EQ(HtmlEscape("&amp;"), "&amp;amp;");
+  EXPECT_EQ(HtmlEscape("<\xC3\xA9>"), "&lt;\xC3\xA9&gt;");
+  EXPECT_EQ(HtmlEscape(""), "");
+}
 
 TEST(ArgumentTest, Clean) {
   EXPECT_EQ(CleanArgument("  a b\t\n", true), "a b");

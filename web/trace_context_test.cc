@@ -60,6 +60,59 @@ TEST(TraceparentTest, LaterVersionsAreReadAsFarAsKnown) {
   EXPECT_TRUE(ParseTraceparent(Field("cc", "01") + "-what-the-future-brings").has_value());
 }
 
+TEST(TracestateTest, WhatIsValidIsPassedOn) {
+  for (const char* good :
+       {"", "foo=1", "foo=1,bar=2", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "a_-*/9@b_-*/9=x",
+        "9tenant@system= a b", "foo=\"$%&'()*+-./:;<>?@[]^_`{|}~"}) {
+    EXPECT_EQ(ParseTracestate(good), good);
+  }
+  EXPECT_EQ(ParseTracestate(" foo=1 \t , \t bar=2\t"), "foo=1,bar=2");
+  EXPECT_EQ(ParseTracestate(",foo=1,,bar=2, "), "foo=1,bar=2");
+  EXPECT_EQ(ParseTracestate("foo=1,bar=2,foo=3"), "foo=1,bar=2");
+}
+
+// Of the specification's own tests (test_tracestate_*).
+TEST(TracestateTest, WhatIsNotValidIsDropped) {
+  const std::vector<std::string> bad = {
+      "foo",      "=1",     "foo=",       "foo =1",       "FOO=1",       "foo.bar=1",
+      "foo@=1",   "@foo=1", "foo@@bar=1", "foo@b@c=1",    "foo=bar=baz", "foo=\xC3\xA9",
+      "foo=a\tb", "9foo=1", "a@9b=1",     "foo=1;bar=2,", "foo=1,,bar",  "_a=1"};
+  for (const std::string& field : bad) {
+    EXPECT_EQ(ParseTracestate(field), "") << field;
+    EXPECT_EQ(ParseTracestate("ok=1," + field), "") << field;
+  }
+}
+
+TEST(TracestateTest, Bounds) {
+  const auto repeat = [](size_t count, char c) { return std::string(count, c); };
+  // Of keys and values; alone they are longer than what is passed on.
+  EXPECT_EQ(ParseTracestate(repeat(256, 'k') + "=" + repeat(255, 'v')),
+            repeat(256, 'k') + "=" + repeat(255, 'v'));
+  EXPECT_EQ(ParseTracestate(repeat(257, 'k') + "=v"), "");
+  EXPECT_EQ(ParseTracestate(repeat(241, 't') + "@" + repeat(14, 's') + "=v").size(), 258u);
+  EXPECT_EQ(ParseTracestate(repeat(242, 't') + "@s=v"), "");
+  EXPECT_EQ(ParseTracestate("t@" + repeat(15, 's') + "=v"), "");
+  EXPECT_EQ(ParseTracestate("k=" + repeat(256, 'v')).size(), 258u);
+  EXPECT_EQ(ParseTracestate("k=" + repeat(257, 'v')), "");
+  // Of members.
+  std::string members;
+  for (int i = 0; i < 32; ++i) absl::StrAppend(&members, i > 0 ? "," : "", "k", i, "=1");
+  EXPECT_EQ(ParseTracestate(members), members);
+  EXPECT_EQ(ParseTracestate(members + ",one=more"), "");
+  // Of the whole: large ones go first, the last of them before the others, then from the end.
+  const std::string large = repeat(127, 'v');
+  const std::string small = repeat(98, 'v');
+  EXPECT_EQ(ParseTracestate(
+                absl::StrCat("a=", large, ",b=", small, ",c=", small, ",d=", small, ",e=", large)),
+            absl::StrCat("a=", large, ",b=", small, ",c=", small, ",d=", small));
+  const std::string five =
+      absl::StrCat("a=", small, ",b=", small, ",c=", small, ",d=", small, ",e=", small);
+  EXPECT_EQ(five.size(), 504u);
+  EXPECT_EQ(ParseTracestate(five), five);
+  EXPECT_EQ(ParseTracestate(five + ",f=12345"), five + ",f=12345");
+  EXPECT_EQ(ParseTracestate(five + ",f=123456"), five);
+}
+
 TEST(TraceContextTest, ChildKeepsTheTrace) {
   const TraceContext parent = *ParseTraceparent(Field("00", "ff"));
   const TraceContext child = parent.Child();
@@ -112,6 +165,19 @@ TEST_F(TraceRequestsTest, ValidIdsAreKept) {
   EXPECT_EQ(exchange.body(), absl::StrCat("abc-1 00-", kTrace, "-", span, "-01"));
   EXPECT_NE(span, kSpan);
   EXPECT_EQ(logged_, absl::StrCat("abc-1 ", kTrace, " ", span));
+}
+
+TEST_F(TraceRequestsTest, TheStateGoesWithItsParentAlone) {
+  struct State : RequestHandler {
+    void Get() { Write(request().trace().tracestate); }
+  };
+  Application app({{"/", Handler<State>()}}, {.log_function = nullptr});
+  const std::string parent = absl::StrCat("traceparent: ", Field("00", "01"), "\r\n");
+  const char* const state = "tracestate: a=1\r\ntracestate:\r\ntracestate: b=2\r\n";
+  EXPECT_EQ(FakeExchange(app, GetRequest("/", absl::StrCat(parent, state))).body(), "a=1,b=2");
+  EXPECT_EQ(FakeExchange(app, GetRequest("/", state)).body(), "");
+  EXPECT_EQ(FakeExchange(app, GetRequest("/", absl::StrCat(parent, "tracestate: A=1\r\n"))).body(),
+            "");
 }
 
 TEST_F(TraceRequestsTest, OthersAreMade) {

@@ -30,7 +30,6 @@
 #include "squall/web/access_log.h"
 #include "squall/web/application.h"
 #include "squall/web/settings.h"
-#include "squall/web/static_file_handler.h"
 
 namespace {
 
@@ -71,18 +70,8 @@ absl::StatusOr<squall::ListenSocket> BindControl(const std::string& address, boo
   return squall::BindUnixSocket(ControlPath(address));
 }
 
-std::vector<squall::Rule> Rules(const squall::ServerOptions& options) {
-  std::vector<squall::Rule> rules = {{"/", squall::Handler<ArticleHandler>()},
-                                     {"/json", squall::Handler<JsonHandler>()}};
-  if (!options.static_root.empty()) {
-    rules.push_back(
-        {"/static/(.*)", squall::Handler<squall::StaticFileHandler>(squall::StaticFileOptions{
-                             .root = options.static_root,
-                             .default_filename = "index.html",
-                             .list_directories = options.static_list_directories,
-                             .precompressed = options.static_precompressed})});
-  }
-  return rules;
+std::vector<squall::Rule> Rules() {
+  return {{"/", squall::Handler<ArticleHandler>()}, {"/json", squall::Handler<JsonHandler>()}};
 }
 
 absl::StatusOr<int> Serve(const Configuration& configuration) {
@@ -114,12 +103,17 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
       return configuration.Reload(loaded.config, http, worker);
     };
   }
-  squall::Settings settings{.compress_response = loaded.options.compress_response,
-                            .log_function = nullptr};
+  squall::Settings settings{
+      .static_path = loaded.options.static_root,
+      .static_options = {.default_filename = "index.html",
+                         .list_directories = loaded.options.static_list_directories,
+                         .precompressed = loaded.options.static_precompressed},
+      .compress_response = loaded.options.compress_response,
+      .log_function = nullptr};
   if (loaded.options.access_log.has_value()) {
     ASSIGN_OR_RETURN(settings.log_function, squall::MakeAccessLog(*loaded.options.access_log));
   }
-  squall::Application app(Rules(loaded.options), std::move(settings));
+  squall::Application app(Rules(), std::move(settings));
   absl::StatusOr<int> served = squall::Serve(app, std::move(serve));
   // The master, which would remove it, did not come to be.
   if (!served.ok() && !announcement.control.empty()) {

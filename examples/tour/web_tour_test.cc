@@ -24,6 +24,7 @@
 #include "squall/web/authenticated.h"
 #include "squall/web/conditional.h"
 #include "squall/web/etag.h"
+#include "squall/web/html_escape.h"
 #include "squall/web/http_error.h"
 #include "squall/web/redirect_handler.h"
 #include "squall/web/status_to_http.h"
@@ -274,12 +275,6 @@ bool PasswordFits(std::string_view name, std::string_view password) {
   return name == "ada" && password == "lovelace";
 }
 
-std::string Html(std::string_view text) {
-  return absl::StrReplaceAll(
-      std::string(text),
-      {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
-}
-
 struct BaseHandler : squall::RequestHandler {
   void SetDefaultHeaders() override {  // of error pages, too
     SetHeader("X-Content-Type-Options", "nosniff");
@@ -291,7 +286,7 @@ struct BaseHandler : squall::RequestHandler {
 struct AccountHandler : BaseHandler {
   void Get() {
     if (!squall::Authenticated(*this)) return;  // to /login?next=/account
-    Write(absl::StrCat("<p>You are ", Html(*current_user()), ".</p>"));
+    Write(absl::StrCat("<p>You are ", squall::HtmlEscape(*current_user()), ".</p>"));
   }
 };
 
@@ -300,7 +295,8 @@ struct LoginHandler : BaseHandler {
     Write(absl::StrCat("<form method=post>", XsrfFormHtml(),
                        "<input name=name><input name=password type=password>"
                        "<input name=next type=hidden value=\"",
-                       Html(GetArgument("next", "/")), "\"><button>log in</button></form>"));
+                       squall::HtmlEscape(GetArgument("next", "/")),
+                       "\"><button>log in</button></form>"));
   }
 
   absl::Status Post() {

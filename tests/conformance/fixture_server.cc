@@ -120,7 +120,7 @@ class SocketDirectory {
 
 absl::StatusOr<int> Serve(Options options) {
   options.application.static_path = absl::StrCat(absl::GetFlag(FLAGS_static_root), "/static");
-  options.application.static_default_filename = "index.html";
+  options.application.static_options.default_filename = "index.html";
   Application application(FixtureRules(), std::move(options.application));
   HttpServer server(application, options.server);
   if (options.listen == "unix") {
