@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/clock.h"
@@ -28,41 +29,50 @@ namespace {
 
 constexpr absl::Duration kWriteTimeout = absl::Milliseconds(400);
 
-// A socket that takes what is written only when `has_room` says so.
+using HasRoom = absl::AnyInvocable<bool(size_t size)>;
+
+// A socket that takes what is written only when `has_room` says so of its size.
 class GatedTransport final : public Transport {
  public:
-  GatedTransport(UniqueFd socket, absl::AnyInvocable<bool()>* has_room, uint32_t write_events)
+  GatedTransport(UniqueFd socket, HasRoom* has_room, uint32_t write_events, bool plain)
       : plain_(MakePlainTransport(std::move(socket))),
         has_room_(has_room),
-        write_events_(write_events) {}
+        write_events_(write_events),
+        says_plain_(plain) {}
 
   int fd() const override { return plain_->fd(); }
   ssize_t Read(char* data, size_t size) override { return plain_->Read(data, size); }
   ssize_t Write(const iovec* buffers, int count) override {
-    if ((*has_room_)()) return plain_->Write(buffers, count);
+    size_t size = 0;
+    for (int i = 0; i < count; ++i) size += buffers[i].iov_len;
+    if ((*has_room_)(size)) return plain_->Write(buffers, count);
     errno = EAGAIN;
     return -1;
   }
   int ShutdownWrite() override { return plain_->ShutdownWrite(); }
   uint32_t write_events() const override { return write_events_; }
+  bool plain() const override { return says_plain_; }
 
  private:
   const std::unique_ptr<Transport> plain_;
-  absl::AnyInvocable<bool()>* const has_room_;  // not owned
+  HasRoom* const has_room_;  // not owned
   const uint32_t write_events_;
+  const bool says_plain_;
 };
 
 class GatedTransports final : public TransportFactory {
  public:
-  GatedTransports(absl::AnyInvocable<bool()> has_room, uint32_t write_events)
-      : has_room_(std::move(has_room)), write_events_(write_events) {}
+  GatedTransports(HasRoom has_room, uint32_t write_events, bool plain = false)
+      : has_room_(std::move(has_room)), write_events_(write_events), plain_(plain) {}
   std::unique_ptr<Transport> MakeTransport(UniqueFd connection) override {
-    return std::make_unique<GatedTransport>(std::move(connection), &has_room_, write_events_);
+    return std::make_unique<GatedTransport>(std::move(connection), &has_room_, write_events_,
+                                            plain_);
   }
 
  private:
-  absl::AnyInvocable<bool()> has_room_;
+  HasRoom has_room_;
   const uint32_t write_events_;
+  const bool plain_;
 };
 
 // Pieces that go out whole, with pauses that are together longer than the timeout: each is progress.
@@ -79,7 +89,7 @@ TEST(BlockedWriteTest, PiecesThatAreTakenWholeRenewTheDeadline) {
                   .IgnoreError();
             }});
   absl::Time next = absl::InfinitePast();
-  const auto room_now_and_then = [&next] {
+  const auto room_now_and_then = [&next](size_t) {
     if (absl::Now() < next) return false;
     next = absl::Now() + kWriteTimeout / 5;
     return true;
@@ -101,7 +111,7 @@ TEST(BlockedWriteTest, ARequestBehindABlockedAnswerIsServedByTheTimer) {
             }});
   std::atomic<bool> room{false};
   std::atomic<bool> asked{false};
-  const auto gate = [&] {
+  const auto gate = [&](size_t) {
     asked = true;
     return room.load();
   };
@@ -115,6 +125,44 @@ TEST(BlockedWriteTest, ARequestBehindABlockedAnswerIsServedByTheTimer) {
   while (!asked) server.Run([] {});
   room = true;
   EXPECT_EQ(client.ReadResponse().body.size(), 100'000u);
+  EXPECT_EQ(client.ReadResponse().body, "Hello world");
+}
+
+void AnswerLarge(TestApp::Exchange& e) { e.Answer(std::string(100'000, 'x')).IgnoreError(); }
+
+// It wakes the client while the body is under way.
+TEST(BlockedWriteTest, TheHeadOfALargeAnswerIsSentFirst) {
+  TestApp app;
+  app.Route("/large", {.finish = AnswerLarge});
+  std::vector<size_t> sizes;
+  const auto note = [&](size_t size) {
+    sizes.push_back(size);
+    return true;
+  };
+  RawClient::Response answer;
+  {
+    HttpServerThread server(
+        app, {.transport = std::make_shared<GatedTransports>(note, EPOLLOUT, /*plain=*/true)});
+    RawClient client(server.port());
+    client.Send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    answer = client.ReadResponse();
+  }
+  EXPECT_EQ(answer.body, std::string(100'000, 'x'));
+  ASSERT_GE(sizes.size(), 2u);
+  EXPECT_LT(sizes[0], 1000u);
+  EXPECT_EQ(sizes[1], 100'000u);
+}
+
+TEST(BlockedWriteTest, ALargeAnswerIsWholeWhenItsHeadHasToWait) {
+  TestApp app;
+  app.Route("/large", {.finish = AnswerLarge});
+  bool first = true;
+  const auto room_the_second_time = [&](size_t) { return !std::exchange(first, false); };
+  HttpServerThread server(app, {.transport = std::make_shared<GatedTransports>(
+                                    room_the_second_time, EPOLLOUT, /*plain=*/true)});
+  RawClient client(server.port());
+  client.Send("GET /large HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.ReadResponse().body, std::string(100'000, 'x'));
   EXPECT_EQ(client.ReadResponse().body, "Hello world");
 }
 

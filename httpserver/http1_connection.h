@@ -203,7 +203,13 @@ class Http1Connection final : public HttpConnection {
   static bool HoldsMemory(const std::string& buffer) {
     return buffer.capacity() > std::string().capacity();
   }
-  std::string& Tail();
+  void TakeOutput();
+  // Where the next octets go.
+  std::string& Tail() {
+    if (!files_.empty()) return files_.back();
+    if (!HoldsMemory(output_)) TakeOutput();
+    return output_;
+  }
   bool Flush();
   ssize_t SendFront(size_t* offered);
   ssize_t SendFile(iovec memory, size_t* offered);

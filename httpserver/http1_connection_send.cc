@@ -128,7 +128,7 @@ bool Http1Connection::ReadFile() {
   if (waiting >= kEnoughToSend) return true;
   const FileRange& file = files_.front();
   const size_t size = std::min<uint64_t>(file.size, kReadFromFile);
-  if (!HoldsMemory(output_)) output_ = core_.TakeOutput();
+  if (!HoldsMemory(output_)) TakeOutput();
   const size_t end = output_.size();
   output_.resize(end + size);
   const ssize_t got = ReadFileRange(file, output_.data() + end, size);

@@ -60,12 +60,7 @@ absl::Status Http1Connection::Begin(const ResponseHead& head,
                         &Tail());
 }
 
-// Where the next octets go.
-std::string& Http1Connection::Tail() {
-  if (!files_.empty()) return files_.back();
-  if (!HoldsMemory(output_)) output_ = core_.TakeOutput();
-  return output_;
-}
+void Http1Connection::TakeOutput() { output_ = core_.TakeOutput(); }
 
 absl::Status Http1Connection::WriteHead(const ResponseHead& head, std::string_view first_body) {
   if (absl::Status status = CheckWritable(); !status.ok()) return status;
@@ -225,6 +220,11 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
     output.append(body);
     if (!end.empty()) output.append(end);
     if (!last && !blocked_) Flush();
+    return;
+  }
+  // The head first, as before a file (SendFile).
+  if (last && !output_.empty() && transport_->plain() && !Flush()) {
+    if (state_ == State::kServing) AppendOutput(body);
     return;
   }
   const std::string_view pieces[] = {std::string_view(output_).substr(output_sent_), start, body,

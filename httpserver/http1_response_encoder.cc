@@ -196,18 +196,14 @@ absl::Status Http1ResponseEncoder::SwitchProtocols(const ResponseHead& head, std
   return absl::OkStatus();
 }
 
-absl::Status Http1ResponseEncoder::Count(uint64_t size) {
+absl::Status Http1ResponseEncoder::WhyNot(uint64_t size) const {
   if (!begun_ || ended_) {
     return absl::FailedPreconditionError(begun_ ? "the answer is finished already"
                                                 : "the answer has no head yet");
   }
-  if (length_.has_value() && size > *length_ - body_bytes_) {
-    return absl::OutOfRangeError(absl::StrCat("tried to write ", body_bytes_ + size,
-                                              " octets of body, more than Content-Length ",
-                                              *length_));
-  }
-  body_bytes_ += size;
-  return absl::OkStatus();
+  return absl::OutOfRangeError(absl::StrCat("tried to write ", body_bytes_ + size,
+                                            " octets of body, more than Content-Length ",
+                                            *length_));
 }
 
 std::string_view Http1ResponseEncoder::ChunkStart(size_t size, ChunkStartBuffer& buffer) {

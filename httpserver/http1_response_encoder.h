@@ -51,7 +51,12 @@ class Http1ResponseEncoder {
   absl::Status SwitchProtocols(const ResponseHead& head, std::string* out);
 
   // Accounts for `size` octets of body; OutOfRange beyond Content-Length.
-  absl::Status Count(uint64_t size);
+  absl::Status Count(uint64_t size) {
+    const bool too_much = length_.has_value() && size > *length_ - body_bytes_;
+    if (!begun_ || ended_ || too_much) return WhyNot(size);
+    body_bytes_ += size;
+    return absl::OkStatus();
+  }
 
   // Count(), then appends `data` in its framing; nothing when the answer has no body.
   absl::Status Body(std::string_view data, std::string* out);
@@ -74,6 +79,8 @@ class Http1ResponseEncoder {
   int status() const { return status_; }
 
  private:
+  absl::Status WhyNot(uint64_t size) const;
+
   RequestFacts request_;
   std::optional<uint64_t> length_;
   uint64_t body_bytes_ = 0;

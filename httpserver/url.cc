@@ -84,11 +84,12 @@ bool IsValidIpLiteral(std::string_view text) {
 }
 
 bool IsValidRegName(std::string_view text) {
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (HasClass(text[i], kHostChar)) continue;
-    if (text[i] != '%' || i + 2 >= text.size()) return false;
-    if (HexValue(text[i + 1]) < 0 || HexValue(text[i + 2]) < 0) return false;
-    i += 2;
+  const auto is_host_char = [](char c) { return HasClass(c, kHostChar); };
+  auto at = text.begin();
+  while ((at = std::find_if_not(at, text.end(), is_host_char)) != text.end()) {
+    if (*at != '%' || text.end() - at < 3) return false;
+    if (HexValue(at[1]) < 0 || HexValue(at[2]) < 0) return false;
+    at += 3;
   }
   return true;
 }

@@ -28,6 +28,7 @@
 #include "squall/httpserver/httpserver.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/sockets.h"
+#include "squall/netutil/tcp_options.h"
 #include "squall/process/fork.h"
 #include "squall/web/application.h"
 #include "squall/web/handler.h"
@@ -38,6 +39,9 @@ ABSL_FLAG(uint16_t, port, 0, "TCP port on 127.0.0.1; 0 takes any");
 ABSL_FLAG(int, workers, 1, "worker processes; 0: one per CPU");
 ABSL_FLAG(bool, fork, true,
           "false: no pool, this process alone serves, for valgrind, which knows no pidfds");
+ABSL_FLAG(
+    absl::Duration, defer_accept, absl::Seconds(1),
+    "TcpOptions::defer_accept; 0: connections are accepted before their first request is there");
 ABSL_FLAG(std::string, static_root, "", "a folder that is served on /static/");
 ABSL_FLAG(int, touch_mib, 0, "memory that the master has written to before it forks, in MiB");
 ABSL_FLAG(std::string, touch_as, "private",
@@ -112,8 +116,10 @@ int Serve() {
     squall::ExitWithUsageError(
         absl::StrCat("--workers=", absl::GetFlag(FLAGS_workers), ": 0 or more are possible"));
   }
+  squall::TcpOptions tcp;
+  tcp.defer_accept = absl::GetFlag(FLAGS_defer_accept);
   absl::StatusOr<std::vector<squall::ListenSocket>> sockets =
-      squall::BindSockets(absl::GetFlag(FLAGS_port), {.address = "127.0.0.1"});
+      squall::BindSockets(absl::GetFlag(FLAGS_port), {.address = "127.0.0.1", .tcp = tcp});
   if (!sockets.ok()) {
     std::cerr << "bench_server: " << sockets.status().message() << std::endl;
     return EXIT_FAILURE;

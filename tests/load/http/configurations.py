@@ -4,7 +4,8 @@
 
 All answer 13 octets on `/` and to a POST on `/post`, 1 KiB on `/1k`, 100 KiB on `/100k`, and the same from
 a file on `/static/100k`, in one worker without an access log. h2o and lighttpd have no fixed answers of
-their own and send files for all of them.
+their own and send files for all of them. Who can has its listener wait for the first request (TCP_DEFER_ACCEPT), as
+squall has it here and h2o by itself.
 """
 
 import os
@@ -34,7 +35,7 @@ http {
   client_body_temp_path %(folder)s/body; proxy_temp_path %(folder)s/proxy;
   fastcgi_temp_path %(folder)s/fastcgi; uwsgi_temp_path %(folder)s/uwsgi; scgi_temp_path %(folder)s/scgi;
   server {
-    listen 127.0.0.1:%(port)d backlog=4096;
+    listen 127.0.0.1:%(port)d backlog=4096 deferred;
     root %(root)s;
     location = / { return 200 "hello, world\\n"; }
     location = /post { return 200 "hello, world\\n"; }
@@ -66,6 +67,7 @@ server.max-keep-alive-requests = 1000000000
 server.max-fds = 20000
 server.max-connections = 16000
 server.listen-backlog = 4096
+server.defer-accept = 1
 index-file.names = ( "index.txt" )
 mimetype.assign = ( "" => "text/plain" )
 """
@@ -80,7 +82,7 @@ defaults
   timeout server 120s
   timeout connect 5s
 frontend f
-  bind 127.0.0.1:%(port)d backlog 4096
+  bind 127.0.0.1:%(port)d backlog 4096 defer-accept
   http-request return status 200 content-type text/plain file "%(root)s/1k" if { path /1k }
   http-request wait-for-body time 10s if { method POST }
   http-request return status 200 content-type text/plain string "hello, world\\n"

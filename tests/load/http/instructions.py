@@ -8,8 +8,9 @@ as one process and answers a client that has one request, or one batch of pipeli
 two runs of different length differ by is the cost of the requests between them, without the start.
 Instructions are those of the process itself; what the kernel does shows as calls alone, and readings of the clock are calls under valgrind.
 
-With --limits=FILE it compares squall's numbers with those in the file and fails when one is more than 10 %
-above; --write puts the present ones there. Without valgrind it says so and succeeds.
+With --limits=FILE it compares squall's numbers with those in the file and fails when the instructions are more
+than --allowed times as many, or the calls 1.1 times. On a busy machine the timers of a server that waits add some, so the least of
+three attempts counts. --write puts the present ones there. Without valgrind it says so and succeeds.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import tempfile
 import time
 
 PATIENCE = 60.0
-ALLOWED = 1.10
+ATTEMPTS = 3
 FEW, MANY = 200, 700
 
 HOST = "Host: localhost\r\n"
@@ -140,30 +141,41 @@ def read_limits(path):
     return {row: (float(instructions), float(calls)) for row, instructions, calls in lines}
 
 
-def compare(row, numbers, limits):
+def excesses(numbers, limits, allowed):
+    """A sentence for each number that is too large."""
+    return ["%.1f %s for a request, %.0f %% more than the %.1f in the file of limits" %
+            (number, what, (number / limit - 1) * 100, limit)
+            for number, limit, times, what in zip(numbers, limits, (allowed, 1.1), ("instructions", "calls"))
+            if number > limit * times]
+
+
+def keeps_limits(row, numbers, limits, allowed, folder):
     """Says what is too much; whether nothing is."""
     if row not in limits:
         print("there is no limit for %s" % row)
         return False
-    good = True
-    for number, limit, what in zip(numbers, limits[row], ("instructions", "calls")):
-        if number > limit * ALLOWED:
-            print("FAILED: %s: %.1f %s for a request, %.0f %% more than the %.1f in the file of limits" %
-                  (ROWS[row][0], number, what, (number / limit - 1) * 100, limit))
-            good = False
-    return good
+    for _ in range(ATTEMPTS - 1):
+        if not excesses(numbers, limits[row], allowed):
+            break
+        numbers = tuple(map(min, numbers, measure("squall", row, folder)))
+    for sentence in excesses(numbers, limits[row], allowed):
+        print("FAILED: %s: %s" % (ROWS[row][0], sentence))
+    return not excesses(numbers, limits[row], allowed)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Instructions and system calls of a request.")
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--limits", help="a file of squall's numbers that are not to be exceeded")
+    parser.add_argument("--allowed", type=float, default=1.1, help="how many times the instructions of that file")
     parser.add_argument("--write", action="store_true", help="write that file")
     options = parser.parse_args()
     if shutil.which("valgrind") is None:
         print("skipped: valgrind is not installed (apt install valgrind)")
         return
     measured = {}
+    limits = read_limits(options.limits) if options.limits and not options.write else {}
+    good = True
     print("%-26s %12s %12s %8s %12s %12s" % ("", "instructions", "", "", "calls", ""))
     print("%-26s %12s %12s %8s %12s %12s" % ("", "epoll", "squall", "ratio", "epoll", "squall"))
     with tempfile.TemporaryDirectory(prefix="squall-instructions-") as folder:
@@ -172,15 +184,15 @@ def main():
             measured[row] = squall
             print("%-26s %12.0f %12.0f %8.1f %12.2f %12.2f" % (
                 ROWS[row][0], bare[0], squall[0], squall[0] / bare[0], bare[1], squall[1]), flush=True)
+            if limits:
+                good = keeps_limits(row, squall, limits, options.allowed, folder) and good
     if options.limits and options.write:
         with open(options.limits, "w", encoding="ascii") as file:
             file.write("# Row, instructions and calls of a request; see instructions.py.\n")
             for row, (instructions, calls) in measured.items():
                 file.write("%-8s %8.0f %6.2f\n" % (row, instructions, calls))
-    elif options.limits:
-        limits = read_limits(options.limits)
-        if not all([compare(row, numbers, limits) for row, numbers in measured.items()]):
-            sys.exit("squall does more for a request than it did")
+    if not good:
+        sys.exit("squall does more for a request than it did")
 
 
 if __name__ == "__main__":
