@@ -42,6 +42,18 @@ struct TlsProtocolOptions {
   std::string cipher_suites = {};
   // For the key exchange, the preferred one first.
   std::string groups = "X25519:P-256:P-384";
+  // Kernel TLS (kTLS): the kernel encrypts what is sent, so that Transport::SendFile, and with it the
+  // files of an HTTP server, go from the page cache to the network as without TLS. Where the kernel
+  // has none (Linux 4.17, for TLS 1.3 5.1; "modprobe tls"), or does not take the cipher (it takes
+  // AES-GCM, and from 5.11 on ChaCha20), OpenSSL encrypts as ever; TlsTransport::ktls_send() tells.
+  // Receiving stays OpenSSL's.
+  //
+  // Off by default, as nginx and HAProxy have it. A TLS 1.3 peer that asks for new keys (KeyUpdate),
+  // as some do after many gigabytes, loses the connection, for OpenSSL 3.0 cannot tell the kernel of
+  // them. A peer that reads so slowly that the socket is full may lose the end of the data when the
+  // transport is closed without ShutdownWrite(), which waits. And OpenSSL's providers, such as FIPS's, do
+  // not see what the kernel encrypts.
+  bool ktls = false;
 };
 
 enum class TlsClientCertificate {

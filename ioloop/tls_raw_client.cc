@@ -72,6 +72,11 @@ void TlsRawClient::UpdateKeys() {
   CHECK_EQ(::SSL_do_handshake(ssl_.get()), 1);
 }
 
+void TlsRawClient::UpdateAllKeys() {
+  CHECK_EQ(::SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED), 1);
+  CHECK_EQ(::SSL_do_handshake(ssl_.get()), 1);
+}
+
 std::string TlsRawClient::TakeOutput() {
   std::string output(::BIO_ctrl_pending(::SSL_get_wbio(ssl_.get())), '\0');
   ::BIO_read(::SSL_get_wbio(ssl_.get()), output.data(), static_cast<int>(output.size()));

@@ -31,9 +31,10 @@ class TlsRawClient {
   // output, so that it can go together with data. False if the handshake fails.
   bool ShakeHands(int socket, absl::FunctionRef<void()> server_turn);
 
-  // Puts into the output: data, or a KeyUpdate.
+  // Puts into the output: data, or a KeyUpdate, which may want the server to send one, too.
   void Say(std::string_view data);
   void UpdateKeys();
+  void UpdateAllKeys();
   std::string TakeOutput();
 
   // What has come of the server's data. Takes what is in the socket, without waiting.

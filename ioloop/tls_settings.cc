@@ -26,6 +26,7 @@ absl::StatusOr<SslCtxPtr> MakeSslCtx(const SSL_METHOD* method, const TlsProtocol
       ctx.get(), options.min_version == TlsVersion::kTls13 ? TLS1_3_VERSION : TLS1_2_VERSION);
   ::SSL_CTX_set_options(ctx.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                        SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+  if (options.ktls) ::SSL_CTX_set_options(ctx.get(), SSL_OP_ENABLE_KTLS);
   // Whoever waits for room asks again with what is left, from another place in memory. An idle
   // connection has no buffers; a busy one takes what the socket has with one recv, not the head and
   // the body of each record with two.

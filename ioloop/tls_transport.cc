@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
@@ -18,6 +20,7 @@
 #include "squall/ioloop/openssl_ptr.h"
 #include "squall/ioloop/prefixed_transport.h"
 #include "squall/ioloop/socket_bio.h"
+#include "squall/ioloop/socket_send.h"
 #include "squall/ioloop/tls_certificate.h"
 #include "squall/ioloop/tls_error.h"
 
@@ -97,6 +100,10 @@ class TlsTransportImpl final : public TlsTransport {
 
   ssize_t Write(const iovec* buffers, int count) override {
     if (write_failure_ != 0) return Again(write_failure_);
+    if (!handshake_done() && Shake(Direction::kWrite) != 0) return -1;
+    if (socket_.ktls_send()) {
+      return ThroughKernel([&] { return internal::SendBuffers(fd(), buffers, count); });
+    }
     size_t total = 0;
     size_t skip = 0;  // Of the first buffer.
     while (count > 0) {
@@ -120,9 +127,24 @@ class TlsTransportImpl final : public TlsTransport {
     return static_cast<ssize_t>(total);
   }
 
+  ssize_t SendFile(const iovec* buffers, int count, int file, off_t offset, size_t size) override {
+    if (write_failure_ != 0) return Again(write_failure_);
+    if (!handshake_done() && Shake(Direction::kWrite) != 0) return -1;
+    if (!socket_.ktls_send()) return Again(ENOTSUP);
+    // Without MSG_MORE: a record that is begun and not ended waits for the next one.
+    return ThroughKernel(
+        [&] { return file_sender_.Send(fd(), buffers, count, 0, file, offset, size); });
+  }
+
   int ShutdownWrite() override {
     if (write_failure_ != 0) return Again(write_failure_);
     if (!handshake_done() && Shake(Direction::kWrite) != 0) return -1;
+    // What the kernel's TLS has taken may still wait before TCP, which would then end without it. Where
+    // there is room, the last record takes it along.
+    if (socket_.ktls_send() && !HasRoom()) {
+      write_events_ = EPOLLOUT;
+      return Again(EAGAIN);
+    }
     if (!SendCloseNotify()) return Again(EAGAIN);
     return ::shutdown(fd(), SHUT_WR);
   }
@@ -171,6 +193,7 @@ class TlsTransportImpl final : public TlsTransport {
   bool resumed() const override {
     return handshake_done() && ::SSL_session_reused(ssl_.get()) == 1;
   }
+  bool ktls_send() const override { return handshake_done() && socket_.ktls_send(); }
   std::optional<TlsPeerCertificate> peer_certificate() const override;
 
  private:
@@ -216,6 +239,9 @@ class TlsTransportImpl final : public TlsTransport {
 
   // What a call came to that did not succeed: 0 for the end of the stream, or -1 with errno.
   int After(int result, Direction direction);
+  // `send` writes to the socket, whose kernel makes the records.
+  ssize_t ThroughKernel(absl::FunctionRef<ssize_t()> send);
+  bool HasRoom() const;
   int EndWithoutNotice();
   int FailOfSocket(Direction direction);
   int Fail(absl::Status failure, int error) {
@@ -237,6 +263,7 @@ class TlsTransportImpl final : public TlsTransport {
   bool SendCloseNotify();
 
   SocketBio socket_;
+  internal::FileSender file_sender_;
   internal::SslPtr ssl_;
   const std::shared_ptr<const TlsServerContext> server_;
   const std::shared_ptr<TlsClientContext> client_;
@@ -327,6 +354,25 @@ int TlsTransportImpl::After(int result, Direction direction) {
   if (socket_.at_end() && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return EndWithoutNotice();
   const bool unverified = reason == SSL_R_CERTIFICATE_VERIFY_FAILED && !unverified_.ok();
   return Fail(unverified ? unverified_ : internal::TlsFailure(), EPROTO);
+}
+
+ssize_t TlsTransportImpl::ThroughKernel(absl::FunctionRef<ssize_t()> send) {
+  // The peer is to get no more data under the old ones (RFC 8446 4.6.3).
+  if (::SSL_get_key_update_type(ssl_.get()) != SSL_KEY_UPDATE_NONE) {
+    return Fail(
+        absl::AbortedError("the peer asks for new keys (KeyUpdate), and those that the kernel "
+                           "has cannot be changed; without ktls they can"),
+        EPROTO);
+  }
+  write_events_ = EPOLLOUT;
+  const ssize_t sent = send();
+  if (sent < 0 && errno != EAGAIN && errno != ENOTSUP) write_failure_ = errno;
+  return sent;
+}
+
+bool TlsTransportImpl::HasRoom() const {
+  pollfd room = {.fd = fd(), .events = POLLOUT, .revents = 0};
+  return ::poll(&room, 1, 0) == 1;
 }
 
 int TlsTransportImpl::FailOfSocket(Direction direction) {

@@ -50,6 +50,8 @@ class TlsTransport : public Transport {
   virtual std::string alpn() const = 0;         // what was agreed on; empty if nothing was
   virtual std::string server_name() const = 0;  // what the client asked for (SNI)
   virtual bool resumed() const = 0;
+  // Whether the kernel encrypts what is sent, so that SendFile() works: see TlsProtocolOptions::ktls.
+  virtual bool ktls_send() const = 0;
   virtual std::optional<TlsPeerCertificate> peer_certificate() const = 0;
 };
 

@@ -283,6 +283,7 @@ std::optional<TlsServerOptions> ReadTls(Reader& reader) {
                                 tls.protocol.min_version);
   reader.Read("tls.ciphers", tls.protocol.ciphers);
   reader.Read("tls.cipher_suites", tls.protocol.cipher_suites);
+  reader.Read("tls.ktls", tls.protocol.ktls);
   tls.alpn = {"http/1.1"};
   if (!certificates.empty()) return tls;
   // Plain HTTP is not what whoever wrote these wants. What has a default may be said without.

@@ -130,6 +130,7 @@ TEST(ServerOptions, EveryOptionOfTlsArrives) {
   EXPECT_EQ(tls->protocol.min_version, TlsVersion::kTls13);
   EXPECT_EQ(tls->protocol.ciphers, "ECDHE+AESGCM");
   EXPECT_EQ(tls->protocol.cipher_suites, "TLS_AES_128_GCM_SHA256");
+  EXPECT_TRUE(tls->protocol.ktls);
   EXPECT_THAT(tls->alpn, ElementsAre("http/1.1"));
   // Without a certificate there is nothing to be served with it.
   EXPECT_FALSE(ToServerOptions(ServerConfig())->tls.has_value());

@@ -180,6 +180,7 @@ ABSL_FLAG(std::string, tls_client_ca, "", "PEM file of the roots that may sign i
 ABSL_FLAG(std::string, tls_min_version, "1.2", "1.2 or 1.3");
 ABSL_FLAG(std::string, tls_ciphers, squall::TlsProtocolOptions().ciphers, "of TLS 1.2");
 ABSL_FLAG(std::string, tls_cipher_suites, "", "of TLS 1.3; by default OpenSSL's");
+ABSL_FLAG(bool, tls_ktls, false, "the kernel encrypts what is sent, where it has TLS");
 
 // HTTP.
 ABSL_FLAG(bool, http_no_keep_alive, false, "every answer closes its connection");
