@@ -48,8 +48,7 @@ TEST_F(SlowReaderTest, WhoTakesNothingIsCutOffAfterTheTimeoutNotAfterTwice) {
   constexpr absl::Duration kTimeout = absl::Seconds(1);
   // A rate would end it, too.
   HttpServerThread server(
-      app_,
-      {.write_timeout = kTimeout, .write_min_rate = 0, .max_write_buffer_size = 2 * kMuch});
+      app_, {.write_timeout = kTimeout, .write_min_rate = 0, .max_write_buffer_size = 2 * kMuch});
   RawClient client(server.port(), {.receive_buffer = 4096});
   client.Send("GET /much HTTP/1.1\r\nHost: a\r\n\r\n");
   AwaitCount(app_.finished, 1);
