@@ -26,6 +26,7 @@ struct Message {
   std::string target;
   std::string body;
   bool last = false;  // what follows is not read as HTTP/1.1 any more, or not by everybody
+  bool ends_at_head = false;  // for an upgrade, and without a body as far as the other knows
 };
 
 std::vector<Message> Ours(std::string_view input) {
@@ -84,6 +85,7 @@ Theirs ReadTheirs(std::string_view input) {
   };
   settings.on_message_complete = [](http_parser* parser) {
     Theirs& theirs = Of(parser);
+    theirs.message.ends_at_head = parser->upgrade != 0 && theirs.message.body.empty();
     theirs.message.method = http_method_str(static_cast<http_method>(parser->method));
     theirs.messages.push_back(theirs.message);
     return 0;
@@ -124,6 +126,7 @@ void Check(std::string_view input) {
   input.remove_prefix(2);
   const std::vector<Message> ours = Ours(input);
   const Theirs theirs = ReadTheirs(input);
+  const bool htab = input.find('\t') != input.npos;
   for (size_t i = 0; i < ours.size(); ++i) {
     if (i >= theirs.messages.size()) {
       Require(MayRefuse(theirs.error), "a request that squall alone takes", theirs);
@@ -131,6 +134,9 @@ void Check(std::string_view input) {
     }
     Require(ours[i].method == theirs.messages[i].method, "methods differ", theirs);
     Require(ours[i].target == theirs.messages[i].target, "targets differ", theirs);
+    // It does not know "chunked" with HTAB around it, which is an error for it (MayRefuse) but not where
+    // a client asks for an upgrade as well: then it has no body, and nobody reads on.
+    if (theirs.messages[i].ends_at_head && ours[i].last && htab) return;
     Require(ours[i].body == theirs.messages[i].body, "bodies differ", theirs);
   }
 }
