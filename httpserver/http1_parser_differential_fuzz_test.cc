@@ -25,7 +25,7 @@ struct Message {
   std::string method;
   std::string target;
   std::string body;
-  bool last = false;  // what follows is not read as HTTP/1.1 any more, or not by everybody
+  bool last = false;          // what follows is not read as HTTP/1.1 any more, or not by everybody
   bool ends_at_head = false;  // for an upgrade, and without a body as far as the other knows
 };
 
