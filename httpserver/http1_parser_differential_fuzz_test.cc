@@ -134,7 +134,7 @@ void Check(std::string_view input) {
     }
     Require(ours[i].method == theirs.messages[i].method, "methods differ", theirs);
     Require(ours[i].target == theirs.messages[i].target, "targets differ", theirs);
-    // It does not know "chunked" with HTAB around it, which is an error for it (MayRefuse) but not where
+    // It does not know "chunked" with a HTAB behind it, which is an error for it (MayRefuse) but not where
     // a client asks for an upgrade as well: then it has no body, and nobody reads on.
     if (theirs.messages[i].ends_at_head && ours[i].last && htab) return;
     Require(ours[i].body == theirs.messages[i].body, "bodies differ", theirs);
