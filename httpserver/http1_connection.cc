@@ -94,7 +94,7 @@ void Http1Connection::GiveUp() {
 }
 
 void Http1Connection::OnEvents(uint32_t events) {
-  if ((events & IOLoop::kError) != 0 && state_ != State::kLingering) {
+  if ((events & IOLoop::kError) != 0 && (state_ != State::kLingering || end_of_input_)) {
     // HUP beside unread input is the client's whole request and its close; the read sees both.
     const bool reset = (events & EPOLLERR) != 0;
     if (reset || end_of_input_ || !WantsInput()) {
@@ -279,8 +279,12 @@ void Http1Connection::Discard() {
   for (int i = 0; i < kDiscardsPerTurn; ++i) {
     const ssize_t size = transport_->Read(core_.read_buffer(), HttpServerCore::kReadBufferSize);
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    if (size == 0) {
+      end_of_input_ = true;
+      return CloseOnceTaken();
+    }
     if (size > 0) discarded_ += static_cast<uint64_t>(size);
-    if (size <= 0 || discarded_ > core_.options().linger_bytes) {
+    if (size < 0 || discarded_ > core_.options().linger_bytes) {
       Close(absl::OkStatus());
       return;
     }

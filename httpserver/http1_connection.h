@@ -190,6 +190,8 @@ class Http1Connection final : public HttpConnection {
   bool LeftInBody() const;
   void OnTimer();
   void TimeOut();
+  void Reset(absl::Status why);
+  void CloseOnceTaken();
 
   // http1_connection_write.cc: the answer, and the socket's other direction.
   absl::Status CheckWritable() const;
@@ -214,7 +216,8 @@ class Http1Connection final : public HttpConnection {
   ssize_t SendFront(size_t* offered);
   ssize_t SendFile(iovec memory, size_t* offered);
   bool ReadFile();
-  int64_t Taken() const;
+  int64_t Unacknowledged() const;
+  int64_t Taken() const { return static_cast<int64_t>(sent_) - Unacknowledged(); }
   void NoteBlocked();
   void AnswerEnds();
   void NoteSent(size_t octets);
@@ -289,6 +292,8 @@ class Http1Connection final : public HttpConnection {
   bool end_waits_ = false;  // all is sent but what ends the transport's protocol
   uint64_t sent_ = 0;       // octets the kernel has of this connection
   int64_t taken_ = 0;       // what the client had taken when write_deadline_ was set
+  bool ends_untaken_ =
+      false;  // all is sent, and the kernel has octets that the client does not take
   UnsentAnswers unsent_;
   std::shared_ptr<WriteGate> gate_;
   uint64_t discarded_ = 0;
@@ -303,6 +308,7 @@ class Http1Connection final : public HttpConnection {
   MonotonicTime body_deadline_;
   MonotonicTime paused_at_;
   MonotonicTime write_deadline_;
+  MonotonicTime write_look_;        // when to look next whether the client has taken some
   MonotonicTime write_budget_end_;  // later with each octet that the client takes
   MonotonicTime linger_deadline_;
   MonotonicTime deadline_ = MonotonicTime::Infinite();  // the one that counts now

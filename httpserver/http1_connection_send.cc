@@ -134,6 +134,8 @@ bool Http1Connection::ReadFile() {
   const ssize_t got = ReadFileRange(file, output_.data() + end, size);
   output_.resize(end + static_cast<size_t>(std::max<ssize_t>(got, 0)));
   if (got <= 0) {
+    // What is in memory is of the file, and goes first.
+    if (waiting > 0) return true;
     LOG(ERROR) << "A file that is sent to " << peer_ << " ends " << file.size
                << " octets before the length that was announced: "
                << (got < 0 ? std::strerror(errno) : "it was cut short meanwhile");

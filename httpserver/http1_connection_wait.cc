@@ -4,12 +4,18 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "squall/base/logging.h"
 #include "squall/httpserver/http1_connection.h"
 
 namespace squall::internal {
 namespace {
+
+// So few octets the kernel may go on sending after the end.
+constexpr int64_t kLeftToTheKernel = 64 * 1024;
+// How often to look whether the client has taken what the kernel has for it.
+constexpr absl::Duration kLookWhetherTaken = absl::Seconds(1);
 
 MonotonicTime Now() { return Clock::Real().Now(); }
 
@@ -24,7 +30,7 @@ bool Http1Connection::WantsInput() const {
       }
       return !paused_ && !write_blocked();
     case State::kLingering:
-      return true;
+      return !end_of_input_;
     case State::kFlushing:
     case State::kClosed:
       return false;
@@ -69,7 +75,8 @@ bool Http1Connection::LeftInBody() const {
 }
 
 void Http1Connection::UpdateDeadline() {
-  MonotonicTime deadline = blocked_ ? write_deadline_ : MonotonicTime::Infinite();
+  MonotonicTime deadline =
+      blocked_ ? std::min(write_deadline_, write_look_) : MonotonicTime::Infinite();
   if (state_ == State::kLingering) {
     deadline = linger_deadline_;
   } else if (state_ == State::kServing && in_exchange_) {
@@ -109,12 +116,9 @@ void Http1Connection::TimeOut() {
   if (blocked_ && write_deadline_ <= deadline_) {
     LOG(INFO) << "Client " << peer_ << " does not read its answer, " << write_buffer_size()
               << " octets wait; closing";
-    // What the kernel still holds for this client would stay for minutes otherwise.
-    const linger reset = {.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(transport_->fd(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    Close(absl::DeadlineExceededError("the client does not read its answer"));
+    Reset(absl::DeadlineExceededError("the client does not read its answer"));
   } else if (state_ == State::kLingering) {
-    Close(absl::OkStatus());
+    CloseOnceTaken();
   } else if (in_exchange_) {
     Refuse(408, "the request body came too slowly");
   } else if (parser_ != nullptr && parser_->in_head()) {
@@ -122,6 +126,32 @@ void Http1Connection::TimeOut() {
   } else {
     EndConnection(End::kLinger);
   }
+}
+
+// What the kernel still holds for this client would stay for minutes otherwise.
+void Http1Connection::Reset(absl::Status why) {
+  const linger reset = {.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(transport_->fd(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  Close(std::move(why));
+}
+
+// The connection is over but for what the kernel still sends: it ends with the last octet that the client
+// takes, or when it takes none for write_timeout. A drain does not wait for that; the kernel goes on.
+void Http1Connection::CloseOnceTaken() {
+  if (core_.draining() || Unacknowledged() <= kLeftToTheKernel) return Close(absl::OkStatus());
+  if (state_ != State::kLingering) {
+    if (transport_->ShutdownWrite() != 0) return Close(absl::OkStatus());
+    state_ = State::kLingering;
+  }
+  const MonotonicTime now = Now();
+  const int64_t taken = Taken();
+  if (!std::exchange(ends_untaken_, true) || taken > taken_) {
+    taken_ = taken;
+    write_deadline_ = now + core_.options().write_timeout;
+  } else if (now >= write_deadline_) {
+    return Reset(absl::DeadlineExceededError("the client does not read its answer"));
+  }
+  linger_deadline_ = std::min(write_deadline_, now + kLookWhetherTaken);
 }
 
 }  // namespace squall::internal

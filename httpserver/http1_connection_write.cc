@@ -258,18 +258,20 @@ void Http1Connection::SendBody(std::string_view body, bool last) {
   if (!output_.empty()) NoteBlocked();
 }
 
-// Octets that the client's side has taken. Of interest is whether they grow: the kernel's buffer may
-// take more without it.
-int64_t Http1Connection::Taken() const {
-  int unacknowledged = 0;
-  if (::ioctl(transport_->fd(), SIOCOUTQ, &unacknowledged) != 0) unacknowledged = 0;
-  return static_cast<int64_t>(sent_) - unacknowledged;
+// Octets that the kernel has of this connection, and the client has not. Less than before is progress;
+// that the kernel's buffer takes more is none. TCP_USER_TIMEOUT would not do: it ends connections whose
+// clients open a small window again and again.
+int64_t Http1Connection::Unacknowledged() const {
+  int octets = 0;
+  return ::ioctl(transport_->fd(), SIOCOUTQ, &octets) == 0 ? octets : 0;
 }
 
 void Http1Connection::NoteBlocked() {
   const MonotonicTime now = Clock::Real().Now();
   const HttpServerOptions& options = core_.options();
   const int64_t taken = Taken();
+  // Between its looks nobody knows when the client has taken something.
+  write_look_ = now + options.write_timeout / 4;
   if (!std::exchange(blocked_, true)) {
     write_budget_end_ =
         options.write_min_rate > 0 ? now + options.write_timeout : MonotonicTime::Infinite();
@@ -375,6 +377,7 @@ void Http1Connection::GoOnEnding() {
     const bool said = (linger || encrypted_) && transport_->ShutdownWrite() == 0;
     if (!said && encrypted_ && EndWaitsForRoom(errno)) {
       if (!std::exchange(end_waits_, true)) NoteBlocked();
+      write_look_ = write_deadline_;
       blocked_ = true;
       SetHeld(true);
       if (Clock::Real().Now() >= write_deadline_) TimeOut();
@@ -384,7 +387,7 @@ void Http1Connection::GoOnEnding() {
       state_ = State::kLingering;
       linger_deadline_ = Clock::Real().Now() + core_.options().linger_timeout;
     } else {
-      Close(absl::OkStatus());
+      CloseOnceTaken();
     }
   }
   if (state_ == State::kLingering) Discard();

@@ -1,6 +1,5 @@
 #include "squall/httpserver/httpserver.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -20,12 +19,6 @@ TcpServer::Options TcpServerOptions(const HttpServerOptions& options) {
   result.accept_policy = options.accept_policy;
   result.accept_budget = options.accept_budget;
   result.proxy_protocol = options.proxy_protocol;
-  // The kernel goes on sending after close(2), and would hold the octets for minutes for a client that
-  // takes none.
-  if (options.write_timeout != absl::InfiniteDuration()) {
-    result.tcp.user_timeout =
-        std::clamp(options.write_timeout, absl::Milliseconds(1), absl::Hours(24));
-  }
   return result;
 }
 
