@@ -64,7 +64,7 @@ TEST_F(SlowReaderTest, WhoTakesNothingIsCutOffAfterTheTimeoutNotAfterTwice) {
       << "reset, so that the kernel keeps nothing of it";
 }
 
-// Where there is no TCP_USER_TIMEOUT, an attempt to write more is no progress of the client's.
+// An attempt to write more is no progress of the client's.
 TEST_F(SlowReaderTest, OverAUnixSocketToo) {
   const std::string path = absl::StrCat("/tmp/squall_slow_reader_", ::getpid());
   auto listener = BindUnixSocket(path);
