@@ -287,13 +287,12 @@ class Http1Connection final : public HttpConnection {
   // Output.
   std::string output_;
   size_t output_sent_ = 0;
-  UnsentFiles files_;       // behind output_
-  bool blocked_ = false;    // the socket took less than was offered
-  bool end_waits_ = false;  // all is sent but what ends the transport's protocol
-  uint64_t sent_ = 0;       // octets the kernel has of this connection
-  int64_t taken_ = 0;       // what the client had taken when write_deadline_ was set
-  bool ends_untaken_ =
-      false;  // all is sent, and the kernel has octets that the client does not take
+  UnsentFiles files_;          // behind output_
+  bool blocked_ = false;       // the socket took less than was offered
+  bool end_waits_ = false;     // all is sent but what ends the transport's protocol
+  uint64_t sent_ = 0;          // octets the kernel has of this connection
+  int64_t taken_ = 0;          // what the client had taken when write_deadline_ was set
+  bool ends_untaken_ = false;  // over, but the client has not taken what the kernel has
   UnsentAnswers unsent_;
   std::shared_ptr<WriteGate> gate_;
   uint64_t discarded_ = 0;
