@@ -74,6 +74,7 @@ class TlsTransportImpl final : public TlsTransport {
 
   ~TlsTransportImpl() override {
     if (ssl_ != nullptr) SendCloseNotify();
+    if (client_ != nullptr && close_notify_sent_) DiscardTickets();
     ::ERR_clear_error();
   }
 
@@ -261,6 +262,7 @@ class TlsTransportImpl final : public TlsTransport {
   }
   // False when it waits for room.
   bool SendCloseNotify();
+  void DiscardTickets();
 
   SocketBio socket_;
   internal::FileSender file_sender_;
@@ -416,6 +418,13 @@ bool TlsTransportImpl::SendCloseNotify() {
   close_notify_sent_ = result >= 0 || ::SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_WRITE;
   ::ERR_clear_error();
   return close_notify_sent_;
+}
+
+// A client that only writes has not read what the server sends behind a handshake (RFC 8446 4.6.1). TCP
+// answers a close with unread data by a reset (RFC 1122 4.2.2.13), and drops what is not sent yet.
+void TlsTransportImpl::DiscardTickets() {
+  constexpr size_t kMoreThanTickets = 64 * 1024;
+  ::recv(fd(), nullptr, kMoreThanTickets, MSG_DONTWAIT | MSG_TRUNC);
 }
 
 std::optional<TlsPeerCertificate> TlsTransportImpl::peer_certificate() const {

@@ -16,11 +16,13 @@
 #include "gtest/gtest.h"
 #include "squall/base/status_matchers.h"
 #include "squall/ioloop/gather.h"
+#include "squall/ioloop/handshake.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/iostream_fixture.h"
 #include "squall/ioloop/sleep.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/tls_fixture.h"
+#include "squall/ioloop/transport.h"
 
 namespace squall {
 namespace {
@@ -172,6 +174,28 @@ TEST_P(TlsTransportTest, CloseIsTheEndOfTheStream) {
   EXPECT_THAT(Run(client_->ReadUntilClose()), IsOkAndHolds("all there is"));
   EXPECT_THAT(client_->close_status(),
               StatusIs(absl::StatusCode::kUnavailable, "the peer closed the stream"));
+}
+
+Task<absl::Status> ShakeHands(Transport* one, Transport* other) {
+  auto [of_one, of_other] = co_await Gather(Handshake(one), Handshake(other));
+  co_return of_one.ok() ? of_other : of_one;
+}
+
+// A client that only writes has never read the tickets that came behind the handshake. For the kernel
+// they are unread data, and a socket that is closed with such throws away what it has not sent yet.
+TEST_P(TlsTransportTest, WhatAClientWroteArrivesThoughItReadNothing) {
+  MakeTransports(VersionedServer(), Client());
+  const int room = 400 * 1000;
+  ASSERT_EQ(::setsockopt(client_transport_->fd(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room), 0);
+  ASSERT_THAT(Run(ShakeHands(server_transport_.get(), client_transport_.get())), IsOk());
+  MakeStreams({.max_buffer_size = 1 << 20});
+  // More than the server's kernel takes, so that the rest waits in the client's.
+  const std::string text = Pattern(200 * 1000);
+  ASSERT_THAT(Run(client_->Write(text)), IsOk());
+  client_->Close();
+  auto received = Run(server_->ReadUntilClose());
+  ASSERT_THAT(received, IsOk());
+  EXPECT_TRUE(*received == text) << received->size();
 }
 
 TEST_P(TlsTransportTest, AnEndWithoutCloseNotifyIsAnError) {
