@@ -138,7 +138,11 @@ void Http1Connection::Reset(absl::Status why) {
 // The connection is over but for what the kernel still sends: it ends with the last octet that the client
 // takes, or when it takes none for write_timeout. A drain does not wait for that; the kernel goes on.
 void Http1Connection::CloseOnceTaken() {
-  if (core_.draining() || Unacknowledged() <= kLeftToTheKernel) return Close(absl::OkStatus());
+  // What was never sent needs no look, a system call for each connection.
+  const bool little = !encrypted_ && sent_ <= static_cast<uint64_t>(kLeftToTheKernel);
+  if (little || core_.draining() || Unacknowledged() <= kLeftToTheKernel) {
+    return Close(absl::OkStatus());
+  }
   if (state_ != State::kLingering) {
     if (transport_->ShutdownWrite() != 0) return Close(absl::OkStatus());
     state_ = State::kLingering;
