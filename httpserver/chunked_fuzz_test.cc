@@ -6,14 +6,13 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "squall/base/logging.h"
 #include "squall/httpserver/http1_transcript.h"
 
 namespace squall {
@@ -21,12 +20,6 @@ namespace {
 
 constexpr std::string_view kHead =
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
 
 std::string Hex(size_t value) {
   char digits[16];
@@ -54,9 +47,9 @@ std::string Encode(std::string_view octets, uint32_t seed) {
 void CheckRoundTrip(std::string_view octets, uint32_t seed) {
   const std::string request = std::string(kHead) + Encode(octets, seed);
   const internal::Transcript whole = internal::RunParser({}, {request});
-  Require(whole.verdicts == std::vector<std::string>{"parsed"}, "a good body is refused");
-  Require(whole.body == octets, "a body is not read back");
-  Require(internal::RunParser({}, internal::Octets(request)) == whole, "octets differ");
+  CHECK(whole.verdicts == std::vector<std::string>{"parsed"}) << "a good body is refused";
+  CHECK(whole.body == octets) << "a body is not read back";
+  CHECK(internal::RunParser({}, internal::Octets(request)) == whole) << "octets differ";
 }
 
 // What the coding holds, without extensions and trailers, which this reader does not know: nullopt
@@ -80,11 +73,11 @@ std::optional<std::string> Decode(std::string_view coded) {
 void CheckAny(std::string_view coded) {
   const std::string request = std::string(kHead).append(coded);
   const internal::Transcript whole = internal::RunParser({}, {request});
-  Require(internal::RunParser({}, internal::Octets(request)) == whole, "octets differ");
-  Require(whole.body.size() <= coded.size(), "a body longer than its coding");
+  CHECK(internal::RunParser({}, internal::Octets(request)) == whole) << "octets differ";
+  CHECK(whole.body.size() <= coded.size()) << "a body longer than its coding";
   if (const std::optional<std::string> body = Decode(coded)) {
-    Require(whole.verdicts == std::vector<std::string>{"parsed"}, "a plain body is refused");
-    Require(whole.body == *body, "another body");
+    CHECK(whole.verdicts == std::vector<std::string>{"parsed"}) << "a plain body is refused";
+    CHECK(whole.body == *body) << "another body";
   }
 }
 

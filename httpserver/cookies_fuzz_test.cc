@@ -5,44 +5,37 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/cookies.h"
 #include "squall/httpserver/http_headers.h"
 
 namespace squall {
 namespace {
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
 void CheckField(std::string_view field) {
   const CookieMap cookies = ParseCookie(field);
   size_t octets = 0;
   for (const auto& [name, value] : cookies) {
     octets += name.size() + value.size();
-    Require(name.find_first_of(";=") == std::string::npos, "a name with a separator");
+    CHECK(name.find_first_of(";=") == std::string::npos) << "a name with a separator";
     const absl::StatusOr<std::string> again = FormatSetCookie(name, value, {.path = ""});
     if (!again.ok()) continue;
-    Require(IsValidHeaderValue(*again), "a Set-Cookie that is no field value");
-    Require(ParseCookie(*again) == CookieMap{{name, value}}, "a cookie that is not read back");
+    CHECK(IsValidHeaderValue(*again)) << "a Set-Cookie that is no field value";
+    CHECK((ParseCookie(*again) == CookieMap{{name, value}})) << "a cookie that is not read back";
   }
-  Require(octets <= field.size(), "cookies longer than their field");
+  CHECK(octets <= field.size()) << "cookies longer than their field";
 
   // Whatever stands before the last ";" has no part in what follows.
   const size_t cut = field.rfind(';');
   if (cut == std::string_view::npos) return;
   CookieMap joined = ParseCookie(field.substr(0, cut));
   for (const auto& [name, value] : ParseCookie(field.substr(cut + 1))) joined[name] = value;
-  Require(joined == cookies, "a cookie that depends on the one before it");
+  CHECK(joined == cookies) << "a cookie that depends on the one before it";
 }
 
 std::string_view NextLine(std::string_view& text) {
@@ -66,11 +59,11 @@ void CheckSetCookie(std::string_view lines) {
                        .http_only = true,
                        .secure = true});
   if (!field.ok()) return;
-  Require(IsValidHeaderValue(*field), "a Set-Cookie that is no field value");
+  CHECK(IsValidHeaderValue(*field)) << "a Set-Cookie that is no field value";
   const auto attributes = std::count(field->begin(), field->end(), ';');
-  Require(attributes == 5 + !domain.empty() + !path.empty(), "text that became an attribute");
+  CHECK(attributes == 5 + !domain.empty() + !path.empty()) << "text that became an attribute";
   const CookieMap again = ParseCookie(field->substr(0, field->find(';')));
-  Require(again == CookieMap{{name, value}}, "a cookie that is not read back");
+  CHECK((again == CookieMap{{name, value}})) << "a cookie that is not read back";
 }
 
 }  // namespace

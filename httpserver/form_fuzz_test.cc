@@ -4,11 +4,10 @@
 //   bazel run --config=fuzz //httpserver:form_fuzz_test -- -max_total_time=600 DIR
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/form.h"
 #include "squall/httpserver/header_parameters.h"
 #include "squall/httpserver/http_date.h"
@@ -17,20 +16,14 @@
 namespace squall {
 namespace {
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
 void CheckMultipart(std::string_view body) {
   const absl::StatusOr<FormData> form = ParseMultipartForm("b", body);
   if (!form.ok()) return;
-  Require(form->fields.size() + form->files.size() < FormLimits{}.max_parts, "too many parts");
+  CHECK(form->fields.size() + form->files.size() < FormLimits{}.max_parts) << "too many parts";
   for (const FormFile& file : form->files) {
-    Require(file.body.data() >= body.data() &&
-                file.body.data() + file.body.size() <= body.data() + body.size(),
-            "a file outside of the body");
+    CHECK(file.body.data() >= body.data() &&
+          file.body.data() + file.body.size() <= body.data() + body.size())
+        << "a file outside of the body";
   }
 }
 
@@ -47,7 +40,7 @@ void Check(std::string_view input) {
       return;
     case 'd':
       if (const auto time = ParseHttpDate(input)) {
-        Require(ParseHttpDate(FormatHttpDate(*time)) == *time, "a date that is not read back");
+        CHECK(ParseHttpDate(FormatHttpDate(*time)) == *time) << "a date that is not read back";
       }
       return;
     case 'h':

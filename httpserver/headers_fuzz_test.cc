@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "squall/base/logging.h"
 #include "squall/httpserver/http_headers.h"
 
 namespace squall {
@@ -21,12 +20,6 @@ namespace {
 // Some differ in case alone, one is not allowed.
 constexpr std::string_view kNames[] = {"A",        "a", "Content-Type", "content-type", "B",
                                        "bad name", ""};
-
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
 
 std::string Lower(std::string_view text) {
   std::string lower(text);
@@ -68,10 +61,10 @@ class Model {
   }
 
   void Compare(const HttpHeaders& headers) {
-    Require(headers.size() == fields_.size(), "another number of fields");
+    CHECK(headers.size() == fields_.size()) << "another number of fields";
     for (size_t i = 0; i < fields_.size(); ++i) {
-      Require(headers.at(i).name == fields_[i].first, "another name");
-      Require(headers.at(i).value == fields_[i].second, "another value");
+      CHECK(headers.at(i).name == fields_[i].first) << "another name";
+      CHECK(headers.at(i).value == fields_[i].second) << "another value";
     }
     for (const std::string_view name : kNames) {
       std::string joined;
@@ -82,12 +75,12 @@ class Model {
         joined += field.second;
         all.push_back(field.second);
       }
-      Require(headers.Has(name) == !all.empty(), "Has()");
-      Require(headers.GetAll(name) == all, "GetAll()");
-      Require(headers.GetJoined(name) == joined, "GetJoined()");
-      Require(headers.Get(name).value_or("none") == (all.empty() ? "none" : all[0]), "Get()");
+      CHECK(headers.Has(name) == !all.empty()) << "Has()";
+      CHECK(headers.GetAll(name) == all) << "GetAll()";
+      CHECK(headers.GetJoined(name) == joined) << "GetJoined()";
+      CHECK(headers.Get(name).value_or("none") == (all.empty() ? "none" : all[0])) << "Get()";
       if (all.size() == 1) {
-        Require(headers.HasToken(name, "close") == HasToken(joined, "close"), "HasToken()");
+        CHECK(headers.HasToken(name, "close") == HasToken(joined, "close")) << "HasToken()";
       }
     }
   }
@@ -120,29 +113,29 @@ void Check(std::string_view input) {
     switch (what % 8) {
       case 0:
       case 1:
-        Require(headers.Add(name, value) == model.Add(name, copy), "Add()");
+        CHECK(headers.Add(name, value) == model.Add(name, copy)) << "Add()";
         break;
       case 2:
       case 3:
-        Require(headers.Set(name, value) == model.Set(name, copy), "Set()");
+        CHECK(headers.Set(name, value) == model.Set(name, copy)) << "Set()";
         break;
       case 4:
-        Require(headers.Remove(name) == model.Remove(name), "Remove()");
+        CHECK(headers.Remove(name) == model.Remove(name)) << "Remove()";
         break;
       case 5:
-        Require(
-            headers.Rename(name, kNames[what / 8 % 4]) == model.Rename(name, kNames[what / 8 % 4]),
-            "Rename()");
+        CHECK(headers.Rename(name, kNames[what / 8 % 4]) ==
+              model.Rename(name, kNames[what / 8 % 4]))
+            << "Rename()";
         break;
       case 6: {
         const HttpHeaders other = headers;
         headers.Clear();
-        Require(headers.empty(), "Clear()");
+        CHECK(headers.empty()) << "Clear()";
         headers = other;
         break;
       }
       default:
-        Require(IsValidHeaderValue(value) == AllowedValue(value), "IsValidHeaderValue()");
+        CHECK(IsValidHeaderValue(value) == AllowedValue(value)) << "IsValidHeaderValue()";
         NormalizeHeaderName(value);
         break;
     }

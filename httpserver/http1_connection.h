@@ -195,6 +195,10 @@ class Http1Connection final : public HttpConnection {
 
   // http1_connection_write.cc: the answer, and the socket's other direction.
   absl::Status CheckWritable() const;
+  // Behind the body of the present request.
+  bool InputIsLeft() const {
+    return depth_ > 0 ? !input_.empty() : held_.size() - held_at_ > held_body_;
+  }
   absl::Status Begin(const ResponseHead& head, std::optional<uint64_t> whole_body_size,
                      bool whole_request_expected);
   absl::Status GiveUpAnswer(absl::Status why);

@@ -5,10 +5,10 @@
 //   bazel run --config=fuzz //httpserver:http1_connection_fuzz_test -- -max_total_time=600 DIR
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,13 +25,11 @@
 namespace squall {
 namespace {
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-// Tells what it has got; switches protocols for who asks.
+// Tells what it has got; the path's first letter says how:
+//   /e  before the body       /p  pauses behind each piece of the body
+//   /s  in pieces, each in a turn of its own, chunked or to the end of the connection
+//   /l  in a later turn       /r  refuses when the body comes
+// and the connection ends behind the answer to /c. Switches protocols for who asks.
 class Echo : public HttpServerConnectionDelegate {
  public:
   std::unique_ptr<HttpMessageDelegate> StartRequest(HttpConnection& connection) override {
@@ -41,24 +39,76 @@ class Echo : public HttpServerConnectionDelegate {
  private:
   class Message : public HttpMessageDelegate {
    public:
-    explicit Message(HttpConnection& connection) : connection_(connection) {}
-    void DataReceived(std::string_view data) override { body_.append(data); }
-    void Finish() override {
-      ResponseHead head;
-      if (connection_.head().upgrade()) {
-        head.status = 101;
-        head.headers.Set("Upgrade", "foo");
-        connection_.SwitchProtocols(head, [](std::unique_ptr<Transport>) {}).IgnoreError();
-        return;
-      }
-      std::string text(connection_.head().path());
-      text.append(" ").append(connection_.head().host()).append(" ").append(body_);
-      head.headers.Set("Date", "now");
-      connection_.FinishWith(head, text).IgnoreError();
+    explicit Message(HttpConnection& connection)
+        : connection_(std::make_shared<HttpConnection*>(&connection)) {
+      const std::string_view path = connection.head().path();
+      kind_ = path.size() > 1 ? path[1] : '\0';
     }
+    ~Message() override { *connection_ = nullptr; }
+    void HeadersReceived() override {
+      if (kind_ == 'c') connection().CloseAfterResponse();
+      if (kind_ == 'e') Answer();
+    }
+    void DataReceived(std::string_view data) override {
+      CHECK(!paused_) << "a piece of a body for a delegate that has paused";
+      body_.append(data);
+      if (kind_ == 'r' && !connection().response_started()) {
+        connection().FinishWithError(422, "not this\n");
+      }
+      if (kind_ != 'p') return;
+      paused_ = true;
+      connection().PauseReading();
+      InTheNextTurn([this] {
+        paused_ = false;
+        connection().ResumeReading();
+      });
+    }
+    void Finish() override {
+      CHECK(!paused_) << "the end of a body for a delegate that has paused";
+      if (connection().head().upgrade()) return Switch();
+      if (kind_ == 's') return Begin();
+      if (kind_ == 'l') return InTheNextTurn([this] { Answer(); });
+      if (!connection().response_started()) Answer();
+    }
+    void OnConnectionClose() override { *connection_ = nullptr; }
 
    private:
-    HttpConnection& connection_;
+    HttpConnection& connection() { return **connection_; }
+    void InTheNextTurn(std::function<void()> what) {
+      IOLoop::Current().AddCallback([connection = connection_, what = std::move(what)] {
+        if (*connection != nullptr) what();
+      });
+    }
+    void Switch() {
+      ResponseHead head{.status = 101};
+      head.headers.Set("Upgrade", "foo");
+      connection().SwitchProtocols(head, [](std::unique_ptr<Transport>) {}).IgnoreError();
+    }
+    void Answer() {
+      std::string text(connection().head().path());
+      text.append(" ").append(connection().head().host()).append(" ").append(body_);
+      ResponseHead head;
+      head.headers.Set("Date", "now");
+      connection().FinishWith(head, text).IgnoreError();
+    }
+    void Begin() {
+      ResponseHead head;
+      head.headers.Set("Date", "now");
+      const std::string_view first = std::string_view(body_).substr(0, 3);
+      if (!connection().WriteHead(head, first).ok()) return;
+      InTheNextTurn([this] {
+        if (!connection()
+                 .Write(std::string_view(body_).substr(std::min<size_t>(3, body_.size())))
+                 .ok())
+          return;
+        InTheNextTurn([this] { connection().Finish().IgnoreError(); });
+      });
+    }
+
+    // Null when the exchange is over.
+    const std::shared_ptr<HttpConnection*> connection_;
+    char kind_;
+    bool paused_ = false;
     std::string body_;
   };
 };
@@ -77,8 +127,8 @@ std::string Converse(std::string_view input, uint32_t seed) {
   options.decompress_request = true;
   internal::HttpServerCore core(app, options);
   int pair[2];
-  Require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0,
-          "no socket pair");
+  CHECK(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0)
+      << "no socket pair";
   const UniqueFd client(pair[0]);
   core.Accept(UniqueFd(pair[1]), SocketAddress());
   std::string output;
@@ -100,14 +150,18 @@ std::string Converse(std::string_view input, uint32_t seed) {
   }
   ::shutdown(client.get(), SHUT_WR);
   for (int i = 0; core.connection_count() > 0; ++i) {
-    Require(i < 10000, "the connection does not end");
+    CHECK(i < 10000) << "the connection does not end";
     Step();
     read();
   }
   Step();
   read();
-  for (size_t at; (at = output.find("\r\nDate: ")) != std::string::npos;) {
-    output.erase(at, output.find('\r', at + 2) - at);
+  // The second one: whether the client's end was seen before its last answer. What it ends is seen by
+  // what does not come.
+  for (const std::string_view field : {"\r\nDate: ", "\r\nConnection: close"}) {
+    for (size_t at; (at = output.find(field)) != std::string::npos;) {
+      output.erase(at, output.find('\r', at + 2) - at);
+    }
   }
   return output;
 }
@@ -121,7 +175,10 @@ void Check(std::string_view input) {
   if (input.empty() || input.size() > 20000) return;
   const uint32_t seed = static_cast<unsigned char>(input[0]) + 1;
   input.remove_prefix(1);
-  Require(Converse(input, 0) == Converse(input, seed), "segments differ from the whole");
+  const std::string whole = Converse(input, 0);
+  const std::string pieces = Converse(input, seed);
+  CHECK(whole == pieces) << "segments differ from the whole: " << whole
+                         << "\nIn pieces: " << pieces;
 }
 
 }  // namespace

@@ -52,12 +52,13 @@ absl::Status Http1Connection::CheckWritable() const {
 absl::Status Http1Connection::Begin(const ResponseHead& head,
                                     std::optional<uint64_t> whole_body_size,
                                     bool whole_request_expected) {
-  return encoder_.Begin(head,
-                        {.whole_body_size = whole_body_size,
-                         .close = core_.draining() || core_.full() || close_after_response_ ||
-                                  end_of_input_ || (whole_request_expected && !RequestIsRead()),
-                         .date = core_.Date()},
-                        &Tail());
+  return encoder_.Begin(
+      head,
+      {.whole_body_size = whole_body_size,
+       .close = core_.draining() || core_.full() || close_after_response_ ||
+                (end_of_input_ && !InputIsLeft()) || (whole_request_expected && !RequestIsRead()),
+       .date = core_.Date()},
+      &Tail());
 }
 
 void Http1Connection::TakeOutput() { output_ = core_.TakeOutput(); }

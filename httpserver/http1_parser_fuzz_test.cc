@@ -4,22 +4,15 @@
 //   bazel run --config=fuzz //httpserver:http1_parser_fuzz_test -- -max_total_time=600 DIR
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string_view>
 #include <vector>
 
+#include "squall/base/logging.h"
 #include "squall/httpserver/http1_transcript.h"
 #include "squall/httpserver/http_scan.h"
 
 namespace squall {
 namespace {
-
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
 
 // Lengths from a generator that an octet seeds: 1 to 16, or longer now and then.
 std::vector<std::string_view> Cut(std::string_view input, uint32_t seed) {
@@ -52,18 +45,18 @@ void Check(std::string_view input) {
               .max_trailer_size = 40};
   }
   const internal::Transcript whole = internal::RunParser(limits, {input});
-  Require(internal::RunParser(limits, internal::Octets(input)) == whole,
-          "octets differ from the whole");
-  Require(internal::RunParser(limits, Cut(input, seed)) == whole, "segments differ from the whole");
+  CHECK(internal::RunParser(limits, internal::Octets(input)) == whole)
+      << "octets differ from the whole";
+  CHECK(internal::RunParser(limits, Cut(input, seed)) == whole) << "segments differ from the whole";
 
   const char* begin = input.data();
   const char* end = begin + input.size();
-  Require(internal::SkipFieldValue(begin, end) == internal::SkipFieldValuePortable(begin, end),
-          "the scans of field values differ");
-  Require(internal::SkipTarget(begin, end) == internal::SkipTargetPortable(begin, end),
-          "the scans of targets differ");
-  Require(internal::SkipToken(begin, end) == internal::SkipTokenPortable(begin, end),
-          "the scans of tokens differ");
+  CHECK(internal::SkipFieldValue(begin, end) == internal::SkipFieldValuePortable(begin, end))
+      << "the scans of field values differ";
+  CHECK(internal::SkipTarget(begin, end) == internal::SkipTargetPortable(begin, end))
+      << "the scans of targets differ";
+  CHECK(internal::SkipToken(begin, end) == internal::SkipTokenPortable(begin, end))
+      << "the scans of tokens differ";
 }
 
 }  // namespace

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,22 +12,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/form.h"
 #include "squall/httpserver/multipart_parser.h"
 
 namespace squall {
 namespace {
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
 class Parts : public MultipartParser::Sink {
  public:
   absl::Status OnPartBegin(const MultipartPart& part) override {
-    Require(!open_, "a part within a part");
+    CHECK(!open_) << "a part within a part";
     open_ = true;
     is_file_ = !part.filename.empty();
     if (is_file_) {
@@ -41,12 +34,12 @@ class Parts : public MultipartParser::Sink {
     return absl::OkStatus();
   }
   absl::Status OnPartData(std::string_view data) override {
-    Require(open_ && !data.empty(), "data outside of a part, or none");
+    CHECK(open_ && !data.empty()) << "data outside of a part, or none";
     (is_file_ ? contents.back() : fields.back().second).append(data);
     return absl::OkStatus();
   }
   absl::Status OnPartEnd() override {
-    Require(open_, "an end without a part");
+    CHECK(open_) << "an end without a part";
     open_ = false;
     return absl::OkStatus();
   }
@@ -76,15 +69,15 @@ void Check(std::string_view input) {
     rest.remove_prefix(std::min(piece, rest.size()));
   }
   if (status.ok()) status = parser.Finish();
-  Require(status.ok() == whole.ok(), "one parser takes what the other refuses");
+  CHECK(status.ok() == whole.ok()) << "one parser takes what the other refuses";
   if (!status.ok()) return;
-  Require(parts.fields == whole->fields, "other fields");
-  Require(parts.files.size() == whole->files.size(), "another number of files");
+  CHECK(parts.fields == whole->fields) << "other fields";
+  CHECK(parts.files.size() == whole->files.size()) << "another number of files";
   for (size_t i = 0; i < parts.files.size(); ++i) {
     const FormFile& file = whole->files[i];
-    Require(parts.files[i].name == file.name && parts.files[i].filename == file.filename &&
-                parts.files[i].content_type == file.content_type && parts.contents[i] == file.body,
-            "another file");
+    CHECK(parts.files[i].name == file.name && parts.files[i].filename == file.filename &&
+          parts.files[i].content_type == file.content_type && parts.contents[i] == file.body)
+        << "another file";
   }
 }
 

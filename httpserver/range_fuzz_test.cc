@@ -6,24 +6,17 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 
+#include "squall/base/logging.h"
 #include "squall/httpserver/http_range.h"
 
 namespace squall {
 namespace {
-
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
 
 std::optional<int64_t> Number(std::string_view digits) {
   if (digits.empty() ||
@@ -63,25 +56,25 @@ std::optional<Meaning> ByTheGrammar(std::string_view field, int64_t total) {
 void Check(std::string_view field, int64_t total) {
   const std::optional<RequestRange> range = ParseRequestRange(field);
   const std::optional<Meaning> meaning = ByTheGrammar(field, total);
-  Require(!meaning.has_value() || range.has_value(), "a range of the grammar is refused");
+  CHECK(!meaning.has_value() || range.has_value()) << "a range of the grammar is refused";
   if (!range.has_value()) return;
-  Require(field.find(',') == std::string_view::npos, "several ranges are taken for one");
+  CHECK(field.find(',') == std::string_view::npos) << "several ranges are taken for one";
   const std::optional<OctetRange> octets = ResolveRange(*range, total);
   if (meaning.has_value()) {
-    Require(octets.has_value() == meaning->met, "another answer whether the range can be met");
-    Require(
-        !octets || (octets->start == meaning->octets.start && octets->size == meaning->octets.size),
-        "other octets");
+    CHECK(octets.has_value() == meaning->met) << "another answer whether the range can be met";
+    CHECK(!octets ||
+          (octets->start == meaning->octets.start && octets->size == meaning->octets.size))
+        << "other octets";
   }
   if (!octets.has_value()) return;
-  Require(octets->start >= 0 && octets->size >= 0, "octets before the beginning");
-  Require(octets->size <= total - octets->start, "octets behind the end");
+  CHECK(octets->start >= 0 && octets->size >= 0) << "octets before the beginning";
+  CHECK(octets->size <= total - octets->start) << "octets behind the end";
   if (octets->size == 0) return;
   const int64_t end = octets->start + octets->size;
   const std::string content = FormatContentRange(octets->start, end, total);
-  Require(content == "bytes " + std::to_string(octets->start) + "-" + std::to_string(end - 1) +
-                         "/" + std::to_string(total),
-          "another Content-Range");
+  CHECK(content == "bytes " + std::to_string(octets->start) + "-" + std::to_string(end - 1) + "/" +
+                       std::to_string(total))
+      << "another Content-Range";
 }
 
 }  // namespace

@@ -203,6 +203,24 @@ TEST_F(ResponseTest, half_closed_client_gets_a_late_answer_without_spinning) {
   EXPECT_TRUE(client.AtEnd());
 }
 
+// Each while the server knows of the end of what the client sends.
+TEST_F(ResponseTest, half_closed_client_gets_late_answers_to_all_that_it_has_asked) {
+  std::shared_ptr<TestApp::Exchange> waiting;
+  app_.Route("/later", {.finish = [&](TestApp::Exchange& e) { waiting = e.self; }});
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  const std::string request = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.Send(request + request + request);
+  client.ShutdownWrite();
+  for (int i = 1; i <= 3; ++i) {
+    AwaitCount(app_.finished, i);
+    EXPECT_TRUE(client.Quiet());
+    server.Run([&] { waiting->Answer("late").IgnoreError(); });
+    EXPECT_EQ(client.ReadResponse().Field("Connection"), i == 3 ? "close" : "") << i;
+  }
+  EXPECT_TRUE(client.AtEnd());
+}
+
 TEST_F(ResponseTest, a_body_cut_short_is_told_to_the_delegate) {
   HttpServerThread server(app_);
   RawClient client(server.port());

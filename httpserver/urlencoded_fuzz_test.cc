@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/form.h"
 #include "squall/httpserver/http_headers.h"
 #include "squall/httpserver/url.h"
@@ -20,37 +19,31 @@ namespace {
 
 constexpr size_t kMaxFields = 8;
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
 void CheckOctets(std::string_view text) {
   for (const UrlSpace space : {UrlSpace::kPlus, UrlSpace::kPercent}) {
     const std::string escaped = UrlEscape(text, space);
-    Require(PercentDecode(escaped, space) == text, "text that is not read back");
-    Require(IsValidHeaderValue(escaped) && escaped.find_first_of(" &=#?;\"<>") == std::string::npos,
-            "an octet that has to be escaped");
+    CHECK(PercentDecode(escaped, space) == text) << "text that is not read back";
+    CHECK(IsValidHeaderValue(escaped) && escaped.find_first_of(" &=#?;\"<>") == std::string::npos)
+        << "an octet that has to be escaped";
     const std::string lenient = PercentDecodeLenient(text, space);
-    Require(lenient.size() <= text.size(), "decoding made it longer");
+    CHECK(lenient.size() <= text.size()) << "decoding made it longer";
     const std::optional<std::string> strict = PercentDecode(text, space);
-    Require(!strict.has_value() || *strict == lenient, "two meanings of one text");
+    CHECK(!strict.has_value() || *strict == lenient) << "two meanings of one text";
   }
 }
 
 void CheckPairs(std::string_view text, const UrlArguments& arguments) {
-  Require(ParseQuery(EncodeQuery(arguments)) == arguments, "a query that is not read back");
+  CHECK(ParseQuery(EncodeQuery(arguments)) == arguments) << "a query that is not read back";
   const size_t cut = text.rfind('&');
   if (cut != std::string_view::npos) {
     UrlArguments joined = ParseQuery(text.substr(0, cut));
     for (const auto& argument : ParseQuery(text.substr(cut + 1))) joined.push_back(argument);
-    Require(joined == arguments, "a pair that depends on the one before it");
+    CHECK(joined == arguments) << "a pair that depends on the one before it";
   }
   const std::string url = UrlConcat(text, {{"a", "b"}});
   const UrlArguments with = ParseQuery(SplitTarget(url.substr(0, url.find('#'))).query);
-  Require(!with.empty() && with.back().first == "a" && with.back().second == "b",
-          "an argument that was not appended");
+  CHECK(!with.empty() && with.back().first == "a" && with.back().second == "b")
+      << "an argument that was not appended";
 }
 
 void CheckForm(std::string_view text, const UrlArguments& arguments) {
@@ -59,12 +52,12 @@ void CheckForm(std::string_view text, const UrlArguments& arguments) {
   const absl::StatusOr<FormData> form =
       ParseFormBody(headers, text, FormLimits{.max_fields = kMaxFields});
   if (!form.ok()) {
-    Require(std::count(text.begin(), text.end(), '&') >= static_cast<ptrdiff_t>(kMaxFields),
-            "a form within its limits is refused");
+    CHECK(std::count(text.begin(), text.end(), '&') >= static_cast<ptrdiff_t>(kMaxFields))
+        << "a form within its limits is refused";
     return;
   }
-  Require(form->fields == arguments && form->files.empty(), "a form that is no query");
-  Require(form->fields.size() <= kMaxFields, "too many fields");
+  CHECK(form->fields == arguments && form->files.empty()) << "a form that is no query";
+  CHECK(form->fields.size() <= kMaxFields) << "too many fields";
 }
 
 void Check(std::string_view text) {

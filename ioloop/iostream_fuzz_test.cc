@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "squall/base/logging.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/race.h"
@@ -30,12 +29,6 @@
 
 namespace squall {
 namespace {
-
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
 
 // Gives `octets` in pieces with nothing between them, then their end. Its descriptor is always
 // readable.
@@ -98,12 +91,12 @@ struct Model {
 bool Compare(Model* model, const absl::Status& status, std::string_view got,
              absl::StatusOr<size_t> expected) {
   if (!expected.ok()) {
-    Require(status.code() == expected.status().code(), "a read failed in another way");
+    CHECK(status.code() == expected.status().code()) << "a read failed in another way";
     model->ended |= absl::IsUnavailable(status);
     return absl::IsUnavailable(status);
   }
-  Require(status.ok(), "a read failed");
-  Require(got == model->rest.substr(0, *expected), "a read gave something else");
+  CHECK(status.ok()) << "a read failed";
+  CHECK(got == model->rest.substr(0, *expected)) << "a read gave something else";
   model->rest.remove_prefix(*expected);
   return true;
 }
@@ -141,7 +134,7 @@ Task<bool> ReadOnce(Model* model, uint8_t form, uint8_t parameter) {
     case 1: {
       absl::StatusOr<std::string> got = co_await stream.ReadBytes(size);
       if (size > model->max_buffer_size) {
-        Require(absl::IsResourceExhausted(got.status()), "ReadBytes above the buffer");
+        CHECK(absl::IsResourceExhausted(got.status())) << "ReadBytes above the buffer";
         co_return true;
       }
       co_return Compare(model, got.status(), got.value_or(""), ExpectSize(*model, size));
@@ -149,7 +142,7 @@ Task<bool> ReadOnce(Model* model, uint8_t form, uint8_t parameter) {
     case 2: {
       absl::StatusOr<std::string> got = co_await stream.ReadBytes(size, ReadMode::kPartial);
       const size_t least = std::min<size_t>(size, 1);
-      Require(!got.ok() || (got->size() >= least && got->size() <= size), "a partial read's size");
+      CHECK(!got.ok() || (got->size() >= least && got->size() <= size)) << "a partial read's size";
       const size_t given = got.ok() ? got->size() : least;
       co_return Compare(model, got.status(), got.value_or(""), ExpectSize(*model, given));
     }
@@ -170,7 +163,7 @@ Task<bool> ReadOnce(Model* model, uint8_t form, uint8_t parameter) {
       absl::StatusOr<size_t> got =
           co_await stream.ReadInto({memory.get(), size}, ReadMode::kPartial);
       const size_t least = std::min<size_t>(size, 1);
-      Require(!got.ok() || (*got >= least && *got <= size), "a partial ReadInto's size");
+      CHECK(!got.ok() || (*got >= least && *got <= size)) << "a partial ReadInto's size";
       co_return Compare(model, got.status(), {memory.get(), got.value_or(0)},
                         ExpectSize(*model, got.value_or(least)));
     }
@@ -178,11 +171,11 @@ Task<bool> ReadOnce(Model* model, uint8_t form, uint8_t parameter) {
       const size_t at_least = size % 16;
       absl::StatusOr<std::string_view> got = co_await stream.Peek(at_least);
       if (at_least > model->max_buffer_size) {
-        Require(absl::IsResourceExhausted(got.status()), "Peek above the buffer");
+        CHECK(absl::IsResourceExhausted(got.status())) << "Peek above the buffer";
         co_return true;
       }
       if (!got.ok()) co_return Compare(model, got.status(), "", ExpectSize(*model, at_least));
-      Require(got->size() >= at_least && *got == model->rest.substr(0, got->size()), "Peek");
+      CHECK(got->size() >= at_least && *got == model->rest.substr(0, got->size())) << "Peek";
       const size_t consumed = std::min<size_t>(size / 16, got->size());
       stream.Consume(consumed);
       model->rest.remove_prefix(consumed);
@@ -202,8 +195,8 @@ Task<bool> ReadOnce(Model* model, uint8_t form, uint8_t parameter) {
     default: {
       absl::StatusOr<std::string> got = co_await stream.ReadUntilClose();
       if (absl::IsUnavailable(got.status())) {
-        Require((model->ended || model->may_have_ended) && model->rest.empty(),
-                "ReadUntilClose failed");
+        CHECK((model->ended || model->may_have_ended) && model->rest.empty())
+            << "ReadUntilClose failed";
         co_return false;
       }
       co_return Compare(model, got.status(), got.value_or(""),
@@ -240,7 +233,7 @@ void Check(std::string_view input) {
   for (const uint32_t cut : {uint32_t{0}, seed, seed * 2654435761u}) {
     const absl::Status status =
         IOLoop::Current().RunSync(ReadAll(reads, octets, cut, options), absl::Seconds(20));
-    Require(status.ok(), "a read never ended");
+    CHECK(status.ok()) << "a read never ended";
   }
 }
 

@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
 
+#include "squall/base/logging.h"
 #include "squall/base/string_view.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/ip.h"
@@ -21,15 +20,9 @@
 namespace squall {
 namespace {
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
 void RequirePrintable(std::string_view text) {
-  Require(std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; }),
-          "a text that is not one line of printable ASCII");
+  CHECK(std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; }))
+      << "a text that is not one line of printable ASCII";
 }
 
 void CheckPrinted(const SocketAddress& address) {
@@ -43,9 +36,9 @@ void CheckPrinted(const SocketAddress& address) {
                          path.find_first_not_of('\0') != path.npos && path.rfind('\0') + 1 <= 1);
   if (!readable) return;
   const absl::StatusOr<SocketAddress> again = SocketAddress::Parse(printed);
-  Require(again.ok() && *again == address, "an address is not read back");
-  Require(again->ToString() == printed, "an address is printed otherwise when it is read back");
-  Require(again->host() == address.host() && again->port() == address.port(), "another host");
+  CHECK(again.ok() && *again == address) << "an address is not read back";
+  CHECK(again->ToString() == printed) << "an address is printed otherwise when it is read back";
+  CHECK(again->host() == address.host() && again->port() == address.port()) << "another host";
 }
 
 void CheckSocketAddress(std::string_view text) {
@@ -62,16 +55,16 @@ void CheckListenAddress(std::string_view text) {
   const std::string printed =
       (v6 ? "[" + address->host + "]" : address->host) + ":" + std::to_string(address->port);
   const absl::StatusOr<ListenAddress> again = ListenAddress::Parse(printed);
-  Require(again.ok() && again->host == address->host && again->port == address->port &&
-              !again->is_unix(),
-          "a place to listen at is not read back");
+  CHECK(again.ok() && again->host == address->host && again->port == address->port &&
+        !again->is_unix())
+      << "a place to listen at is not read back";
 }
 
 void CheckNetworks(std::string_view text) {
   const absl::StatusOr<TrustedNetworks> networks = TrustedNetworks::Parse({std::string(text)});
   if (!networks.ok()) return RequirePrintable(ToStd(networks.status().message()));
   const std::string_view host = text.substr(0, text.find('/'));
-  if (IsValidIp(host)) Require(networks->Contains(host), "a network without its own address");
+  if (IsValidIp(host)) CHECK(networks->Contains(host)) << "a network without its own address";
 }
 
 // As from getpeername(2).

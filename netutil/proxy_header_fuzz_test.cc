@@ -6,43 +6,36 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "squall/base/logging.h"
 #include "squall/netutil/proxy_header.h"
 
 namespace squall {
 namespace {
-
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
 
 void CheckPrefix(std::string_view prefix, size_t max_size, const absl::StatusOr<size_t>& whole,
                  const ProxyHeader& header_of_whole) {
   ProxyHeader header;
   const absl::StatusOr<size_t> part = ParseProxyHeader(prefix, max_size, &header);
   if (!part.ok()) {
-    Require(whole.status().code() == part.status().code(), "only a prefix is an error");
+    CHECK(whole.status().code() == part.status().code()) << "only a prefix is an error";
   } else if (*part > 0) {
-    Require(whole.ok() && *whole == *part && header == header_of_whole,
-            "a prefix is another header than the whole");
+    CHECK(whole.ok() && *whole == *part && header == header_of_whole)
+        << "a prefix is another header than the whole";
   } else {
-    Require(!whole.ok() || *whole == 0 || *whole > prefix.size(),
-            "a prefix with the whole header needs more");
+    CHECK(!whole.ok() || *whole == 0 || *whole > prefix.size())
+        << "a prefix with the whole header needs more";
   }
 }
 
 void CheckReadBack(const ProxyHeader& header, ProxyChecksum checksum) {
   const absl::StatusOr<std::string> octets = FormatProxyHeader(header, checksum);
-  Require(octets.ok(), "what was read cannot be written");
+  CHECK(octets.ok()) << "what was read cannot be written";
   ProxyHeader again;
   const absl::StatusOr<size_t> size = ParseProxyHeader(*octets, kMaxProxyHeaderSize, &again);
-  Require(size.ok() && *size == octets->size() && again == header, "a header is not read back");
+  CHECK(size.ok() && *size == octets->size() && again == header) << "a header is not read back";
 }
 
 void Check(std::string_view input) {
@@ -53,7 +46,7 @@ void Check(std::string_view input) {
 
   ProxyHeader header;
   const absl::StatusOr<size_t> whole = ParseProxyHeader(input, max_size, &header);
-  Require(!whole.ok() || (*whole <= input.size() && *whole <= max_size), "a header too long");
+  CHECK(!whole.ok() || (*whole <= input.size() && *whole <= max_size)) << "a header too long";
   // All short prefixes, and those around the end of the header.
   const size_t end = whole.ok() ? *whole : input.size();
   for (size_t size = 0; size <= std::min<size_t>(input.size(), 300); ++size) {

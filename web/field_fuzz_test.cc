@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/http_headers.h"
 #include "squall/web/accept_encoding.h"
 #include "squall/web/conditional.h"
@@ -26,17 +25,11 @@ namespace {
 constexpr std::string_view kTag = "\"a\"";
 const absl::Time kNow = absl::FromUnixSeconds(1700000000);
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
 void CheckTags(std::string_view list) {
   const bool weak = EtagMatches(list, kTag);
-  Require(!EtagMatchesStrongly(list, kTag, true) || weak, "a tag that is equal strongly alone");
-  Require(EtagMatches(list, "W/\"a\"") == weak, "the weak comparison looks at W/");
-  Require(!EtagMatchesStrongly(list, "W/\"a\"", false), "a weak tag is equal strongly");
+  CHECK(!EtagMatchesStrongly(list, kTag, true) || weak) << "a tag that is equal strongly alone";
+  CHECK(EtagMatches(list, "W/\"a\"") == weak) << "the weak comparison looks at W/";
+  CHECK(!EtagMatchesStrongly(list, "W/\"a\"", false)) << "a weak tag is equal strongly";
 }
 
 void CheckConditions(std::string_view input) {
@@ -49,7 +42,7 @@ void CheckConditions(std::string_view input) {
     request.Add("If-None-Match", second);
     for (const std::string_view method : {"GET", "PUT"}) {
       const Precondition verdict = EvaluatePreconditions(method, request, present);
-      Require(method == "GET" || verdict != Precondition::kNotModified, "304 for a PUT");
+      CHECK(method == "GET" || verdict != Precondition::kNotModified) << "304 for a PUT";
     }
     RangeConditionHolds(request, present, kNow);
   }
@@ -58,29 +51,29 @@ void CheckConditions(std::string_view input) {
 void CheckTrace(std::string_view value) {
   if (const std::optional<TraceContext> trace = ParseTraceparent(value)) {
     const std::optional<TraceContext> again = ParseTraceparent(trace->Traceparent());
-    Require(again && again->trace_id == trace->trace_id, "a trace that is not read back");
-    Require(trace->Child().trace_id == trace->trace_id, "a child of another trace");
+    CHECK(again && again->trace_id == trace->trace_id) << "a trace that is not read back";
+    CHECK(trace->Child().trace_id == trace->trace_id) << "a child of another trace";
   }
   const std::string state = ParseTracestate(value);
-  Require(state.size() <= 512 && ParseTracestate(state) == state, "a state that is not read back");
-  if (IsValidRequestId(value)) Require(IsValidHeaderValue(value), "an id that is no field value");
+  CHECK(state.size() <= 512 && ParseTracestate(state) == state) << "a state that is not read back";
+  if (IsValidRequestId(value)) CHECK(IsValidHeaderValue(value)) << "an id that is no field value";
 }
 
 // Nobody who does not know the secret makes one, so nothing that a fuzzer finds is good.
 void CheckSigned(std::string_view value) {
-  Require(!DecodeSignedValue("a secret", "n", value, {}, kNow), "a signature out of nothing");
+  CHECK(!DecodeSignedValue("a secret", "n", value, {}, kNow)) << "a signature out of nothing";
   GetSignatureKeyVersion(value);
   const std::string made = CreateSignedValue("a secret", "n", value, kNow);
-  Require(DecodeSignedValue("a secret", "n", made, {}, kNow) == value, "not read back");
-  Require(!DecodeSignedValue("a secret", "m", made, {}, kNow), "read under another name");
+  CHECK(DecodeSignedValue("a secret", "n", made, {}, kNow) == value) << "not read back";
+  CHECK(!DecodeSignedValue("a secret", "m", made, {}, kNow)) << "read under another name";
 }
 
 void CheckToken(std::string_view token) {
   const std::optional<internal::XsrfSecret> secret = internal::ReadXsrfToken(token);
   if (!secret) return;
-  Require(!secret->octets.empty(), "an empty secret");
+  CHECK(!secret->octets.empty()) << "an empty secret";
   const std::string masked = internal::MaskXsrfSecret(*secret);
-  Require(internal::XsrfTokensMatch(token, masked), "a token that is another when masked");
+  CHECK(internal::XsrfTokensMatch(token, masked)) << "a token that is another when masked";
 }
 
 void Check(char choice, std::string_view input) {
@@ -88,7 +81,7 @@ void Check(char choice, std::string_view input) {
     case 'a':
       for (const std::string_view coding : {"gzip", "br", "identity"}) {
         const int weight = internal::AcceptedWeight(input, coding);
-        Require(weight >= 0 && weight <= 1000, "a weight outside of 0 to 1000");
+        CHECK(weight >= 0 && weight <= 1000) << "a weight outside of 0 to 1000";
       }
       return;
     case 'e':

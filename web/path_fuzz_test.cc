@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,24 +15,19 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "squall/base/logging.h"
 #include "squall/httpserver/url.h"
 #include "squall/web/open_file.h"
 
 namespace squall {
 namespace {
 
-void Require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
 // A root with a file, a folder, and links to the inside and to the outside.
 class Folder {
  public:
   Folder() {
     std::string name = (std::filesystem::temp_directory_path() / "squall-path-XXXXXX").string();
-    Require(::mkdtemp(name.data()) != nullptr, "no folder");
+    CHECK(::mkdtemp(name.data()) != nullptr) << "no folder";
     folder_ = std::filesystem::canonical(name);
     std::filesystem::create_directories(folder_ / "root" / "d");
     for (const char* file : {"s", "root/f", "root/d/f"}) std::ofstream(folder_ / file) << file;
@@ -56,16 +50,16 @@ bool IsBelow(const std::string& path, const std::string& root) {
 }
 
 void CheckText(std::string_view normalised) {
-  Require(!normalised.starts_with('/') && !normalised.ends_with('/'), "a slash at an end");
+  CHECK(!normalised.starts_with('/') && !normalised.ends_with('/')) << "a slash at an end";
   for (std::string_view rest = normalised; !rest.empty();) {
     const size_t slash = rest.find('/');
     const std::string_view segment = rest.substr(0, slash);
-    Require(!segment.empty() && segment != "." && segment != "..", "a segment that is none");
+    CHECK(!segment.empty() && segment != "." && segment != "..") << "a segment that is none";
     if (slash == std::string_view::npos) break;
     rest.remove_prefix(slash + 1);
   }
   const auto again = internal::NormalizeRelativePath(normalised);
-  Require(again.ok() && *again == normalised, "another path the second time");
+  CHECK(again.ok() && *again == normalised) << "another path the second time";
 }
 
 void Check(std::string_view input) {
@@ -73,7 +67,7 @@ void Check(std::string_view input) {
   const std::string path = PercentDecodeLenient(input, UrlSpace::kPercent);
   const absl::StatusOr<std::string> name = internal::NormalizeRelativePath(path);
   if (!name.ok()) {
-    Require(absl::IsPermissionDenied(name.status()), "another error");
+    CHECK(absl::IsPermissionDenied(name.status())) << "another error";
     return;
   }
   CheckText(*name);
@@ -83,9 +77,9 @@ void Check(std::string_view input) {
     if (!file.ok()) continue;
     const std::string opened =
         std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(file->fd->get())).string();
-    Require(IsBelow(opened, folder.root()), "a file outside of the root");
+    CHECK(IsBelow(opened, folder.root())) << "a file outside of the root";
     if (links == SymbolicLinks::kNone && !name->empty()) {
-      Require(opened == folder.root() + "/" + *name, "a link was followed");
+      CHECK(opened == folder.root() + "/" + *name) << "a link was followed";
     }
   }
 }
