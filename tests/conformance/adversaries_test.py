@@ -99,7 +99,10 @@ class Adversaries(unittest.TestCase):
         with self.server(header_timeout=timeout) as server:
             attack = self.attack(server)
             flood = server.open(number, HEAD + b"X: " + b"x" * 60000)
-            time.sleep(0.1)
+            deadline = time.monotonic() + PATIENCE
+            while server.unread() > 0:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
             self.judge("heads of 60 KB that stop", number, attack, number * 80 * KIB)
             for client in flood:
                 self.assertEqual(status_of(client), [b"408"])
@@ -293,14 +296,22 @@ class Adversaries(unittest.TestCase):
         """With a cap above them: accepting pauses, nothing spins, and who is connected is served."""
         descriptors = scaled(64 * SLOWNESS, 1024)
         with self.server(descriptors=descriptors, max_connections=100000) as server:
-            time.sleep(0.2)  # The kept connections of the honest clients are there first.
-            self.assertEqual(server.normal_since()["errors"], [])
+            # The kept connections of the honest clients are there first.
+            requests = 0
+            while requests < 80:
+                honest = server.normal_since()
+                self.assertEqual(honest["errors"], [])
+                requests += honest["requests"]
+                time.sleep(0.01)
             flood = []
             for _ in range(descriptors + min(2 * descriptors, 800)):  # The backlog has room for 1024.
                 flood.append(socket.socket())
                 flood[-1].setblocking(False)
                 flood[-1].connect_ex(("127.0.0.1", server.port))
-            time.sleep(0.2)
+            deadline = time.monotonic() + PATIENCE
+            while server.descriptors() < descriptors - 8:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
             cpu, begin = server.cpu(), time.monotonic()
             time.sleep(scaled(0.5, 5))
             self.assertLess((server.cpu() - cpu) / (time.monotonic() - begin), 0.25)

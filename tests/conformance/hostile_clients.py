@@ -105,6 +105,13 @@ class Server:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def unread(self):
+        """Octets that its connections' kernel holds for it."""
+        with open("/proc/%d/net/tcp" % self.process.pid) as table:
+            rows = [line.split() for line in table][1:]
+        return sum(int(row[4].split(":")[1], 16) for row in rows
+                   if row[1].endswith(":%04X" % self.port) and row[3] == "01")
+
     def descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.process.pid))
 
