@@ -267,11 +267,13 @@ void Http1Connection::Receive() {
 }
 
 void Http1Connection::OnEndOfInput() {
-  if (!in_exchange_) {
-    // Between requests this is how clients leave. Half a head is not worth an answer (Tornado).
-    EndConnection(End::kClose);
-  } else {
+  // Between requests this is how clients leave. Half a head is not worth an answer (Tornado), and half
+  // a body neither, but whoever shut down its side may still wait for what it has asked before.
+  if (in_exchange_ && !encoder_.begun()) GiveUpExchange(/*status=*/0);
+  if (in_exchange_) {
     Close(absl::UnavailableError("the client has left in the middle of a request body"));
+  } else {
+    EndConnection(End::kClose);
   }
 }
 

@@ -163,6 +163,7 @@ class Http1Connection final : public HttpConnection {
   void MessageComplete();
   void EndExchange();
   void Refuse(int status, std::string_view why);
+  void GiveUpExchange(int status);
   void ReportOwnAnswer();
   bool RequestIsRead();
   template <typename F>

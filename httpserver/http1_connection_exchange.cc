@@ -158,16 +158,9 @@ void Http1Connection::Refuse(int status, std::string_view why) {
   encoder_.Start({.http11 = true, .keep_alive = false, .method_is_head = method_is_head});
   AppendErrorAnswer(status);
   if (in_exchange_) {
-    in_exchange_ = message_complete_ = message_read_ = false;
-    core_.stats().RequestEnded(status);
-    if (delegate_ != nullptr) {
-      refused_status_ = status;
-      Guarded("OnConnectionClose", [this] { delegate_->OnConnectionClose(); });
-      refused_status_ = 0;
-      delegate_.reset();
-    } else {
-      ReportOwnAnswer();
-    }
+    const bool has_delegate = delegate_ != nullptr;
+    GiveUpExchange(status);
+    if (!has_delegate) ReportOwnAnswer();
     if (state_ != State::kServing) return;
   } else {
     core_.stats().Refused(status);
@@ -175,6 +168,17 @@ void Http1Connection::Refuse(int status, std::string_view why) {
   }
   if (answers_request) AnswerEnds();
   EndConnection(End::kLinger);
+}
+
+// `status`: that of the connection's own answer, or 0.
+void Http1Connection::GiveUpExchange(int status) {
+  in_exchange_ = message_complete_ = message_read_ = false;
+  core_.stats().RequestEnded(status);
+  if (delegate_ == nullptr) return;
+  refused_status_ = status;
+  Guarded("OnConnectionClose", [this] { delegate_->OnConnectionClose(); });
+  refused_status_ = 0;
+  delegate_.reset();
 }
 
 void Http1Connection::ReportOwnAnswer() {

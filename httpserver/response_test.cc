@@ -221,6 +221,26 @@ TEST_F(ResponseTest, half_closed_client_gets_late_answers_to_all_that_it_has_ask
   EXPECT_TRUE(client.AtEnd());
 }
 
+// The last of which is cut short.
+TEST_F(ResponseTest, half_closed_client_gets_the_answers_before_half_a_body) {
+  std::shared_ptr<TestApp::Exchange> waiting;
+  app_.Route("/later", {.finish = [&](TestApp::Exchange& e) { waiting = e.self; }});
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  client.Send(
+      "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+      "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+      "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+  client.ShutdownWrite();
+  AwaitCount(app_.finished, 1);
+  EXPECT_TRUE(client.Quiet());
+  server.Run([&] { waiting->Answer("late").IgnoreError(); });
+  EXPECT_EQ(client.ReadResponse().body, "late");
+  EXPECT_EQ(client.ReadResponse().body, "Hello world");
+  EXPECT_TRUE(client.AtEnd());
+  AwaitCount(app_.closed, 1);
+}
+
 TEST_F(ResponseTest, a_body_cut_short_is_told_to_the_delegate) {
   HttpServerThread server(app_);
   RawClient client(server.port());
