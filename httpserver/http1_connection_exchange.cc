@@ -22,6 +22,7 @@ void Http1Connection::BeginExchange() {
   continue_due_ = head.expect_continue();
   encoder_.Start({.http11 = head.version_minor() >= 1,
                   .keep_alive = MayKeepAlive(head),
+                  .connection_field = head.version_minor() == 0 && head.headers().Has("Connection"),
                   .method_is_head = head.method() == "HEAD"});
   body_deadline_ = MonotonicTime::Infinite();
   if (head.framing() != BodyFraming::kNone) {
@@ -151,8 +152,8 @@ void Http1Connection::Refuse(int status, std::string_view why) {
     Close(absl::AbortedError(ToAbsl(why)));
     return;
   }
-  const bool method_is_head =
-      parser_ != nullptr && parser_->has_request_line() && parser_->head().method() == "HEAD";
+  // Also when the rest of the request line was too long, or wrong (RFC 9110 9.3.2).
+  const bool method_is_head = parser_ != nullptr && parser_->head().method() == "HEAD";
   const bool answers_request = in_exchange_;
   // First, for who is told of it below asks what was sent.
   encoder_.Start({.http11 = true, .keep_alive = false, .method_is_head = method_is_head});

@@ -156,8 +156,9 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
   // Whoever sends Upgrade has to name it here, too (RFC 9110 7.8); 426 is such an answer.
   if (has_upgrade) writer.Put("Connection: Upgrade\r\n");
   if (close_) {
-    // An HTTP/1.0 client that did not ask for more expects the close; Tornado says nothing to it.
-    if (request_.http11 || request_.keep_alive || options.always_say_close) {
+    // An HTTP/1.0 client that said nothing expects the close; Tornado says nothing to it either. RFC
+    // 9112 9.6 has the others told.
+    if (request_.http11 || request_.connection_field || options.always_say_close) {
       writer.Put("Connection: close\r\n");
     }
   } else if (!request_.http11) {

@@ -28,8 +28,9 @@ class Http1ResponseEncoder {
  public:
   // What of the request decides about the answer's framing.
   struct RequestFacts {
-    bool http11 = true;       // HTTP/1.1, which may be answered in chunks
-    bool keep_alive = false;  // the client wants the connection kept
+    bool http11 = true;             // HTTP/1.1, which may be answered in chunks
+    bool keep_alive = false;        // the client wants the connection kept
+    bool connection_field = false;  // what it wants stands in a Connection field
     bool method_is_head = false;
   };
 

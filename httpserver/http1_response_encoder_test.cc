@@ -64,7 +64,7 @@ TEST(Http1ResponseEncoderTest, ConnectionFieldByVersion) {
   EXPECT_EQ(connection({.http11 = true, .keep_alive = true}, true), "close");
   EXPECT_EQ(connection({.http11 = true, .keep_alive = false}, false), "close");
   EXPECT_EQ(connection({.http11 = false, .keep_alive = true}, false), "Keep-Alive");
-  EXPECT_EQ(connection({.http11 = false, .keep_alive = true}, true), "close");
+  EXPECT_EQ(connection({.http11 = false, .connection_field = true}, true), "close");
   EXPECT_EQ(connection({.http11 = false, .keep_alive = false}, false), "");
 }
 

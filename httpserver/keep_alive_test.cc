@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "squall/httpserver/http_server_thread.h"
 #include "squall/httpserver/raw_client.h"
@@ -103,6 +104,33 @@ TEST_F(KeepAliveTest, http10) {
   EXPECT_EQ(response.body, "Hello world");
   EXPECT_FALSE(response.HasField("Connection"));
   EXPECT_TRUE(client.AtEnd());
+}
+
+// RFC 9112 9.6: who spoke of it is told.
+TEST_F(KeepAliveTest, http10_with_a_connection_field_is_told_of_the_close) {
+  HttpServerThread server(app_, {.no_keep_alive = true});
+  for (const char* field : {"close", "keep-alive", "x"}) {
+    RawClient client(server.port());
+    client.Send(absl::StrCat("GET /hello HTTP/1.0\r\nConnection: ", field, "\r\n\r\n"));
+    EXPECT_EQ(client.ReadResponse().Field("Connection"), "close") << field;
+    EXPECT_TRUE(client.AtEnd());
+  }
+}
+
+// RFC 9110 9.3.2: whatever is wrong behind the method.
+TEST_F(KeepAliveTest, a_refused_head_has_no_body) {
+  HttpServerThread server(app_);
+  const std::string end = "\r\nHost: a\r\n\r\n";
+  for (const auto& [request, status] :
+       {std::pair("HEAD /" + std::string(9000, 'a') + " HTTP/1.1" + end, "414"),
+        std::pair("HEAD /# HTTP/1.1" + end, "400"), std::pair("HEAD / HTTP/2.0" + end, "505")}) {
+    RawClient client(server.port());
+    client.Send(request);
+    const auto response = client.ReadResponse(/*to_head=*/true);
+    EXPECT_EQ(response.head.substr(9, 3), status);
+    EXPECT_NE(response.Field("Content-Length"), "0");
+    EXPECT_TRUE(client.AtEnd()) << status;
+  }
 }
 
 TEST_F(KeepAliveTest, http10_keepalive) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <iostream>
 #include <string>
+#include <string_view>
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
@@ -51,7 +52,9 @@ struct EchoRequest : RequestHandler {
     for (const auto [name, value] : request().headers()) {
       fields.push_back({name, internal::Latin1ToUtf8(value)});
     }
-    WriteJson(*this, {{"method", request().method()},
+    // HEAD has the length that GET would have (RFC 9110 9.3.2).
+    const std::string_view method = request().method() == "HEAD" ? "GET" : request().method();
+    WriteJson(*this, {{"method", method},
                       {"uri", internal::Latin1ToUtf8(request().uri())},
                       {"version", request().version()},
                       {"headers", fields},
@@ -61,7 +64,10 @@ struct EchoRequest : RequestHandler {
   void Put() { Get(); }
   void Patch() { Get(); }
   void Delete() { Get(); }
-  void Options() { Get(); }
+  void Options() {
+    SetHeader("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    Get();
+  }
 };
 
 absl::Duration SecondsFlag(const absl::Flag<double>& flag, const char* name) {
