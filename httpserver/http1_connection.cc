@@ -15,6 +15,9 @@ namespace {
 constexpr int kDiscardsPerTurn = 16;
 // Likewise while a body is read.
 constexpr int kReadsPerTurn = 16;
+// One read may be a thousand times as much when it is unpacked; with others like it each piece is
+// added to the wait of everybody.
+constexpr int kInflatesPerTurn = 2;
 // A connection, or a head, has this long until others may have its place.
 constexpr absl::Duration kYoung = absl::Seconds(1);
 
@@ -194,8 +197,7 @@ Http1Connection::Progress Http1Connection::Process() {
       continue;
     }
     if (!body_.empty() || inflate_more_) {
-      // One read may be a thousand times as much when it is unpacked.
-      if (gzip_ != nullptr && ++burst_ > core_.options().pipeline_burst) return Progress::kYield;
+      if (gzip_ != nullptr && burst_++ >= kInflatesPerTurn) return Progress::kYield;
       DeliverBody();
       continue;
     }
