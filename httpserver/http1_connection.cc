@@ -40,6 +40,7 @@ void Http1Connection::Start(HttpServerCore::ConnectionList::iterator self) {
   self_ = self;
   const HttpServerOptions& options = core_.options();
   opened_ = core_.loop().Now();
+  old_at_ = opened_ + options.max_connection_age;
   idle_deadline_ = opened_ + std::min(options.header_timeout, options.idle_connection_timeout);
   Enter(Entry::kRead);
 }

@@ -78,6 +78,7 @@ class Http1Connection final : public HttpConnection {
   // HttpConnection.
   const RequestHead& head() const override { return parser_->head(); }
   IOLoop& loop() const override { return core_.loop(); }
+  MonotonicTime request_begun() const override { return begun_; }
   std::string_view remote_ip() const override;
   std::string_view protocol() const override;
   const SocketAddress& peer() const override { return peer_; }
@@ -281,13 +282,14 @@ class Http1Connection final : public HttpConnection {
   bool close_after_response_ = false;
   int refused_status_ = 0;     // while the delegate hears of it
   bool inflate_more_ = false;  // the decompressor holds output that did not fit
-  MonotonicTime begun_;        // when the head was there, for the worker's latencies
+  MonotonicTime begun_;        // when the head was there
   uint64_t max_body_size_ = 0;
   uint64_t inflated_ = 0;
   std::unique_ptr<GzipDecompressor> gzip_;
   std::unique_ptr<ForwardedClient> forwarded_;
   uint32_t requests_ = 0;  // begun on this connection
   MonotonicTime opened_;
+  MonotonicTime old_at_;  // max_connection_age later
 
   // Output.
   std::string output_;

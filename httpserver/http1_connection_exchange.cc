@@ -45,7 +45,9 @@ void Http1Connection::BeginExchange() {
     ApplyXHeaders(head.headers(), core_.trusted(), *client);
     forwarded_ = std::move(client);
   }
-  begun_ = core_.stats().RequestStarted(head.method(), head.target());
+  // Not the loop's time, which is as old as the handlers of this turn took.
+  begun_ = Clock::Real().Now();
+  core_.stats().RequestStarted(head.method(), head.target(), begun_);
   if (head.target().front() != '/' && AnswerItself(head)) return;
   Guarded("StartRequest", [this] { delegate_ = core_.app().StartRequest(*this); });
   if (delegate_ == nullptr || encoder_.ended()) return;
@@ -56,7 +58,7 @@ void Http1Connection::BeginExchange() {
 bool Http1Connection::UsedUp() const {
   const HttpServerOptions& options = core_.options();
   return (options.max_keep_alive_requests > 0 && requests_ >= options.max_keep_alive_requests) ||
-         core_.loop().Now() - opened_ >= options.max_connection_age;
+         core_.loop().Now() >= old_at_;
 }
 
 bool Http1Connection::MayKeepAlive(const RequestHead& head) const {

@@ -79,6 +79,15 @@ bool ParseLength(std::string_view digits, uint64_t& value) {
   return true;
 }
 
+// A parser remembers a Host of this size, for most requests to a server have the same one.
+constexpr size_t kLongestKeptHost = 64;
+
+// Whether one of the names that NoteField() knows has this size.
+constexpr bool MayDecide(uint32_t name_size) {
+  constexpr uint32_t kSizes = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 17;
+  return name_size < 32 && (kSizes >> name_size & 1) != 0;
+}
+
 }  // namespace
 
 Http1Parser::Http1Parser(const Http1Limits& limits)
@@ -148,6 +157,7 @@ Http1Event Http1Parser::FeedHead(std::string_view input) {
   }
   if (p == end) return {.kind = Http1Event::kNeedMore, .consumed = input.size(), .body = {}};
 
+  head_.headers_.is_whole_ = false;
   std::string& bytes = head_.headers_.bytes_;
   std::vector<HttpHeaders::Entry>& entries = head_.headers_.entries_;
   const char* const kept = p;
@@ -235,6 +245,8 @@ Http1Event Http1Parser::FeedHead(std::string_view input) {
         }
         break;
       case State::kFieldStart:
+        p = TakeWholeFields(p, end, at(p));
+        if (p == end) break;
         if (*p == '\r') {
           ++p;
           state_ = State::kHeadLf;
@@ -314,15 +326,35 @@ Http1Event Http1Parser::FeedHead(std::string_view input) {
   return {.kind = Http1Event::kNeedMore, .consumed = input.size(), .body = {}};
 }
 
+// The lines that are there as a whole and in order, up to the first other one, on which the states go on.
+// `at` is the place of `p` in the head.
+const char* Http1Parser::TakeWholeFields(const char* p, const char* end, uint32_t at) {
+  std::vector<HttpHeaders::Entry>& entries = head_.headers_.entries_;
+  const char* const begin = p;
+  const auto place = [&](const char* q) { return at + static_cast<uint32_t>(q - begin); };
+  while (entries.size() < limits_.max_header_fields) {
+    const char* const name_end = internal::SkipToken(p, end);
+    if (name_end == p || name_end == end || *name_end != ':') break;
+    const char* value = name_end + 1;
+    while (value != end && IsOws(*value)) ++value;
+    const char* const value_end = internal::SkipFieldValue(value, end);
+    if (end - value_end < 2 || value_end[0] != '\r' || value_end[1] != '\n') break;
+    entries.push_back({.name_at = place(p),
+                       .name_size = static_cast<uint32_t>(name_end - p),
+                       .value_at = place(value),
+                       .value_size = static_cast<uint32_t>(value_end - value)});
+    p = value_end + 2;
+  }
+  return p;
+}
+
 void Http1Parser::EndHead() {
   FieldFacts facts;
   std::vector<HttpHeaders::Entry>& entries = head_.headers_.entries_;
-  for (uint32_t i = 0; i < entries.size(); ++i) {
-    HttpHeaders::Entry& e = entries[i];
-    while (e.value_size > 0 && IsOws(head_.headers_.bytes_[e.value_at + e.value_size - 1])) {
-      --e.value_size;
-    }
-    NoteField(i, facts);
+  const char* const bytes = head_.headers_.bytes_.data();
+  for (HttpHeaders::Entry& e : entries) {
+    while (e.value_size > 0 && IsOws(bytes[e.value_at + e.value_size - 1])) --e.value_size;
+    if (MayDecide(e.name_size)) NoteField(static_cast<uint32_t>(&e - entries.data()), facts);
   }
   if (!JudgeTarget() || !JudgeHost(facts) || !JudgeFraming(facts)) return;
   if (head_.method() == "CONNECT") {
@@ -451,6 +483,13 @@ bool Http1Parser::SplitAbsoluteTarget(std::string_view target) {
   return true;
 }
 
+bool Http1Parser::HostIsValid(std::string_view host) {
+  if (host == valid_host_) return true;
+  if (!IsValidHost(host)) return false;
+  if (host.size() <= kLongestKeptHost) valid_host_.assign(host);
+  return true;
+}
+
 bool Http1Parser::JudgeHost(const FieldFacts& facts) {
   if (facts.hosts == 0) {
     if (head_.version_minor_ == 0) return true;
@@ -458,7 +497,7 @@ bool Http1Parser::JudgeHost(const FieldFacts& facts) {
     return false;
   }
   HttpHeaders::Entry& host = head_.headers_.entries_[facts.host];
-  if (facts.hosts > 1 || !IsValidHost(head_.headers_.View(host.value_at, host.value_size))) {
+  if (facts.hosts > 1 || !HostIsValid(head_.headers_.View(host.value_at, host.value_size))) {
     Fail(400, facts.hosts > 1 ? "more than one Host header field" : "invalid Host");
     return false;
   }

@@ -38,6 +38,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "squall/httpserver/request_head.h"
@@ -171,6 +172,7 @@ class Http1Parser {
 
   Http1Event FeedHead(std::string_view input);
   Http1Event FeedBody(std::string_view input);
+  const char* TakeWholeFields(const char* p, const char* end, uint32_t at);
   void ChunkLineOctet(char c);
   void TrailerOctet(char c);
   void EndChunkLine();
@@ -179,6 +181,7 @@ class Http1Parser {
   bool SplitAbsoluteTarget(std::string_view target);
   void NoteField(uint32_t index, FieldFacts& facts);
   void NoteContentLength(std::string_view list, FieldFacts& facts);
+  bool HostIsValid(std::string_view host);
   bool JudgeHost(const FieldFacts& facts);
   bool JudgeFraming(const FieldFacts& facts);
   void Fail(int status, std::string_view reason);
@@ -203,6 +206,7 @@ class Http1Parser {
   bool has_request_line_ = false;
   int error_status_ = 0;
   std::string_view error_reason_;
+  std::string valid_host_;  // The last Host that was looked at and found valid, for the next one.
 };
 
 }  // namespace squall

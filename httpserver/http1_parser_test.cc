@@ -244,6 +244,22 @@ TEST(Http1ParserTest, Host) {
   });
 }
 
+// A parser knows the last Host again.
+TEST(Http1ParserTest, EachHostIsJudgedByItself) {
+  Http1Parser parser;
+  const std::string longer(100, 'b');
+  for (const std::string& host : {std::string("a"), std::string("a"), longer, longer,
+                                  std::string("a"), std::string(), std::string("aa")}) {
+    const std::string request = "GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
+    ASSERT_EQ(parser.Feed(request).kind, Http1Event::kHead) << host;
+    EXPECT_EQ(parser.head().host(), host);
+    ASSERT_EQ(parser.Feed("").kind, Http1Event::kMessageComplete);
+    parser.StartNextMessage();
+  }
+  EXPECT_EQ(parser.Feed("GET / HTTP/1.1\r\nHost: a a\r\n\r\n").kind, Http1Event::kError);
+  EXPECT_EQ(parser.error_status(), 400);
+}
+
 TEST(Http1ParserTest, Fields) {
   CheckRows({
       {Get("A:b\r\n"), "parsed"},

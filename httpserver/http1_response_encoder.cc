@@ -74,6 +74,8 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
   }
   std::optional<uint64_t> length;
   bool has_date = false;
+  bool has_connection = false;
+  bool has_upgrade = false;
   bool asked_to_close = false;
   size_t fields_size = 0;
   // HttpHeaders holds valid names and values only, so no field can end a line and start another.
@@ -83,8 +85,14 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
       case 4:
         has_date = has_date || EqualsIgnoreCase(name, "Date");
         break;
+      case 7:
+        has_upgrade = has_upgrade || EqualsIgnoreCase(name, "Upgrade");
+        break;
       case 10:
-        if (EqualsIgnoreCase(name, "Connection")) asked_to_close |= HasToken(value, "close");
+        if (EqualsIgnoreCase(name, "Connection")) {
+          has_connection = true;
+          asked_to_close |= HasToken(value, "close");
+        }
         break;
       case 14:
         if (EqualsIgnoreCase(name, "Content-Length")) {
@@ -139,12 +147,15 @@ absl::Status Http1ResponseEncoder::Begin(const ResponseHead& head, const BeginOp
     writer.Put(head.reason.empty() ? ReasonPhrase(head.status) : head.reason);
     writer.Put("\r\n");
   }
-  bool has_upgrade = false;
-  for (const auto [name, value] : head.headers) {
-    if (name.size() == 10 && EqualsIgnoreCase(name, "Connection")) continue;
-    has_upgrade = has_upgrade || (name.size() == 7 && EqualsIgnoreCase(name, "Upgrade"));
-    if (no_content && name.size() == 14 && EqualsIgnoreCase(name, "Content-Length")) continue;
-    writer.PutField(name, value);
+  const std::optional<std::string_view> whole = head.headers.Whole();
+  if (whole.has_value() && !has_connection && !(no_content && length.has_value())) {
+    writer.Put(*whole);
+  } else {
+    for (const auto [name, value] : head.headers) {
+      if (EqualsIgnoreCase(name, "Connection")) continue;
+      if (no_content && EqualsIgnoreCase(name, "Content-Length")) continue;
+      writer.PutField(name, value);
+    }
   }
   if (!has_date && !options.date.empty()) writer.PutField("Date", options.date);
   if (add_length) {

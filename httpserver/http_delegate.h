@@ -58,6 +58,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "squall/base/clock.h"
 #include "squall/httpserver/file_range.h"
 #include "squall/httpserver/http_headers.h"
 #include "squall/httpserver/request_head.h"
@@ -86,6 +87,9 @@ class HttpConnection {
 
   // The loop that serves this connection.
   virtual IOLoop& loop() const = 0;
+
+  // When its head was there.
+  virtual MonotonicTime request_begun() const { return Clock::Real().Now(); }
 
   // The client's address as text without a port, after xheaders; "0.0.0.0" for a unix socket
   // (Tornado). Valid until the exchange is over.

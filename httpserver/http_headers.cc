@@ -38,9 +38,8 @@ bool HasToken(std::string_view list, std::string_view token) {
   }
 }
 
-bool HttpHeaders::NameIs(const Entry& e, std::string_view name) const {
-  return e.name_size == name.size() &&
-         internal::EqualsIgnoreCase(View(e.name_at, e.name_size), name);
+inline bool HttpHeaders::NameIs(const Entry& e, std::string_view name) const {
+  return internal::EqualsIgnoreCase(View(e.name_at, e.name_size), name);
 }
 
 uint32_t HttpHeaders::Store(std::string_view text) {
@@ -63,10 +62,26 @@ bool HttpHeaders::Add(std::string_view name, std::string_view value) {
   Entry e;
   e.name_at = Store(name);
   e.name_size = static_cast<uint32_t>(name.size());
+  Store(": ");
   e.value_at = Store(value);
   e.value_size = static_cast<uint32_t>(value.size());
+  Store("\r\n");
   entries_.push_back(e);
   return true;
+}
+
+void HttpHeaders::Replace(Entry& entry, std::string_view value) {
+  const auto size = static_cast<uint32_t>(value.size());
+  if (!is_whole_) {
+    entry.value_at = Store(value);
+  } else {
+    bytes_.replace(entry.value_at, entry.value_size, value);
+    for (Entry* later = &entry + 1; later != entries_.data() + entries_.size(); ++later) {
+      later->name_at += size - entry.value_size;
+      later->value_at += size - entry.value_size;
+    }
+  }
+  entry.value_size = size;
 }
 
 bool HttpHeaders::Set(std::string_view name, std::string_view value) {
@@ -77,21 +92,25 @@ bool HttpHeaders::Set(std::string_view name, std::string_view value) {
   // Further fields go first: `name` may be a view into this object, which storing the value may
   // move.
   if (first + 1 != entries_.end()) {
-    entries_.erase(std::remove_if(first + 1, entries_.end(), match), entries_.end());
+    const auto further = std::remove_if(first + 1, entries_.end(), match);
+    if (further != entries_.end()) is_whole_ = false;
+    entries_.erase(further, entries_.end());
   }
-  first->value_at = Store(value);
-  first->value_size = static_cast<uint32_t>(value.size());
+  Replace(*first, value);
   return true;
 }
 
 size_t HttpHeaders::Remove(std::string_view name) {
-  return std::erase_if(entries_, [&](const Entry& e) { return NameIs(e, name); });
+  const size_t removed = std::erase_if(entries_, [&](const Entry& e) { return NameIs(e, name); });
+  if (removed > 0) is_whole_ = false;
+  return removed;
 }
 
 bool HttpHeaders::Rename(std::string_view from, std::string_view to) {
   if (!IsValidHeaderName(to)) return false;
   const std::string old_name(from);
   const auto size = static_cast<uint32_t>(to.size());
+  is_whole_ = false;
   const uint32_t at = Store(to);
   for (Entry& e : entries_) {
     if (!NameIs(e, old_name)) continue;
@@ -104,11 +123,13 @@ bool HttpHeaders::Rename(std::string_view from, std::string_view to) {
 void HttpHeaders::Clear() {
   bytes_.clear();
   entries_.clear();
+  is_whole_ = true;
 }
 
 void HttpHeaders::Release() {
   std::string().swap(bytes_);
   std::vector<Entry>().swap(entries_);
+  is_whole_ = true;
 }
 
 bool HttpHeaders::Has(std::string_view name) const {
@@ -150,6 +171,10 @@ bool HttpHeaders::HasToken(std::string_view name, std::string_view token) const 
 }
 
 void HttpHeaders::AppendTo(std::string& out) const {
+  if (is_whole_) {
+    out.append(bytes_);
+    return;
+  }
   for (const Field field : *this) {
     out.append(field.name).append(": ").append(field.value).append("\r\n");
   }

@@ -127,6 +127,13 @@ class HttpHeaders {
   // Appends "Name: value\r\n" for each field to `out`, without the final empty line.
   void AppendTo(std::string& out) const;
 
+  // What AppendTo() appends, when it stands in this object as a whole, as it does unless fields were
+  // removed or renamed or came from a parser. Valid as what getters return.
+  std::optional<std::string_view> Whole() const {
+    if (!is_whole_) return std::nullopt;
+    return bytes_;
+  }
+
  private:
   // The parser and the head fill the buffer themselves: their octets are checked already.
   friend class Http1Parser;
@@ -143,10 +150,12 @@ class HttpHeaders {
     return std::string_view(bytes_.data() + at, size);
   }
   bool NameIs(const Entry& e, std::string_view name) const;
+  void Replace(Entry& entry, std::string_view value);
   uint32_t Store(std::string_view text);
 
   std::string bytes_;
   std::vector<Entry> entries_;
+  bool is_whole_ = true;  // bytes_ is all fields as they are sent, in order, and nothing else
 };
 
 }  // namespace squall

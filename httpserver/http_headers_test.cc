@@ -51,6 +51,44 @@ TEST(HttpHeadersTest, SetKeepsThePlaceAndIsTheOnlyOne) {
   EXPECT_TRUE(headers.empty());
 }
 
+// The same fields without what stands in memory as a whole.
+std::string DumpOneByOne(const HttpHeaders& headers) {
+  std::string out;
+  for (const auto [name, value] : headers)
+    out.append(name).append(": ").append(value).append("\r\n");
+  return out;
+}
+
+TEST(HttpHeadersTest, StandsAsAWholeUntilSomethingIsRemoved) {
+  HttpHeaders headers;
+  EXPECT_EQ(headers.Whole(), "");
+  headers.Add("A", "1");
+  headers.Add("B", "22");
+  headers.Add("C", "3");
+  headers.Set("a", "a longer one");
+  headers.Set("b", "");
+  EXPECT_EQ(headers.Whole(), "A: a longer one\r\nB: \r\nC: 3\r\n");
+  EXPECT_EQ(DumpOneByOne(headers), headers.Whole());
+  headers.Set("B", headers.Get("A").value());
+  EXPECT_EQ(headers.Whole(), "A: a longer one\r\nB: a longer one\r\nC: 3\r\n");
+  HttpHeaders copy = headers;
+  EXPECT_EQ(copy.Remove("b"), 1u);
+  EXPECT_EQ(copy.Whole(), std::nullopt);
+  EXPECT_EQ(Dump(copy), "A: a longer one\r\nC: 3\r\n");
+  EXPECT_EQ(DumpOneByOne(copy), Dump(copy));
+  copy.Clear();
+  EXPECT_EQ(copy.Whole(), "");
+  copy = headers;
+  EXPECT_TRUE(copy.Rename("C", "D"));
+  EXPECT_EQ(copy.Whole(), std::nullopt);
+  copy = headers;
+  copy.Add("a", "2");
+  EXPECT_TRUE(copy.Whole().has_value());
+  EXPECT_TRUE(copy.Set("A", "3"));
+  EXPECT_EQ(copy.Whole(), std::nullopt);
+  EXPECT_EQ(Dump(copy), "A: 3\r\nB: a longer one\r\nC: 3\r\n");
+}
+
 TEST(HttpHeadersTest, TakesViewsIntoItself) {
   HttpHeaders headers;
   headers.Add("Name", std::string(100, 'v'));

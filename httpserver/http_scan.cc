@@ -4,6 +4,10 @@
 #include <emmintrin.h>
 #endif
 
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
 namespace squall::internal {
 namespace {
 
@@ -13,6 +17,36 @@ const char* SkipByTable(const char* p, const char* end) {
   return p;
 }
 
+#ifdef __SSE2__
+
+// Past whole blocks of 64 octets from 0x20 to 0x7e, which become 0 to 0x5e and then have a common maximum.
+const char* SkipPrintable(const char* p, const char* end) {
+  const __m128i first = _mm_set1_epi8(0x20);
+  const __m128i last = _mm_set1_epi8(0x7e - 0x20);
+  const auto shifted = [&](const char* at) {
+    return _mm_sub_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), first);
+  };
+  for (; end - p >= 64; p += 64) {
+    const __m128i largest = _mm_max_epu8(_mm_max_epu8(shifted(p), shifted(p + 16)),
+                                         _mm_max_epu8(shifted(p + 32), shifted(p + 48)));
+    if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(largest, last), last)) != 0xffff) break;
+  }
+  return p;
+}
+
+// To the first octet below 0x20 or equal to 0x7f of the next eight, which may be a HTAB.
+const char* SkipPrintableOfEight(const char* p) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  uint64_t x;
+  std::memcpy(&x, p, sizeof x);
+  const uint64_t del = x ^ kOnes * 0x7f;
+  // A borrow may mark octets behind the first one, so that one is right.
+  const uint64_t stops = (((x - kOnes * 0x20) & ~x) | ((del - kOnes) & ~del)) & kOnes * 0x80;
+  return stops == 0 ? p + sizeof x : p + __builtin_ctzll(stops) / 8;
+}
+
+#endif  // __SSE2__
+
 }  // namespace
 
 std::string_view TrimOws(std::string_view text) {
@@ -21,10 +55,7 @@ std::string_view TrimOws(std::string_view text) {
   return text;
 }
 
-bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  // Nearly always equal as they are, which costs one compare instead of one an octet.
-  if (a == b) return true;
+bool EqualButForCase(std::string_view a, std::string_view b) {
   for (size_t i = 0; i < a.size(); ++i) {
     if (ToLower(a[i]) != ToLower(b[i])) return false;
   }
@@ -87,6 +118,7 @@ const char* SkipFieldValue(const char* p, const char* end) {
   const __m128i first = _mm_set1_epi8(0x20);
   const __m128i del = _mm_set1_epi8(0x7f);
   const __m128i tab = _mm_set1_epi8('\t');
+  bool long_one = false;
   while (end - p >= 16) {
     const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     const __m128i fine =
@@ -94,7 +126,10 @@ const char* SkipFieldValue(const char* p, const char* end) {
     const int stop = _mm_movemask_epi8(_mm_andnot_si128(_mm_cmpeq_epi8(x, del), fine)) ^ 0xffff;
     if (stop != 0) return p + __builtin_ctz(stop);
     p += 16;
+    // Once: most values are short, and a long one that is not printable is not tried again.
+    if (!std::exchange(long_one, true)) p = SkipPrintable(p, end);
   }
+  if (end - p >= 8) p = SkipPrintableOfEight(p);
   return SkipFieldValuePortable(p, end);
 }
 

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace squall::internal {
@@ -70,8 +71,16 @@ constexpr int HexValue(char c) {
 // Without SP and HTAB at both ends; no other octet counts as white space.
 std::string_view TrimOws(std::string_view text);
 
-// ASCII case-insensitive equality.
-bool EqualsIgnoreCase(std::string_view a, std::string_view b);
+// For two of the same size.
+bool EqualButForCase(std::string_view a, std::string_view b);
+
+// ASCII case-insensitive equality. Nearly always they are equal as they are or differ in size, and
+// beside a literal that is one comparison of a constant size.
+inline bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         (std::char_traits<char>::compare(a.data(), b.data(), b.size()) == 0 ||
+          EqualButForCase(a, b));
+}
 
 // Each returns the first position in [begin, end) whose octet is not of the class, or `end`.
 const char* SkipToken(const char* begin, const char* end);

@@ -17,7 +17,8 @@ TEST(HttpScanTest, TwinsAgreeOnEveryOctetAndPlace) {
     const bool in_token = octet > 0x20 && octet < 0x7f &&
                           std::string_view("\"(),/:;<=>?@[\\]{}").find(static_cast<char>(octet)) ==
                               std::string_view::npos;
-    for (size_t size = 1; size <= 50; ++size) {
+    // Behind 50, sizes of which SkipFieldValue() takes 64 octets at once.
+    for (size_t size = 1; size <= 170; size += size < 50 ? 1 : 40) {
       for (size_t at = 0; at < size; ++at) {
         std::string text(size, 'v');
         text[at] = static_cast<char>(octet);
@@ -40,8 +41,8 @@ TEST(HttpScanTest, TwinsAgreeOnEveryOctetAndPlace) {
 TEST(HttpScanTest, TwinsAgreeOnRandomText) {
   std::mt19937 random(12345);
   for (int round = 0; round < 20000; ++round) {
-    std::string text(random() % 100, ' ');
-    for (char& c : text) c = static_cast<char>(random() % 16 == 0 ? random() : 'a' + random() % 26);
+    std::string text(random() % 200, ' ');
+    for (char& c : text) c = static_cast<char>(random() % 64 == 0 ? random() : 'a' + random() % 26);
     const char* begin = text.data();
     const char* end = begin + text.size();
     ASSERT_EQ(SkipFieldValue(begin, end), SkipFieldValuePortable(begin, end));

@@ -6,7 +6,7 @@
 //   // After ForkProcesses(); `accepts` is an AcceptStats.
 //   stats.Attach([&](const DrainRequest& request, auto done) { ... }, accepts);
 //   stats.ConnectionOpened();
-//   const MonotonicTime begun = stats.RequestStarted("GET", "/");
+//   stats.RequestStarted("GET", "/", begun);
 //   stats.RequestEnded(200);
 //   stats.AnswerSent(begun, now);                                      // to its last octet
 //
@@ -87,14 +87,11 @@ class WorkerStats {
   void ConnectionHeld() {
     if (row_ != nullptr) row_->AddConnections(1);
   }
-  // Returns the time that AnswerSent wants.
-  MonotonicTime RequestStarted(std::string_view method, std::string_view target) {
-    if (row_ == nullptr) return MonotonicTime::Infinite();
-    // Not the loop's time, which is as old as the handlers of this turn took.
-    const MonotonicTime now = Clock::Real().Now();
+  // Its head was there at `begun`.
+  void RequestStarted(std::string_view method, std::string_view target, MonotonicTime begun) {
+    if (row_ == nullptr) return;
     row_->Add(WorkerCounter::kRequests);
-    row_->BeginRequest(method, target, now);
-    return now;
+    row_->BeginRequest(method, target, begun);
   }
   // The answer with this status is complete; 0: the request was given up without one.
   void RequestEnded(int status) {
@@ -104,7 +101,7 @@ class WorkerStats {
   }
   // The kernel has the last octet of the answer to the request that started at `begun`.
   void AnswerSent(MonotonicTime begun, MonotonicTime now) {
-    if (row_ != nullptr && !begun.is_infinite()) row_->RecordLatency(begun, now);
+    if (row_ != nullptr) row_->RecordLatency(begun, now);
   }
   // An answer to something that never became a request.
   void Refused(int status) {

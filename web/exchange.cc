@@ -42,7 +42,7 @@ constexpr uint64_t kMostDiscarded = 64 << 10;
 }  // namespace
 
 Exchange::Exchange(const Application& application, HttpConnection& connection,
-                   RouteTable::Match match)
+                   RouteTable::Match&& match)
     : application_(application),
       connection_(connection),
       match_(std::move(match)),

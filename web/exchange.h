@@ -30,7 +30,7 @@ namespace internal {
 class Exchange final : public HttpMessageDelegate, public CachedFrame, private HandlerHost {
  public:
   // `application`, `connection` and the route are not owned. The route has a handler.
-  Exchange(const Application& application, HttpConnection& connection, RouteTable::Match match);
+  Exchange(const Application& application, HttpConnection& connection, RouteTable::Match&& match);
   ~Exchange() override;
 
   void HeadersReceived() override;

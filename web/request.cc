@@ -21,7 +21,7 @@
 namespace squall {
 
 HttpRequest::HttpRequest(const HttpConnection& connection)
-    : connection_(&connection), head_(&connection.head()), start_(Clock::Real().Now()) {}
+    : connection_(&connection), head_(&connection.head()), start_(connection.request_begun()) {}
 
 void HttpRequest::Detach() {
   if (own_head_ != nullptr) return;

@@ -79,7 +79,7 @@ HandlerRef::~HandlerRef() {
 void RequestHandler::SetStatus(int status, std::string_view reason) {
   response_.status = status;
   if (reason.empty()) {
-    response_.reason = std::string();  // the connection knows the standard phrase
+    response_.reason.clear();  // the connection knows the standard phrase
   } else {
     response_.reason = IsValidReasonPhrase(reason) ? std::string(reason) : "Unknown";
   }
