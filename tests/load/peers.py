@@ -47,6 +47,7 @@ http {
     listen 127.0.0.1:%(port)d%(tls)s;
     location = /pid { return 200 $pid; }
     location = / { return 200 "hello, world\\n"; }
+    location = /post { return 200 "hello, world\\n"; }
     location = /100k { root %(root)s; }
     location = /static/100k { root %(root)s; }
   }

@@ -6,7 +6,8 @@
 squall beside nginx and h2o with the same certificate and ciphers, one worker each, turn about in each
 round. Each handshake has a connection of its own and one request, with `Connection: close`. Processor time
 is the worker's, in nanoseconds from /proc/PID/task/*/schedstat; medians of the rounds, and the median of
-squall's multiples of each peer's in the same round. A peer that resumes no sessions has no such row.
+squall's multiples of each peer's in the same round. What a peer cannot do (resume a session, answer a POST of
+what it has as a file) it has no such row of.
 """
 
 import argparse
@@ -27,11 +28,19 @@ SIZE = 102400
 
 CLOSE = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 KEEP = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = (b"POST /post HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+        b"Content-Length: 1024\r\n\r\n" + b"p" * 1024)
+# 3.9 KB.
+FIELDS = (b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + b"abcdefgh" * 80 +
+          b"\r\nCookie: sid=" + b"0123456789abcdef" * 120 + b"\r\n" +
+          b"".join(b"X-Long-%d: %s\r\n" % (i, b"v" * 100) for i in range(8)) +
+          b"".join(b"X-Short-%d: v%d\r\n" % (i, i) for i in range(20)) + b"\r\n")
+BATCH = 16
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-class NotResumed(Exception):
+class CannotDo(Exception):
     pass
 
 
@@ -43,15 +52,17 @@ def cpu_ns(pid):
     return total
 
 
-def request(connection, message):
+def request(connection, message, answers=1):
     connection.sendall(message)
     # Head and body may come as two records.
     answer = b""
-    while not answer.endswith(b"hello, world\n"):
+    while answer.count(b"hello, world\n") < answers:
         piece = connection.recv(65536)
         if not piece:
             sys.exit("the server does not answer: %r" % answer)
         answer += piece
+        if answer.startswith(b"HTTP/1.1 4"):
+            raise CannotDo
 
 
 def full(port, context, count):
@@ -67,14 +78,16 @@ def resumed(port, context, count):
         with context.wrap_socket(plain, server_hostname="localhost", session=session) as connection:
             request(connection, CLOSE)
             if number > 0 and not connection.session_reused:
-                raise NotResumed
+                raise CannotDo
             session = connection.session
 
 
-def kept(port, context, count):
-    with peers.connect(port, context) as connection:
-        for _ in range(count):
-            request(connection, KEEP)
+def kept(message, batch=1):
+    def ask(port, context, count):
+        with peers.connect(port, context) as connection:
+            for _ in range(0, count, batch):
+                request(connection, message * batch, batch)
+    return ask
 
 
 def large(path):
@@ -103,7 +116,10 @@ CASES = [
     ("full, TLS 1.2, RSA 2048", "rsa", "1.2", full, 500),
     ("resumed, TLS 1.3", "ecdsa", "1.3", resumed, 1000),
     ("resumed, TLS 1.2", "ecdsa", "1.2", resumed, 1000),
-    ("request on a kept connection, TLS 1.3", "ecdsa", "1.3", kept, 5000),
+    ("request on a kept connection, TLS 1.3", "ecdsa", "1.3", kept(KEEP), 5000),
+    ("POST of 1 KB on it", "ecdsa", "1.3", kept(POST), 5000),
+    ("3.9 KB of request fields on it", "ecdsa", "1.3", kept(FIELDS), 5000),
+    ("16 requests pipelined on it", "ecdsa", "1.3", kept(KEEP, BATCH), 32000),
     ("100 KB on it", "ecdsa", "1.3", large(b"/100k"), 500),
     ("100 KB of a file on it", "ecdsa", "1.3", large(b"/static/100k"), 500),
 ]
@@ -116,11 +132,11 @@ def measure(action, context, count, places, rounds):
         for name in list(costs) if round_ % 2 == 0 else reversed(list(costs)):
             port, worker = places[name]
             try:
-                action(port, context, 20)
+                action(port, context, 2 * BATCH)
                 before = cpu_ns(worker)
                 action(port, context, count)
                 costs[name].append((cpu_ns(worker) - before) / count)
-            except NotResumed:
+            except CannotDo:
                 del costs[name]
     return costs
 

@@ -47,6 +47,10 @@ struct HelloWorld : Plain {
   void Get() { Write("hello, world\n"); }
 };
 
+struct ReadPost : Plain {
+  void Post() { Write("hello, world\n"); }
+};
+
 struct Filler : Plain {
   explicit Filler(const std::string* text) : text(text) {}
   void Get() { Write(*text); }
@@ -71,6 +75,7 @@ absl::Status Serve() {
   squall::Application app(
       {
           {"/", squall::Handler<HelloWorld>()},
+          {"/post", squall::Handler<ReadPost>()},
           {"/100k", squall::Handler<Filler>(&text_100k)},
           {"/pid", squall::Handler<Pid>()},
       },
