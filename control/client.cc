@@ -28,6 +28,7 @@
 #include "grpcpp/create_channel_posix.h"
 #include "grpcpp/grpcpp.h"
 #include "squall/base/status.h"
+#include "squall/base/status_macros.h"
 #include "squall/base/unique_fd.h"
 #include "squall/control/error_details.h"
 #include "squall/control/error_details.pb.h"
@@ -39,6 +40,7 @@ namespace squall {
 namespace {
 
 namespace v1 = ::squall::control::v1;
+using Stub = v1::ControlService::Stub;
 
 // Marks a failed connect(2); the value is the errno.
 constexpr char kConnectErrorUrl[] = "squall.control/connect-errno";
@@ -181,6 +183,16 @@ absl::Status ControlClient::Retry(
   }
 }
 
+template <typename Method, typename Request, typename Response>
+absl::Status ControlClient::Call(Method method, absl::Duration timeout, const Request& request,
+                                 Response* response) {
+  return Retry(timeout, [&](Connection& connection, absl::Time deadline) {
+    grpc::ClientContext context;
+    SetDeadline(context, deadline);
+    return internal::StatusFromGrpc((connection.stub().*method)(&context, request, response));
+  });
+}
+
 absl::StatusOr<v1::Pool> ControlClient::GetPool() {
   v1::GetPoolResponse response;
   absl::Status status = Retry(options_.timeout, [&](Connection& connection, absl::Time deadline) {
@@ -238,6 +250,98 @@ absl::StatusOr<v1::Operation> ControlClient::ResizePool(const ResizeOptions& opt
     return internal::StatusFromGrpc(connection.stub().ResizePool(&context, request, &response));
   });
   if (!status.ok()) return status;
+  return std::move(*response.mutable_operation());
+}
+
+absl::StatusOr<v1::Worker> ControlClient::GetWorker(int32_t slot) {
+  v1::GetWorkerRequest request;
+  request.set_slot(slot);
+  v1::GetWorkerResponse response;
+  RETURN_IF_ERROR(Call(&Stub::GetWorker, options_.timeout, request, &response));
+  return std::move(*response.mutable_worker());
+}
+
+absl::StatusOr<v1::Operation> ControlClient::RestartPool(v1::RestartPoolRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  v1::RestartPoolResponse response;
+  RETURN_IF_ERROR(Call(&Stub::RestartPool, options_.timeout, request, &response));
+  return std::move(*response.mutable_operation());
+}
+
+absl::StatusOr<v1::Operation> ControlClient::DrainWorker(v1::DrainWorkerRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  v1::DrainWorkerResponse response;
+  RETURN_IF_ERROR(Call(&Stub::DrainWorker, options_.timeout, request, &response));
+  return std::move(*response.mutable_operation());
+}
+
+absl::StatusOr<v1::Operation> ControlClient::KillWorker(v1::KillWorkerRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  v1::KillWorkerResponse response;
+  RETURN_IF_ERROR(Call(&Stub::KillWorker, options_.timeout, request, &response));
+  return std::move(*response.mutable_operation());
+}
+
+absl::StatusOr<v1::Pool> ControlClient::ResetBreaker(v1::ResetBreakerRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  v1::ResetBreakerResponse response;
+  RETURN_IF_ERROR(Call(&Stub::ResetBreaker, options_.timeout, request, &response));
+  return std::move(*response.mutable_pool());
+}
+
+absl::StatusOr<v1::Pool> ControlClient::ShutdownServer(v1::ShutdownServerRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  v1::ShutdownServerResponse response;
+  RETURN_IF_ERROR(Call(&Stub::ShutdownServer, options_.timeout, request, &response));
+  return std::move(*response.mutable_pool());
+}
+
+absl::StatusOr<v1::Operation> ControlClient::CancelOperation(const std::string& name) {
+  v1::CancelOperationRequest request;
+  request.set_name(name);
+  request.set_request_id(RandomRequestId());
+  v1::CancelOperationResponse response;
+  RETURN_IF_ERROR(Call(&Stub::CancelOperation, options_.timeout, request, &response));
+  return std::move(*response.mutable_operation());
+}
+
+absl::StatusOr<v1::Operation> ControlClient::GetOperation(const std::string& name) {
+  v1::GetOperationRequest request;
+  request.set_name(name);
+  v1::GetOperationResponse response;
+  RETURN_IF_ERROR(Call(&Stub::GetOperation, options_.timeout, request, &response));
+  return std::move(*response.mutable_operation());
+}
+
+absl::StatusOr<std::vector<v1::Operation>> ControlClient::ListOperations() {
+  std::vector<v1::Operation> operations;
+  v1::ListOperationsRequest request;
+  do {
+    v1::ListOperationsResponse response;
+    RETURN_IF_ERROR(Call(&Stub::ListOperations, options_.timeout, request, &response));
+    for (v1::Operation& operation : *response.mutable_operations()) {
+      operations.push_back(std::move(operation));
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return operations;
+}
+
+absl::StatusOr<v1::Operation> ControlClient::WaitOperation(const std::string& name,
+                                                           absl::Duration timeout) {
+  v1::WaitOperationRequest request;
+  request.set_name(name);
+  const absl::Time end = absl::Now() + timeout;
+  v1::WaitOperationResponse response;
+  // The server ends the wait; the deadline is for one that does not answer at all.
+  RETURN_IF_ERROR(Retry(timeout + options_.timeout, [&](Connection& connection,
+                                                        absl::Time deadline) {
+    grpc::ClientContext context;
+    SetDeadline(context, deadline);
+    internal::ToProto(std::max(end - absl::Now(), absl::Milliseconds(1)),
+                      request.mutable_timeout());
+    return internal::StatusFromGrpc(connection.stub().WaitOperation(&context, request, &response));
+  }));
   return std::move(*response.mutable_operation());
 }
 

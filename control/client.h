@@ -80,6 +80,26 @@ class ControlClient {
   // sum is negative.
   absl::StatusOr<control::v1::Operation> ResizePoolBy(int32_t delta, ResizeOptions options);
 
+  // The worker that holds the slot now; in state EMPTY when there is none.
+  absl::StatusOr<control::v1::Worker> GetWorker(int32_t slot);
+
+  // The changes. Without a request_id they get a random one, so that retries are safe. What they
+  // return goes on whether or not anybody waits; see WaitOperation.
+  absl::StatusOr<control::v1::Operation> RestartPool(control::v1::RestartPoolRequest request);
+  absl::StatusOr<control::v1::Operation> DrainWorker(control::v1::DrainWorkerRequest request);
+  absl::StatusOr<control::v1::Operation> KillWorker(control::v1::KillWorkerRequest request);
+  absl::StatusOr<control::v1::Pool> ResetBreaker(control::v1::ResetBreakerRequest request);
+  absl::StatusOr<control::v1::Pool> ShutdownServer(control::v1::ShutdownServerRequest request);
+  // `name` is Operation.name.
+  absl::StatusOr<control::v1::Operation> CancelOperation(const std::string& name);
+  absl::StatusOr<control::v1::Operation> GetOperation(const std::string& name);
+  // All pages, the newest first, without their pools.
+  absl::StatusOr<std::vector<control::v1::Operation>> ListOperations();
+  // Returns the operation when it has ended, or as it is when `timeout` is over. A control process
+  // that ends meanwhile is no error: the call goes on with the next one.
+  absl::StatusOr<control::v1::Operation> WaitOperation(const std::string& name,
+                                                       absl::Duration timeout);
+
   // Calls `on_event` for each message until it returns false (then Ok) or the stream ends (then its
   // status). It begins with a GetPool, so that a server that does not answer is DeadlineExceeded;
   // after that there is no deadline. Does not reconnect.
@@ -96,6 +116,11 @@ class ControlClient {
   // Runs `call` on a connection until it gives anything but Unavailable or time is up.
   absl::Status Retry(absl::Duration timeout,
                      const std::function<absl::Status(Connection&, absl::Time deadline)>& call);
+
+  // One call of a method, retried.
+  template <typename Method, typename Request, typename Response>
+  absl::Status Call(Method method, absl::Duration timeout, const Request& request,
+                    Response* response);
 
   const std::string address_;
   const ControlClientOptions options_;

@@ -100,7 +100,7 @@ TEST(ControlLoop, RereadsThePoolOnANotice) {
   const absl::Status status =
       client.WatchPool(absl::Hours(1), [&](const control::v1::WatchPoolResponse& response) {
         if (response.has_snapshot()) {
-          control.pool.Resize({.desired_workers = 5}, [](const auto&) {});
+          control.pool.Resize(5);
           EXPECT_TRUE(SendLink(control.master.get(), LinkNotice{}));
           return true;
         }

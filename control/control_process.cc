@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/config.h"
 #include "absl/status/status.h"
@@ -20,6 +23,8 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
+#include "squall/process/operation.h"
+#include "squall/process/operation_board.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/sidecar.h"
 
@@ -35,11 +40,15 @@ constexpr unsigned kShutdownLimitSeconds = 3;
 
 class ScoreboardReader : public PoolReader {
  public:
-  explicit ScoreboardReader(const Scoreboard& scoreboard) : scoreboard_(scoreboard) {}
+  ScoreboardReader(const Scoreboard& scoreboard, const OperationBoard& operations)
+      : scoreboard_(scoreboard), operations_(operations) {}
   PoolSnapshot Read() override { return scoreboard_.Read(Clock::Real().Now()); }
+  std::optional<OperationView> FindOperation(uint64_t id) override { return operations_.Find(id); }
+  std::vector<OperationView> ListOperations() override { return operations_.List(); }
 
  private:
   const Scoreboard& scoreboard_;
+  const OperationBoard& operations_;
 };
 
 // gRPC's threads may still run; destructors of statics must not run under them.
@@ -72,7 +81,7 @@ int RunControlProcess(SidecarContext& context) {
     LOG(ERROR) << "control process: " << address.status();
     return 1;
   }
-  ScoreboardReader reader(context.scoreboard);
+  ScoreboardReader reader(context.scoreboard, context.operations);
   internal::ControlLoop control(
       loop, reader, std::move(context.link), ListenSocket(std::move(listener), *address),
       {.roles = internal::DefaultRoles(), .on_master_gone = [](const absl::Status& why) {

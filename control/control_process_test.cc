@@ -214,6 +214,92 @@ TEST(ControlProcess, AWaitSurvivesTheControlProcess) {
   resize.join();
 }
 
+TEST(ControlProcess, OperationsAndRequestIdsSurviveTheControlProcess) {
+  RunningPool running;
+  ControlClient client(running.address(), kPatient);
+  WaitUntilReady(client, 2);
+  // Stopped, one worker cannot drain, and so the restart cannot end.
+  const pid_t worker = (*client.ListWorkers())[1].pid();
+  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  v1::RestartPoolRequest request;
+  request.set_request_id("the restart");
+  EXPECT_EQ(ErrorReason(client.RestartPool(request).status()), "INVALID_FIELD");
+  request.set_request_id("restart");
+  const absl::StatusOr<v1::Operation> begun = client.RestartPool(request);
+  ASSERT_TRUE(begun.ok()) << begun.status();
+
+  absl::StatusOr<v1::Operation> waited;
+  std::thread waiting([&] {
+    ControlClient waiter(running.address(), kPatient);
+    waited = waiter.WaitOperation(begun->name(), kPatience);
+  });
+  const pid_t control = client.GetServerInfo()->control_pid();
+  ASSERT_EQ(kill(control, SIGKILL), 0);
+  EXPECT_TRUE(Eventually([&] {
+    const auto info = client.GetServerInfo();
+    return info.ok() && info->control_pid() != control;
+  }));
+  EXPECT_EQ(client.GetOperation(begun->name())->state(), v1::OPERATION_STATE_RUNNING);
+  EXPECT_EQ(client.RestartPool(request)->name(), begun->name()) << "the id was forgotten";
+  v1::RestartPoolRequest other = request;
+  other.set_max_failures(7);
+  EXPECT_EQ(ErrorReason(client.RestartPool(other).status()), "REQUEST_ID_REUSED");
+
+  ASSERT_EQ(kill(worker, SIGCONT), 0);
+  waiting.join();
+  ASSERT_TRUE(waited.ok()) << waited.status();
+  EXPECT_EQ(waited->state(), v1::OPERATION_STATE_DONE) << waited->error().message();
+  EXPECT_EQ(waited->pool().ready_workers(), 2);
+  EXPECT_EQ(client.ListOperations()->size(), 1u);
+}
+
+TEST(ControlProcess, AWorkerIsDrainedAndKilledByItsIncarnation) {
+  RunningPool running;
+  ControlClient client(running.address(), kPatient);
+  WaitUntilReady(client, 2);
+  v1::DrainWorkerRequest drain;
+  drain.set_slot(0);
+  drain.set_incarnation(1);
+  absl::StatusOr<v1::Operation> operation = client.DrainWorker(drain);
+  ASSERT_TRUE(operation.ok()) << operation.status();
+  EXPECT_EQ(client.WaitOperation(operation->name(), kPatience)->state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(client.GetWorker(0)->incarnation(), 2u);
+  EXPECT_EQ(ErrorReason(client.DrainWorker(drain).status()), "WRONG_INCARNATION");
+
+  v1::KillWorkerRequest kill_it;
+  kill_it.set_slot(0);
+  kill_it.set_incarnation(2);
+  operation = client.KillWorker(kill_it);
+  ASSERT_TRUE(operation.ok()) << operation.status();
+  EXPECT_EQ(client.WaitOperation(operation->name(), kPatience)->state(), v1::OPERATION_STATE_DONE);
+  const v1::Worker next = *client.GetWorker(0);
+  EXPECT_EQ(next.incarnation(), 3u);
+  EXPECT_EQ(next.last_exit().signal(), SIGKILL);
+  EXPECT_EQ(client.GetPool()->restarts(), 0u) << "what was asked for is no crash";
+}
+
+TEST(ControlProcess, ABreakerIsReset) {
+  RunningPool running({.workers = 2, .exit_status_of_task_1 = 3});
+  ControlClient client(running.address(), kPatient);
+  EXPECT_TRUE(Eventually([&] {
+    const absl::StatusOr<v1::Pool> pool = client.GetPool();
+    return pool.ok() && pool->failed_workers() == 1;
+  }));
+  const uint64_t before = client.GetWorker(1)->incarnation();
+  EXPECT_TRUE(client.ResetBreaker({}).ok());
+  EXPECT_TRUE(Eventually([&] { return client.GetWorker(1)->incarnation() > before; }));
+}
+
+TEST(ControlProcess, AShutdownByTheApiIsAnOrderlyEnd) {
+  RunningPool running;
+  ControlClient client(running.address(), kPatient);
+  WaitUntilReady(client, 2);
+  const absl::StatusOr<v1::Pool> pool = client.ShutdownServer({});
+  ASSERT_TRUE(pool.ok()) << pool.status();
+  EXPECT_EQ(pool->state(), v1::POOL_STATE_SHUTTING_DOWN);
+  EXPECT_EQ(running.Wait(), 0);
+}
+
 TEST(ControlProcess, EndsOnTermAndIsReplaced) {
   RunningPool running;
   ControlClient client(running.address(), kPatient);

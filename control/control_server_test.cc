@@ -113,7 +113,7 @@ TEST_F(ControlServerTest, GetServerInfoTellsTheCallersRole) {
   SetDeadline(context);
   v1::GetServerInfoResponse response;
   ASSERT_TRUE(stub_->GetServerInfo(&context, {}, &response).ok());
-  EXPECT_EQ(response.role(), v1::ROLE_OPERATOR);
+  EXPECT_EQ(response.role(), v1::ROLE_ADMIN);
   EXPECT_EQ(response.instance_id(), GetPool().instance_id());
   EXPECT_GT(response.control_pid(), 0);
 }
@@ -128,7 +128,7 @@ TEST_F(ControlServerTest, ResizeIsAcceptedAndCarriesTheCaller) {
   EXPECT_EQ(operation.pool().starting_workers(), 2);
   EXPECT_FALSE(operation.name().empty());
   EXPECT_EQ(pool_.last_command().actor_uid, 4711u);
-  EXPECT_EQ(pool_.last_command().request_id, "abc");
+  EXPECT_STREQ(pool_.last_command().request_id, "abc");
   EXPECT_EQ(GetPool().desired_workers(), 4);
 }
 

@@ -8,12 +8,14 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "grpcpp/grpcpp.h"
 #include "squall/control/error_details.h"
+#include "squall/control/method_roles.h"
+#include "squall/control/operation_to_proto.h"
+#include "squall/control/operation_wait_call.h"
 #include "squall/control/pool_to_proto.h"
-#include "squall/control/resize_call.h"
+#include "squall/control/request_check.h"
 #include "squall/control/version.h"
 #include "squall/control/watch_stream.h"
 
@@ -23,13 +25,7 @@ namespace {
 namespace v1 = ::squall::control::v1;
 
 constexpr int kMaxPageSize = 500;
-
-grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
-                                 const grpc::Status& status = grpc::Status::OK) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(status);
-  return reactor;
-}
+constexpr int kOperationsPage = 100;
 
 // A stream that ends before it begins.
 class RefusedWatch final : public grpc::ServerWriteReactor<v1::WatchPoolResponse> {
@@ -40,9 +36,19 @@ class RefusedWatch final : public grpc::ServerWriteReactor<v1::WatchPoolResponse
 
 }  // namespace
 
+grpc::ServerUnaryReactor* ControlService::Answer(grpc::CallbackServerContext* context,
+                                                 const grpc::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(status);
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* ControlService::GetPool(grpc::CallbackServerContext* context,
                                                   const v1::GetPoolRequest*,
                                                   v1::GetPoolResponse* response) {
+  if (const auto error = CheckRole("GetPool", caller_.role)) {
+    return Answer(context, error->ToGrpc());
+  }
   *response->mutable_pool() = PoolToProto(core_.reader.Read(), RightNow());
   return Answer(context);
 }
@@ -50,35 +56,27 @@ grpc::ServerUnaryReactor* ControlService::GetPool(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* ControlService::ListWorkers(grpc::CallbackServerContext* context,
                                                       const v1::ListWorkersRequest* request,
                                                       v1::ListWorkersResponse* response) {
-  int first_slot = 0;
-  if (request->page_size() < 0) {
-    return Answer(context, ControlError{.code = absl::StatusCode::kInvalidArgument,
-                                        .reason = "INVALID_FIELD",
-                                        .message = absl::StrCat("page_size must not be negative: ",
-                                                                request->page_size()),
-                                        .field = "page_size"}
-                               .ToGrpc());
+  if (const auto error = CheckRole("ListWorkers", caller_.role)) {
+    return Answer(context, error->ToGrpc());
   }
-  if (!request->page_token().empty() &&
-      (!absl::SimpleAtoi(request->page_token(), &first_slot) || first_slot < 0)) {
-    return Answer(context, ControlError{.code = absl::StatusCode::kInvalidArgument,
-                                        .reason = "INVALID_FIELD",
-                                        .message = "page_token is not one that an answer gave as "
-                                                   "next_page_token",
-                                        .field = "page_token"}
-                               .ToGrpc());
+  uint64_t first_slot = 0;
+  if (const auto error = CheckPage(request->page_size(), request->page_token(),
+                                   Scoreboard::kMaxRows, &first_slot)) {
+    return Answer(context, error->ToGrpc());
   }
   const int page_size =
       request->page_size() == 0 ? kMaxPageSize : std::min(request->page_size(), kMaxPageSize);
   const PoolSnapshot snapshot = core_.reader.Read();
   const Moment now = RightNow();
   for (const WorkerSnapshot& worker : snapshot.workers) {
-    if (worker.slot.slot < first_slot) continue;
+    if (static_cast<uint64_t>(worker.slot.slot) < first_slot) continue;
     if (response->workers_size() == page_size) {
       response->set_next_page_token(absl::StrCat(worker.slot.slot));
       break;
     }
-    *response->add_workers() = WorkerToProto(worker, now);
+    v1::Worker& row = *response->add_workers();
+    row = WorkerToProto(worker, now);
+    ShowTo(caller_.role, row);
   }
   return Answer(context);
 }
@@ -86,6 +84,9 @@ grpc::ServerUnaryReactor* ControlService::ListWorkers(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* ControlService::GetServerInfo(grpc::CallbackServerContext* context,
                                                         const v1::GetServerInfoRequest*,
                                                         v1::GetServerInfoResponse* response) {
+  if (const auto error = CheckRole("GetServerInfo", caller_.role)) {
+    return Answer(context, error->ToGrpc());
+  }
   const PoolSnapshot snapshot = core_.reader.Read();
   response->set_version(kVersion);
   response->set_instance_id(InstanceIdToString(snapshot.instance_id));
@@ -98,14 +99,145 @@ grpc::ServerUnaryReactor* ControlService::GetServerInfo(grpc::CallbackServerCont
   return Answer(context);
 }
 
-grpc::ServerUnaryReactor* ControlService::ResizePool(grpc::CallbackServerContext*,
-                                                     const v1::ResizePoolRequest* request,
-                                                     v1::ResizePoolResponse* response) {
-  return ResizeCall::Start(core_, caller_, *request, *response);
+grpc::ServerUnaryReactor* ControlService::GetWorker(grpc::CallbackServerContext* context,
+                                                    const v1::GetWorkerRequest* request,
+                                                    v1::GetWorkerResponse* response) {
+  if (const auto error = CheckRole("GetWorker", caller_.role)) {
+    return Answer(context, error->ToGrpc());
+  }
+  if (!request->has_slot()) {
+    return Answer(context, InvalidField("slot", "slot is not set").ToGrpc());
+  }
+  const PoolSnapshot snapshot = core_.reader.Read();
+  if (request->slot() < 0 || request->slot() >= snapshot.pool.max_workers) {
+    return Answer(
+        context,
+        ControlError{
+            .code = absl::StatusCode::kNotFound,
+            .reason = "NO_SUCH_SLOT",
+            .message = absl::StrCat("there is no slot ", request->slot(),
+                                    ": this pool's slots are 0 to ", snapshot.pool.max_workers - 1),
+            .metadata = {{"max_workers", absl::StrCat(snapshot.pool.max_workers)}}}
+            .ToGrpc());
+  }
+  v1::Worker& worker = *response->mutable_worker();
+  worker.set_slot(request->slot());
+  worker.set_state(v1::WORKER_STATE_EMPTY);
+  const Moment now = RightNow();
+  for (const WorkerSnapshot& row : snapshot.workers) {
+    if (row.slot.slot != request->slot()) continue;
+    // Two while the slot is handed over.
+    if (worker.state() != v1::WORKER_STATE_EMPTY && row.slot.role != RowRole::kHolder) continue;
+    worker = WorkerToProto(row, now);
+  }
+  ShowTo(caller_.role, worker);
+  return Answer(context);
+}
+
+std::optional<ControlError> ControlService::FindOperation(const std::string& name,
+                                                          const PoolSnapshot& snapshot,
+                                                          uint64_t* id) {
+  const std::optional<OperationKey> key = ParseOperationName(name);
+  if (!key.has_value()) {
+    return InvalidField("name", "name is not one that an operation has");
+  }
+  *id = key->id;
+  if (key->instance_id == snapshot.instance_id && core_.reader.FindOperation(key->id)) {
+    return std::nullopt;
+  }
+  return ControlError{
+      .code = absl::StatusCode::kNotFound,
+      .reason = "NO_SUCH_OPERATION",
+      .message = key->instance_id == snapshot.instance_id
+                     ? absl::StrCat(name, " never was, or is forgotten")
+                     : absl::StrCat(name, " is one of another start of the server")};
+}
+
+grpc::ServerUnaryReactor* ControlService::GetOperation(grpc::CallbackServerContext* context,
+                                                       const v1::GetOperationRequest* request,
+                                                       v1::GetOperationResponse* response) {
+  if (const auto error = CheckRole("GetOperation", caller_.role)) {
+    return Answer(context, error->ToGrpc());
+  }
+  const PoolSnapshot snapshot = core_.reader.Read();
+  uint64_t id = 0;
+  if (const auto error = FindOperation(request->name(), snapshot, &id)) {
+    return Answer(context, error->ToGrpc());
+  }
+  const Moment now = RightNow();
+  if (const auto operation = core_.reader.FindOperation(id)) {
+    *response->mutable_operation() = OperationToProto(*operation, snapshot.instance_id, now);
+  }
+  *response->mutable_operation()->mutable_pool() = PoolToProto(snapshot, now);
+  return Answer(context);
+}
+
+grpc::ServerUnaryReactor* ControlService::ListOperations(grpc::CallbackServerContext* context,
+                                                         const v1::ListOperationsRequest* request,
+                                                         v1::ListOperationsResponse* response) {
+  if (const auto error = CheckRole("ListOperations", caller_.role)) {
+    return Answer(context, error->ToGrpc());
+  }
+  uint64_t newest = UINT64_MAX;
+  if (const auto error =
+          CheckPage(request->page_size(), request->page_token(), UINT64_MAX, &newest)) {
+    return Answer(context, error->ToGrpc());
+  }
+  const int page_size =
+      request->page_size() == 0 ? kOperationsPage : std::min(request->page_size(), kMaxPageSize);
+  const uint64_t instance_id = core_.reader.Read().instance_id;
+  const Moment now = RightNow();
+  for (const OperationView& operation : core_.reader.ListOperations()) {
+    if (operation.id > newest) continue;
+    if (response->operations_size() == page_size) {
+      response->set_next_page_token(absl::StrCat(operation.id));
+      break;
+    }
+    *response->add_operations() = OperationToProto(operation, instance_id, now);
+  }
+  return Answer(context);
+}
+
+grpc::ServerUnaryReactor* ControlService::WaitOperation(grpc::CallbackServerContext* context,
+                                                        const v1::WaitOperationRequest* request,
+                                                        v1::WaitOperationResponse* response) {
+  if (const auto error = CheckRole("WaitOperation", caller_.role)) {
+    return Answer(context, error->ToGrpc());
+  }
+  absl::Duration timeout = core_.limits.max_wait;
+  if (request->has_timeout()) {
+    timeout = FromProto(request->timeout());
+    if (timeout <= absl::ZeroDuration()) {
+      return Answer(context, InvalidField("timeout", absl::StrCat("timeout must be above zero: ",
+                                                                  absl::FormatDuration(timeout)))
+                                 .ToGrpc());
+    }
+    timeout = std::min(timeout, core_.limits.max_wait);
+  }
+  uint64_t id = 0;
+  if (const auto error = FindOperation(request->name(), core_.reader.Read(), &id)) {
+    return Answer(context, error->ToGrpc());
+  }
+  if (core_.waits.fetch_add(1) >= core_.limits.max_waits) {
+    core_.waits.fetch_sub(1);
+    return Answer(
+        context,
+        ControlError{.code = absl::StatusCode::kResourceExhausted,
+                     .reason = "TOO_MANY_WAITS",
+                     .message = absl::StrCat(core_.limits.max_waits,
+                                             " calls wait already, the most that may; ask again "
+                                             "with GetOperation"),
+                     .metadata = {{"limit", absl::StrCat(core_.limits.max_waits)}}}
+            .ToGrpc());
+  }
+  return OperationWaitCall::Start(core_, id, timeout, *response);
 }
 
 grpc::ServerWriteReactor<v1::WatchPoolResponse>* ControlService::WatchPool(
     grpc::CallbackServerContext*, const v1::WatchPoolRequest* request) {
+  if (const auto error = CheckRole("WatchPool", caller_.role)) {
+    return new RefusedWatch(error->ToGrpc());
+  }
   absl::Duration interval = absl::Seconds(1);
   if (request->has_counter_interval()) {
     interval = FromProto(request->counter_interval());
@@ -129,7 +261,7 @@ grpc::ServerWriteReactor<v1::WatchPoolResponse>* ControlService::WatchPool(
                      .metadata = {{"limit", absl::StrCat(core_.limits.max_watches)}}}
             .ToGrpc());
   }
-  return WatchStream::Start(core_, interval);
+  return WatchStream::Start(core_, caller_, interval);
 }
 
 }  // namespace squall::internal

@@ -3,9 +3,15 @@
 #ifndef SQUALL_CONTROL_CONTROL_SERVICE_H_
 #define SQUALL_CONTROL_CONTROL_SERVICE_H_
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "grpcpp/grpcpp.h"
 #include "squall/control/control_core.h"
+#include "squall/control/error_details.h"
 #include "squall/control/v1/control.grpc.pb.h"
+#include "squall/process/control_link.h"
 
 namespace squall::internal {
 
@@ -23,13 +29,51 @@ class ControlService final : public control::v1::ControlService::CallbackService
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const control::v1::GetServerInfoRequest* request,
                                           control::v1::GetServerInfoResponse* response) override;
+  grpc::ServerUnaryReactor* GetWorker(grpc::CallbackServerContext* context,
+                                      const control::v1::GetWorkerRequest* request,
+                                      control::v1::GetWorkerResponse* response) override;
+  grpc::ServerUnaryReactor* GetOperation(grpc::CallbackServerContext* context,
+                                         const control::v1::GetOperationRequest* request,
+                                         control::v1::GetOperationResponse* response) override;
+  grpc::ServerUnaryReactor* ListOperations(grpc::CallbackServerContext* context,
+                                           const control::v1::ListOperationsRequest* request,
+                                           control::v1::ListOperationsResponse* response) override;
+  grpc::ServerUnaryReactor* WaitOperation(grpc::CallbackServerContext* context,
+                                          const control::v1::WaitOperationRequest* request,
+                                          control::v1::WaitOperationResponse* response) override;
   grpc::ServerUnaryReactor* ResizePool(grpc::CallbackServerContext* context,
                                        const control::v1::ResizePoolRequest* request,
                                        control::v1::ResizePoolResponse* response) override;
+  grpc::ServerUnaryReactor* RestartPool(grpc::CallbackServerContext* context,
+                                        const control::v1::RestartPoolRequest* request,
+                                        control::v1::RestartPoolResponse* response) override;
+  grpc::ServerUnaryReactor* DrainWorker(grpc::CallbackServerContext* context,
+                                        const control::v1::DrainWorkerRequest* request,
+                                        control::v1::DrainWorkerResponse* response) override;
+  grpc::ServerUnaryReactor* KillWorker(grpc::CallbackServerContext* context,
+                                       const control::v1::KillWorkerRequest* request,
+                                       control::v1::KillWorkerResponse* response) override;
+  grpc::ServerUnaryReactor* ResetBreaker(grpc::CallbackServerContext* context,
+                                         const control::v1::ResetBreakerRequest* request,
+                                         control::v1::ResetBreakerResponse* response) override;
+  grpc::ServerUnaryReactor* ShutdownServer(grpc::CallbackServerContext* context,
+                                           const control::v1::ShutdownServerRequest* request,
+                                           control::v1::ShutdownServerResponse* response) override;
+  grpc::ServerUnaryReactor* CancelOperation(
+      grpc::CallbackServerContext* context, const control::v1::CancelOperationRequest* request,
+      control::v1::CancelOperationResponse* response) override;
   grpc::ServerWriteReactor<control::v1::WatchPoolResponse>* WatchPool(
       grpc::CallbackServerContext* context, const control::v1::WatchPoolRequest* request) override;
 
  private:
+  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
+                                          const grpc::Status& status = grpc::Status::OK);
+  // What stands in the way of the operation with this name; else its id.
+  std::optional<ControlError> FindOperation(const std::string& name, const PoolSnapshot& snapshot,
+                                            uint64_t* id);
+  // control_service_changes.cc: a command to the master on behalf of the caller.
+  LinkRequest Command(LinkCommand command, const std::string& request_id, bool validate_only) const;
+
   ControlCore& core_;
   const Caller caller_;
 };

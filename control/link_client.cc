@@ -40,18 +40,18 @@ LinkClient::~LinkClient() {
   for (auto& [sequence, pending] : pending_) pending.done(MasterUnreachable("is gone"));
 }
 
-void LinkClient::Resize(ResizeCommand command, Done done) {
-  loop_.AddCallback([weak = std::weak_ptr<LinkClient*>(self_), command = std::move(command),
-                     done = std::move(done)]() mutable {
-    if (const std::shared_ptr<LinkClient*> self = weak.lock()) {
-      (*self)->Add(command, std::move(done));
-    } else {
-      done(MasterUnreachable("is gone"));
-    }
-  });
+void LinkClient::Send(const LinkRequest& request, Done done) {
+  loop_.AddCallback(
+      [weak = std::weak_ptr<LinkClient*>(self_), request, done = std::move(done)]() mutable {
+        if (const std::shared_ptr<LinkClient*> self = weak.lock()) {
+          (*self)->Add(request, std::move(done));
+        } else {
+          done(MasterUnreachable("is gone"));
+        }
+      });
 }
 
-void LinkClient::Add(const ResizeCommand& command, Done done) {
+void LinkClient::Add(const LinkRequest& request, Done done) {
   if (!link_.valid()) {
     done(MasterUnreachable("is gone"));
     return;
@@ -62,13 +62,8 @@ void LinkClient::Add(const ResizeCommand& command, Done done) {
   }
   const uint64_t sequence = ++last_sequence_;
   Pending& pending = pending_[sequence];
+  pending.request = request;
   pending.request.sequence = sequence;
-  pending.request.command = LinkCommand::kResize;
-  pending.request.target = command.desired_workers;
-  pending.request.expected_generation = command.expected_generation;
-  pending.request.validate_only = command.validate_only ? 1 : 0;
-  pending.request.actor_uid = command.actor_uid;
-  SetLinkText(pending.request.request_id, command.request_id);
   pending.done = std::move(done);
   pending.deadline = loop_.CallLater(options_.reply_deadline, [this, sequence] {
     GiveUp(sequence, MasterUnreachable(absl::StrCat(

@@ -4,9 +4,9 @@
 //
 //   LinkClient link(IOLoop::Current(), std::move(context.link),
 //                   {.on_notice = [] { … }, .on_end = [](const absl::Status& why) { … }});
-//   link.Resize({.desired_workers = 8}, [](absl::StatusOr<LinkReply> reply) { … });
+//   link.Send(request, [](absl::StatusOr<LinkReply> reply) { … });
 //
-// Belongs to its loop's thread, but for Resize(), which any thread may call.
+// Belongs to its loop's thread, but for Send(), which any thread may call.
 #ifndef SQUALL_CONTROL_LINK_CLIENT_H_
 #define SQUALL_CONTROL_LINK_CLIENT_H_
 
@@ -41,7 +41,7 @@ struct LinkClientOptions {
 
 class LinkClient : public PoolCommander {
  public:
-  // `loop` must outlive this object and every thread that calls Resize().
+  // `loop` must outlive this object and every thread that calls Send().
   LinkClient(IOLoop& loop, UniqueFd link, LinkClientOptions options);
   ~LinkClient() override;
 
@@ -49,7 +49,7 @@ class LinkClient : public PoolCommander {
   LinkClient& operator=(const LinkClient&) = delete;
 
   // `done` runs on the loop.
-  void Resize(ResizeCommand command, Done done) override;
+  void Send(const LinkRequest& request, Done done) override;
 
  private:
   struct Pending {
@@ -58,7 +58,7 @@ class LinkClient : public PoolCommander {
     Timeout deadline;
   };
 
-  void Add(const ResizeCommand& command, Done done);
+  void Add(const LinkRequest& request, Done done);
   void SendWaiting();
   void GiveUp(uint64_t sequence, const absl::Status& why);
   void OnReadable();

@@ -48,7 +48,9 @@ class LinkClientTest : public ::testing::Test {
 
   // Its answer goes to the end of answers_.
   void Resize(int workers) {
-    client_->Resize({.desired_workers = workers}, [this](absl::StatusOr<LinkReply> reply) {
+    LinkRequest request;
+    request.target = workers;
+    client_->Send(request, [this](absl::StatusOr<LinkReply> reply) {
       answers_.push_back(std::move(reply));
       if (answers_.size() >= wanted_answers_) loop_.Stop();
     });
@@ -114,15 +116,20 @@ TEST_F(LinkClientTest, MatchesAnswersToQuestions) {
 
 TEST_F(LinkClientTest, SendsTheWholeCommand) {
   Start();
-  client_->Resize({.desired_workers = 3,
-                   .expected_generation = 7,
-                   .request_id = "id",
-                   .validate_only = true,
-                   .actor_uid = 1000},
-                  [](const absl::StatusOr<LinkReply>&) {});
+  LinkRequest whole;
+  whole.command = LinkCommand::kRestart;
+  whole.target = 3;
+  whole.expected_generation = 7;
+  SetLinkText(whole.request_id, "id");
+  whole.validate_only = 1;
+  whole.actor_uid = 1000;
+  whole.restart.soak_ns = 5;
+  client_->Send(whole, [](const absl::StatusOr<LinkReply>&) {});
   RunOnce();
   const std::optional<LinkRequest> request = NextRequest();
   ASSERT_TRUE(request.has_value());
+  EXPECT_EQ(request->command, LinkCommand::kRestart);
+  EXPECT_EQ(request->restart.soak_ns, 5);
   EXPECT_EQ(request->target, 3);
   EXPECT_EQ(request->expected_generation, 7u);
   EXPECT_STREQ(request->request_id, "id");

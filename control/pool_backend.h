@@ -2,19 +2,20 @@
 // control process stands on the scoreboard and the link to the master, tests on a fake.
 //
 //   struct OneWorker : squall::PoolReader {
-//     squall::PoolSnapshot Read() override { return {.desired = 1, .ready = 1}; }
+//     squall::PoolSnapshot Read() override { return {.pool = {.desired = 1}}; }
+//     …
 //   };
 #ifndef SQUALL_CONTROL_POOL_BACKEND_H_
 #define SQUALL_CONTROL_POOL_BACKEND_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
-#include <string>
+#include <optional>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "squall/process/control_link.h"
+#include "squall/process/operation.h"
 #include "squall/process/scoreboard.h"
 
 namespace squall {
@@ -24,17 +25,14 @@ class PoolReader {
  public:
   virtual ~PoolReader() = default;
   virtual PoolSnapshot Read() = 0;
+  // nullopt: there is none such, or it is forgotten.
+  virtual std::optional<OperationView> FindOperation(uint64_t id) = 0;
+  // The newest first.
+  virtual std::vector<OperationView> ListOperations() = 0;
 };
 
-struct ResizeCommand {
-  int32_t desired_workers = 0;       // absolute
-  uint64_t expected_generation = 0;  // 0: whatever it is
-  std::string request_id = {};       // at most 63 octets; empty: none
-  bool validate_only = false;
-  uid_t actor_uid = 0;  // who asked, for the master's log
-};
-
-// Any thread may call. `done` runs exactly once, in any thread, possibly before Resize returns:
+// Any thread may call; the sequence number is set here. `done` runs exactly once, in any thread,
+// possibly before Send returns:
 // with the master's answer, which may be a refusal (LinkReply::code), or with Unavailable when the
 // master cannot be asked or does not answer within its deadline; it may have acted all the same.
 class PoolCommander {
@@ -42,7 +40,7 @@ class PoolCommander {
   using Done = absl::AnyInvocable<void(absl::StatusOr<LinkReply>)>;
 
   virtual ~PoolCommander() = default;
-  virtual void Resize(ResizeCommand command, Done done) = 0;
+  virtual void Send(const LinkRequest& request, Done done) = 0;
 };
 
 }  // namespace squall

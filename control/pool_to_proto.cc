@@ -98,6 +98,35 @@ bool ParseNumber(std::string_view text, int base, uint64_t& out) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
+v1::RestartPhase PhaseOf(RestartPhase phase) {
+  switch (phase) {
+    case RestartPhase::kNone:
+      return v1::RESTART_PHASE_UNSPECIFIED;
+    case RestartPhase::kRunning:
+      return v1::RESTART_PHASE_RUNNING;
+    case RestartPhase::kRollingBack:
+      return v1::RESTART_PHASE_ROLLING_BACK;
+    case RestartPhase::kSucceeded:
+      return v1::RESTART_PHASE_SUCCEEDED;
+    case RestartPhase::kFailed:
+      return v1::RESTART_PHASE_FAILED;
+  }
+  return v1::RESTART_PHASE_UNSPECIFIED;
+}
+
+v1::RestartStatus RestartToProto(const RestartView& restart, const Moment& now) {
+  v1::RestartStatus status;
+  status.set_phase(PhaseOf(restart.phase));
+  status.set_generation(restart.generation);
+  status.set_remaining_workers(restart.remaining);
+  status.set_failures(restart.failures);
+  internal::ToProto(now.wall - (now.monotonic - restart.started_at), status.mutable_start_time());
+  if (!restart.ended_at.is_infinite()) {
+    internal::ToProto(now.wall - (now.monotonic - restart.ended_at), status.mutable_end_time());
+  }
+  return status;
+}
+
 }  // namespace
 
 Moment RightNow() { return {Clock::Real().Now(), absl::Now()}; }
@@ -126,6 +155,9 @@ v1::Pool PoolToProto(const PoolSnapshot& snapshot, const Moment& now) {
   }
   pool.set_connections(std::max<int64_t>(0, snapshot.connections));
   ToProto(snapshot.totals, pool.mutable_totals());
+  if (view.restart.phase != RestartPhase::kNone) {
+    *pool.mutable_restart() = RestartToProto(view.restart, now);
+  }
   pool.set_restarts(view.restarts);
   pool.set_spawn_failures(view.spawn_failures);
   return pool;
@@ -217,6 +249,10 @@ void ToProto(absl::Time time, google::protobuf::Timestamp* out) {
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+absl::Time FromProto(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
 }  // namespace squall::internal

@@ -44,6 +44,7 @@ std::optional<Etag> ParseEtag(std::string_view text);
 void ToProto(absl::Duration duration, google::protobuf::Duration* out);
 void ToProto(absl::Time time, google::protobuf::Timestamp* out);
 absl::Duration FromProto(const google::protobuf::Duration& duration);
+absl::Time FromProto(const google::protobuf::Timestamp& time);
 
 }  // namespace squall::internal
 

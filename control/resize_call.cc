@@ -1,6 +1,5 @@
 #include "squall/control/resize_call.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -8,26 +7,18 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "squall/control/command_call.h"
 #include "squall/control/error_details.h"
 #include "squall/control/pool_to_proto.h"
+#include "squall/control/request_check.h"
 #include "squall/control/resize_wait.h"
-#include "squall/process/pool_action.h"
-#include "squall/process/pool_event.h"
 
 namespace squall::internal {
 namespace {
 
 namespace v1 = ::squall::control::v1;
-
-ControlError InvalidField(std::string field, std::string message) {
-  return {.code = absl::StatusCode::kInvalidArgument,
-          .reason = "INVALID_FIELD",
-          .message = std::move(message),
-          .field = std::move(field)};
-}
 
 // What is wrong with the request by itself, without looking at the pool.
 std::optional<ControlError> Check(const v1::ResizePoolRequest& request) {
@@ -41,66 +32,7 @@ std::optional<ControlError> Check(const v1::ResizePoolRequest& request) {
   if (!v1::WaitFor_IsValid(request.wait_for())) {
     return InvalidField("wait_for", absl::StrCat("wait_for has no value ", request.wait_for()));
   }
-  if (request.request_id().size() > kMaxRequestId) {
-    return InvalidField("request_id",
-                        absl::StrCat("request_id has ", request.request_id().size(),
-                                     " octets, at most ", kMaxRequestId, " are allowed"));
-  }
-  if (!std::all_of(request.request_id().begin(), request.request_id().end(), absl::ascii_isgraph)) {
-    return InvalidField("request_id", "request_id must be printable ASCII without spaces");
-  }
-  if (!request.etag().empty() && !ParseEtag(request.etag()).has_value()) {
-    return InvalidField("etag", "etag is not one that an answer gave");
-  }
-  return std::nullopt;
-}
-
-// The master's refusal in the API's words.
-ControlError FromRefusal(const LinkReply& reply, const PoolSnapshot& snapshot,
-                         const std::string& request_id) {
-  ControlError error{.code = static_cast<absl::StatusCode>(reply.code),
-                     .reason = "UNKNOWN",
-                     .message = reply.message};
-  const std::string etag = MakeEtag(snapshot.instance_id, reply.generation);
-  switch (reply.reason) {
-    case RefusalReason::kNone:
-      break;
-    case RefusalReason::kNegativeTarget:
-      error.reason = "INVALID_FIELD";
-      error.field = "desired_workers";
-      break;
-    case RefusalReason::kSlotCapacity:
-      error.reason = "SLOT_CAPACITY";
-      error.metadata = {{"max_workers", absl::StrCat(reply.max_workers)}};
-      break;
-    case RefusalReason::kStaleGeneration:
-      error.reason = "STALE_ETAG";
-      error.metadata = {{"etag", etag}, {"desired_workers", absl::StrCat(reply.desired)}};
-      break;
-    case RefusalReason::kRequestIdReused:
-      error.reason = "REQUEST_ID_REUSED";
-      error.metadata = {{"request_id", request_id}};
-      break;
-    case RefusalReason::kRequestIdTooLong:
-      error.reason = "INVALID_FIELD";
-      error.field = "request_id";
-      break;
-    case RefusalReason::kTooManyRequestIds:
-      error.reason = "TOO_MANY_REQUEST_IDS";
-      error.retry_after = absl::Minutes(1);
-      break;
-    case RefusalReason::kShuttingDown:
-      error.reason = "SHUTTING_DOWN";
-      break;
-    case RefusalReason::kNotStarted:
-      error.reason = "NOT_STARTED";
-      break;
-    case RefusalReason::kBadRestartOption:
-      error.reason = "INVALID_FIELD";
-      break;
-  }
-  if (error.message.empty()) error.message = absl::StrCat("the master refused: ", error.reason);
-  return error;
+  return CheckRequestId(request.request_id());
 }
 
 }  // namespace
@@ -124,56 +56,36 @@ void ResizeCall::Ask(const Caller& caller) {
     FinishOnce(error->ToGrpc());
     return;
   }
-  ResizeCommand command{.desired_workers = request_.desired_workers(),
-                        .request_id = request_.request_id(),
-                        .validate_only = request_.validate_only(),
-                        .actor_uid = caller.uid};
-  if (!request_.etag().empty()) {
-    const Etag etag = *ParseEtag(request_.etag());
-    const PoolSnapshot snapshot = core_.reader.Read();
-    if (etag.instance_id != snapshot.instance_id) {
-      FinishOnce(ControlError{
-          .code = absl::StatusCode::kAborted,
-          .reason = "NEW_INSTANCE",
-          .message = "the server was restarted since the etag was given; read again",
-          .metadata = {{"etag", MakeEtag(snapshot.instance_id, snapshot.pool.generation)}}}
-                     .ToGrpc());
-      return;
-    }
-    // On the link 0 means "whatever it is", and no pool ever had it: ask for one that cannot be.
-    command.expected_generation = etag.generation == 0 ? UINT64_MAX : etag.generation;
+  link_request_.command = LinkCommand::kResize;
+  link_request_.target = request_.desired_workers();
+  link_request_.validate_only = request_.validate_only() ? 1 : 0;
+  link_request_.actor_uid = caller.uid;
+  SetLinkText(link_request_.request_id, request_.request_id());
+  if (const auto error = CheckEtag(request_.etag(), core_.reader.Read(), link_request_)) {
+    FinishOnce(error->ToGrpc());
+    return;
   }
-  core_.commander.Resize(
-      std::move(command),
-      [call = self_](const absl::StatusOr<LinkReply>& reply) { call->OnReply(reply); });
+  core_.commander.Send(link_request_, [call = self_](const absl::StatusOr<LinkReply>& reply) {
+    call->OnReply(reply);
+  });
 }
 
 void ResizeCall::OnReply(const absl::StatusOr<LinkReply>& reply) {
   if (!reply.ok()) {
-    std::string message(reply.status().message());
-    // The command may lie in the link, or an earlier one with the same request_id, and a stopped
-    // master finds it there when it goes on.
-    if (!request_.validate_only()) absl::StrAppend(&message, "; the resize may still take effect");
-    FinishOnce(ControlError{.code = absl::StatusCode::kUnavailable,
-                            .reason = "MASTER_UNREACHABLE",
-                            .message = std::move(message),
-                            .retry_after = absl::Milliseconds(200)}
+    FinishOnce(MasterUnreachable(std::string(reply.status().message()), "the resize",
+                                 request_.validate_only())
                    .ToGrpc());
     return;
   }
   const PoolSnapshot snapshot = core_.reader.Read();
   if (reply->code != 0) {
-    FinishOnce(FromRefusal(*reply, snapshot, request_.request_id()).ToGrpc());
+    FinishOnce(FromRefusal(*reply, snapshot, link_request_).ToGrpc());
     return;
   }
-  generation_ = reply->generation;
-  if (request_.validate_only()) {
-    FinishWithOperation(snapshot, v1::OPERATION_STATE_VALIDATED);
-  } else if (request_.wait_for() == v1::WAIT_FOR_UNSPECIFIED ||
-             request_.wait_for() == v1::WAIT_FOR_ACCEPTED) {
-    const bool done = JudgeWait(snapshot, v1::WAIT_FOR_DRAINED, generation_,
-                                request_.desired_workers()) == WaitVerdict::kReached;
-    FinishWithOperation(snapshot, done ? v1::OPERATION_STATE_DONE : v1::OPERATION_STATE_RUNNING);
+  reply_ = *reply;
+  if (request_.validate_only() || request_.wait_for() == v1::WAIT_FOR_UNSPECIFIED ||
+      request_.wait_for() == v1::WAIT_FOR_ACCEPTED) {
+    FinishWithOperation(snapshot);
   } else {
     Wait();
   }
@@ -206,7 +118,7 @@ void ResizeCall::Wait() {
 
 void ResizeCall::OnSnapshot(const PoolSnapshot& snapshot) {
   const std::string etag = MakeEtag(snapshot.instance_id, snapshot.pool.generation);
-  switch (JudgeWait(snapshot, request_.wait_for(), generation_, request_.desired_workers())) {
+  switch (JudgeWait(snapshot, request_.wait_for(), reply_.generation, request_.desired_workers())) {
     case WaitVerdict::kPending:
       if (absl::Now() < wait_ends_) return;
       FinishOnce(ControlError{.code = absl::StatusCode::kDeadlineExceeded,
@@ -217,7 +129,7 @@ void ResizeCall::OnSnapshot(const PoolSnapshot& snapshot) {
                      .ToGrpc());
       return;
     case WaitVerdict::kReached:
-      FinishWithOperation(snapshot, v1::OPERATION_STATE_DONE);
+      FinishWithOperation(snapshot);
       return;
     case WaitVerdict::kSuperseded:
       FinishOnce(ControlError{
@@ -250,18 +162,12 @@ void ResizeCall::OnSnapshot(const PoolSnapshot& snapshot) {
   }
 }
 
-void ResizeCall::FinishWithOperation(const PoolSnapshot& snapshot, v1::OperationState state) {
+void ResizeCall::FinishWithOperation(const PoolSnapshot& snapshot) {
   {
     std::lock_guard lock(mutex_);
     if (finished_) return;
-    v1::Operation* operation = response_.mutable_operation();
-    if (state != v1::OPERATION_STATE_VALIDATED) {
-      operation->set_name(absl::StrCat("operations/", MakeEtag(snapshot.instance_id, generation_)));
-    }
-    operation->set_state(state);
-    operation->set_generation(generation_);
-    operation->set_desired_workers(request_.desired_workers());
-    *operation->mutable_pool() = PoolToProto(snapshot, RightNow());
+    *response_.mutable_operation() =
+        CommandAnswer{reply_, snapshot, link_request_, core_.reader}.Operation();
   }
   FinishOnce(grpc::Status::OK);
 }

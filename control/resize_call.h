@@ -2,7 +2,6 @@
 #ifndef SQUALL_CONTROL_RESIZE_CALL_H_
 #define SQUALL_CONTROL_RESIZE_CALL_H_
 
-#include <cstdint>
 #include <memory>
 #include <mutex>
 
@@ -38,12 +37,13 @@ class ResizeCall final : public grpc::ServerUnaryReactor, public SnapshotHub::Li
   void Wait();
   // The first of these ends the call, later ones do nothing.
   void FinishOnce(const grpc::Status& status);
-  void FinishWithOperation(const PoolSnapshot& snapshot, control::v1::OperationState state);
+  void FinishWithOperation(const PoolSnapshot& snapshot);
 
   ControlCore& core_;
   const control::v1::ResizePoolRequest request_;
   control::v1::ResizePoolResponse& response_;
-  uint64_t generation_ = 0;
+  LinkRequest link_request_;
+  LinkReply reply_;  // Once the master has accepted it.
   absl::Time wait_ends_ = absl::InfiniteFuture();
   bool counted_as_wait_ = false;
 

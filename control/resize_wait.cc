@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "squall/process/operation_table.h"
 #include "squall/process/pool_snapshot.h"
 
 namespace squall::internal {
@@ -12,17 +13,20 @@ WaitVerdict JudgeWait(const PoolSnapshot& snapshot, control::v1::WaitFor wait_fo
     return WaitVerdict::kReached;
   }
   if (snapshot.torn || snapshot.pool.generation < generation) return WaitVerdict::kPending;
-  if (snapshot.pool.desired != desired) return WaitVerdict::kSuperseded;
-  if (snapshot.pool.shutdown != ShutdownMode::kNone) return WaitVerdict::kShuttingDown;
-
-  // A worker that ended with status 0 has done its part (Tornado's rule).
-  const int served = snapshot.ready() + snapshot.done();
-  const bool ready = served >= snapshot.pool.desired;
-  const bool drained = snapshot.draining() == 0;
-  if (ready && (drained || wait_for == control::v1::WAIT_FOR_READY)) return WaitVerdict::kReached;
-  if (!ready && drained && snapshot.starting() == 0 && snapshot.backoff() == 0 &&
-      snapshot.failed() > 0 && served + snapshot.failed() >= snapshot.pool.desired) {
-    return WaitVerdict::kWorkersUnavailable;
+  switch (JudgeResize(snapshot.pool, desired)) {
+    case ResizeProgress::kRunning:
+      return WaitVerdict::kPending;
+    case ResizeProgress::kReady:
+      return wait_for == control::v1::WAIT_FOR_READY ? WaitVerdict::kReached
+                                                     : WaitVerdict::kPending;
+    case ResizeProgress::kDone:
+      return WaitVerdict::kReached;
+    case ResizeProgress::kSuperseded:
+      return WaitVerdict::kSuperseded;
+    case ResizeProgress::kShuttingDown:
+      return WaitVerdict::kShuttingDown;
+    case ResizeProgress::kWorkersUnavailable:
+      return WaitVerdict::kWorkersUnavailable;
   }
   return WaitVerdict::kPending;
 }

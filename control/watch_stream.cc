@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "squall/control/method_roles.h"
 #include "squall/control/pool_to_proto.h"
 
 namespace squall::internal {
@@ -25,7 +26,9 @@ std::string StateOf(const v1::Pool& pool) {
       std::make_tuple(pool.instance_id(), pool.generation(), pool.observed_generation(),
                       static_cast<int>(pool.state()), pool.desired_workers(), pool.ready_workers(),
                       pool.starting_workers(), pool.draining_workers(), pool.backoff_workers(),
-                      pool.failed_workers(), pool.done_workers()),
+                      pool.failed_workers(), pool.done_workers(),
+                      static_cast<int>(pool.restart().phase()), pool.restart().generation(),
+                      pool.restart().remaining_workers()),
       " ");
 }
 
@@ -39,6 +42,10 @@ std::string StateOf(const v1::Worker& worker) {
 // change with them.
 std::string LastingPart(v1::Pool pool) {
   pool.clear_uptime();
+  if (pool.has_restart()) {
+    pool.mutable_restart()->clear_start_time();
+    pool.mutable_restart()->clear_end_time();
+  }
   return pool.SerializeAsString();
 }
 
@@ -71,8 +78,9 @@ std::vector<const WorkerSnapshot*> OnePerSlot(const PoolSnapshot& snapshot) {
 }  // namespace
 
 grpc::ServerWriteReactor<v1::WatchPoolResponse>* WatchStream::Start(ControlCore& core,
+                                                                    const Caller& caller,
                                                                     absl::Duration interval) {
-  std::shared_ptr<WatchStream> stream(new WatchStream(core, interval));
+  std::shared_ptr<WatchStream> stream(new WatchStream(core, caller, interval));
   stream->self_ = stream;
   core.hub.Subscribe(stream);
   stream->OnSnapshot(core.reader.Read());
@@ -116,6 +124,7 @@ bool WatchStream::ComposeSnapshot(const PoolSnapshot& snapshot) {
   for (const WorkerSnapshot* worker : OnePerSlot(snapshot)) {
     v1::Worker* row = whole->add_workers();
     *row = WorkerToProto(*worker, now);
+    ShowTo(caller_.role, *row);
     sent_workers_[row->slot()] = {StateOf(*row), LastingPart(*row)};
   }
   sent_snapshot_ = true;
@@ -142,6 +151,7 @@ bool WatchStream::Compose(const PoolSnapshot& snapshot) {
   for (const WorkerSnapshot* worker : OnePerSlot(snapshot)) {
     present.insert(worker->slot.slot);
     v1::Worker row = WorkerToProto(*worker, now);
+    ShowTo(caller_.role, row);
     SentWorker& sent = sent_workers_[row.slot()];
     SentWorker fresh{StateOf(row), LastingPart(row)};
     if (fresh.state != sent.state || (counters_due && fresh.all != sent.all)) {

@@ -23,6 +23,7 @@ class WatchStream final : public grpc::ServerWriteReactor<control::v1::WatchPool
  public:
   // The caller has counted the stream in core.watches; the stream counts itself out.
   static grpc::ServerWriteReactor<control::v1::WatchPoolResponse>* Start(ControlCore& core,
+                                                                         const Caller& caller,
                                                                          absl::Duration interval);
 
   void OnSnapshot(const PoolSnapshot& snapshot) override;
@@ -35,7 +36,8 @@ class WatchStream final : public grpc::ServerWriteReactor<control::v1::WatchPool
     std::string all;
   };
 
-  WatchStream(ControlCore& core, absl::Duration interval) : core_(core), interval_(interval) {}
+  WatchStream(ControlCore& core, const Caller& caller, absl::Duration interval)
+      : core_(core), caller_(caller), interval_(interval) {}
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -47,6 +49,7 @@ class WatchStream final : public grpc::ServerWriteReactor<control::v1::WatchPool
   void FinishOnce(const grpc::Status& status);
 
   ControlCore& core_;
+  const Caller caller_;
   const absl::Duration interval_;
 
   std::mutex mutex_;  // guards all that follows but self_

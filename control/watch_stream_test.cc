@@ -122,7 +122,7 @@ TEST_F(WatchPoolTest, ASlowWatcherGetsTheNewestStateAndDelaysNobody) {
   constexpr int kChanges = 2000;
   for (int i = 0; i < kChanges; ++i) {
     pool_.Kill(0, ExitStatus::Killed(9));
-    pool_.Resize(ResizeCommand{.desired_workers = 2 + i % 7}, [](const auto&) {});
+    pool_.Resize(2 + i % 7);
     pool_.MakeAllReady();
     pool_.FinishDraining();
   }

@@ -12,8 +12,22 @@ namespace squall {
 namespace {
 
 // What the versions of the link agree on; another size is another kLinkVersion.
-static_assert(kLinkVersion == 1 && sizeof(LinkRequest) == 104);
+static_assert(kLinkVersion == 2 && sizeof(LinkRequest) == 168 && sizeof(LinkReply) == 312);
 static_assert(sizeof(LinkRequest::request_id) == kMaxRequestId + 1);
+
+bool IsCommand(LinkCommand command) {
+  switch (command) {
+    case LinkCommand::kResize:
+    case LinkCommand::kRestart:
+    case LinkCommand::kDrainWorker:
+    case LinkCommand::kKillWorker:
+    case LinkCommand::kResetBreaker:
+    case LinkCommand::kShutdown:
+    case LinkCommand::kCancelOperation:
+      return true;
+  }
+  return false;
+}
 
 template <typename Packet>
 bool Send(int fd, const Packet& packet) {
@@ -65,7 +79,7 @@ LinkRead ReceiveLink(int fd) {
     case LinkPacketType::kRequest: {
       if (size != sizeof(LinkRequest)) return LinkMalformed{};
       auto request = Copy<LinkRequest>(bytes);
-      if (request.command != LinkCommand::kResize) return LinkMalformed{};
+      if (!IsCommand(request.command)) return LinkMalformed{};
       request.request_id[sizeof request.request_id - 1] = '\0';
       return request;
     }

@@ -21,30 +21,57 @@
 
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
+#include "squall/process/operation.h"
 #include "squall/process/pool_action.h"
 #include "squall/process/pool_event.h"
 
 namespace squall {
 
-inline constexpr uint32_t kLinkVersion = 1;
+inline constexpr uint32_t kLinkVersion = 2;
 
 enum class LinkPacketType : uint32_t { kRequest = 1, kReply = 2, kNotice = 3 };
 
-enum class LinkCommand : uint32_t { kResize = 1 };
+// What the sidecar may ask for, with the fields of LinkRequest that it needs.
+enum class LinkCommand : uint32_t {
+  kResize = 1,           // target
+  kRestart = 2,          // restart
+  kDrainWorker = 3,      // slot, incarnation
+  kKillWorker = 4,       // slot, incarnation
+  kResetBreaker = 5,     // slot, -1 for all
+  kShutdown = 6,         // target: ShutdownMode
+  kCancelOperation = 7,  // operation
+};
 
 struct LinkHeader {
   uint32_t version = kLinkVersion;
   LinkPacketType type = LinkPacketType::kRequest;
 };
 
+// RestartOptions. What is negative is as the pool was configured.
+struct LinkRestart {
+  int32_t max_surge = -1;
+  int32_t max_unavailable = -1;
+  int32_t min_healthy = -1;
+  int32_t max_failures = -1;
+  int64_t ready_timeout_ns = -1;
+  int64_t soak_ns = -1;
+  int32_t on_failure = -1;  // 0: roll back, 1: pause
+  uint32_t reserved = 0;
+};
+
 struct LinkRequest {
   LinkHeader header{kLinkVersion, LinkPacketType::kRequest};
   uint64_t sequence = 0;  // chosen by the sidecar, comes back in the reply
   LinkCommand command = LinkCommand::kResize;
-  int32_t target = 0;                       // absolute number of workers
-  uint64_t expected_generation = 0;         // 0: whatever it is
-  uint32_t validate_only = 0;               // 1: answer as if, change nothing
-  uint32_t actor_uid = 0;                   // who asked, for the log
+  int32_t target = 0;                // absolute number of workers; a ShutdownMode
+  uint64_t expected_generation = 0;  // 0: whatever it is
+  uint32_t validate_only = 0;        // 1: answer as if, change nothing
+  uint32_t actor_uid = 0;            // who asked, for the log
+  int32_t slot = -1;
+  uint32_t reserved = 0;
+  uint64_t incarnation = 0;
+  uint64_t operation = 0;
+  LinkRestart restart;
   char request_id[kMaxRequestId + 1] = {};  // NUL-terminated; empty: none
 };
 
@@ -58,7 +85,9 @@ struct LinkReply {
   uint64_t generation = 0;  // after the request
   int32_t desired = 0;
   int32_t max_workers = 0;
-  char message[256] = {};  // NUL-terminated, one sentence; empty when code is 0
+  uint64_t operation = 0;    // that the request began, or that stands in its way; 0: none
+  uint64_t incarnation = 0;  // that the slot has now; for kWrongIncarnation
+  char message[256] = {};    // NUL-terminated, one sentence; empty when code is 0
 };
 
 // The pool changed: read the scoreboard again.

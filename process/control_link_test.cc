@@ -6,7 +6,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "squall/process/pool_event.h"
+#include "squall/process/operation.h"
 
 namespace squall {
 namespace {

@@ -152,6 +152,7 @@ void CloseAllBut(std::vector<int> keep) {
                              internal::Master::BecameSidecar role) {
   Sidecar sidecar = std::move(master->sidecar());
   Scoreboard scoreboard = master->TakeScoreboard();
+  OperationBoard operations = master->TakeOperations();
   master->RestoreSignalsInChild();
   // ^C reaches the whole group; the master decides what it means.
   signal(SIGINT, SIG_IGN);
@@ -160,7 +161,8 @@ void CloseAllBut(std::vector<int> keep) {
   internal::DieWithMaster(master->pid(), SIGKILL);
   master.reset();
 
-  SidecarContext context{.scoreboard = scoreboard, .link = std::move(role.link), .fds = {}};
+  SidecarContext context{
+      .scoreboard = scoreboard, .operations = operations, .link = std::move(role.link), .fds = {}};
   std::vector<int> keep = {context.link.get()};
   for (const UniqueFd& fd : sidecar.fds) {
     context.fds.push_back(fd.get());
@@ -171,6 +173,7 @@ void CloseAllBut(std::vector<int> keep) {
   if (absl::Status status = scoreboard.RestrictToReading(); !status.ok()) {
     LOG(FATAL) << "cannot make the scoreboard read-only: " << status.message();
   }
+  if (absl::Status status = operations.RestrictToReading(); !status.ok()) LOG(FATAL) << status;
   internal::ReseedGenerators();
   prctl(PR_SET_NAME, sidecar.name.c_str());
   SetLogRole(sidecar.name);

@@ -41,18 +41,21 @@ absl::StatusOr<std::unique_ptr<Master>> Master::Create(MasterOptions options) {
                    Scoreboard::Create(options.pool.max_workers + options.pool.surge_slots));
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return StatusFromErrno(errno, "epoll_create1 for the master");
+  ASSIGN_OR_RETURN(OperationBoard operations, OperationBoard::Create());
   ASSIGN_OR_RETURN(MasterSignals signals, MasterSignals::Create());
   const uint64_t seed = static_cast<uint64_t>(Clock::Real().Now().nanos());
   return std::unique_ptr<Master>(new Master(std::move(options), seed, std::move(signals),
-                                            std::move(scoreboard), std::move(epoll)));
+                                            std::move(scoreboard), std::move(operations),
+                                            std::move(epoll)));
 }
 
 Master::Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scoreboard scoreboard,
-               UniqueFd epoll)
+               OperationBoard operations, UniqueFd epoll)
     : pid_(getpid()),
       options_(std::move(options)),
       signals_(std::move(signals)),
       scoreboard_(std::move(scoreboard)),
+      operations_(std::move(operations)),
       epoll_(std::move(epoll)),
       pool_(options_.pool, seed),
       monitor_(options_.monitor, pool_.rows(), seed),
@@ -195,13 +198,15 @@ void Master::OnSignal(int signo) {
 
 // The configuration first, and only if it is good the new workers: a mistake in it costs nothing.
 void Master::Reload(const std::string& actor) {
-  if (options_.hooks->on_reload) {
-    if (const absl::Status read = options_.hooks->on_reload(); !read.ok()) {
-      LOG(ERROR) << "restart by " << actor << " refused, the workers stay: " << read.message();
-      return systemd_.ReloadRefused(ToStd(read.message()));
-    }
+  if (const absl::Status read = ReadConfiguration(); !read.ok()) {
+    LOG(ERROR) << "restart by " << actor << " refused, the workers stay: " << read.message();
+    return systemd_.ReloadRefused(ToStd(read.message()));
   }
   Dispatch(RestartRequest{.actor = actor});
+}
+
+absl::Status Master::ReadConfiguration() {
+  return options_.hooks->on_reload ? options_.hooks->on_reload() : absl::OkStatus();
 }
 
 void Master::ReopenLogs() {
@@ -233,26 +238,17 @@ int Master::Broadcast(std::string_view message) {
 }
 
 std::optional<LinkReply> Master::OnRequest(const LinkRequest& request) {
-  ResizeRequest resize;
-  resize.target = request.target;
-  if (request.expected_generation != 0) resize.expected_generation = request.expected_generation;
-  resize.request_id = request.request_id;
-  resize.validate_only = request.validate_only != 0;
-  resize.actor = absl::StrCat("uid ", request.actor_uid);
-  resize_result_.reset();
-  Dispatch(std::move(resize));
-
-  if (!Waits()) return std::nullopt;
-  CHECK(resize_result_.has_value()) << "PoolState answers every resize";
-  LinkReply reply;
-  reply.sequence = request.sequence;
-  reply.code = static_cast<int32_t>(resize_result_->code);
-  reply.reason = resize_result_->reason;
-  reply.generation = resize_result_->generation;
-  reply.desired = resize_result_->desired;
-  reply.max_workers = resize_result_->max_workers;
-  reply.replayed = resize_result_->replayed ? 1 : 0;
-  SetLinkText(reply.message, resize_result_->message);
+  request_ = &request;
+  std::optional<LinkReply> reply =
+      commands_.Handle(request, pool_, now_,
+                       {.dispatch =
+                            [this](PoolEvent event) {
+                              Dispatch(std::move(event));
+                              return Waits();
+                            },
+                        .reload = [this] { return ReadConfiguration(); },
+                        .note = [this](const PoolNote& note) { PerformOne(note); }});
+  request_ = nullptr;
   return reply;
 }
 
@@ -281,7 +277,11 @@ bool Master::Watch(int fd, uint64_t tag, uint32_t events) {
 void Master::Unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
 void Master::Publish() {
-  if (pool_.revision() == published_) return;
+  const bool operations_changed = commands_.Update(pool_, now_);
+  if (pool_.revision() == published_) {
+    if (operations_changed && sidecar_.has_value()) sidecar_->Notify();
+    return;
+  }
   scoreboard_.PublishPool(pool_.pool());
   for (int row = 0; row < pool_.rows(); ++row) {
     if (pool_.row_revision(row) > published_) scoreboard_.PublishSlot(pool_.row(row));

@@ -30,6 +30,8 @@
 #include "squall/process/hooks.h"
 #include "squall/process/master_signals.h"
 #include "squall/process/oom_watch.h"
+#include "squall/process/operation_board.h"
+#include "squall/process/pool_commands.h"
 #include "squall/process/pool_monitor.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/scoreboard.h"
@@ -93,6 +95,7 @@ class Master {
   // In a child: dispositions and mask as before the master began; then what the child needs.
   void RestoreSignalsInChild() const { signals_.RestoreInChild(); }
   Scoreboard TakeScoreboard() { return std::move(scoreboard_); }
+  OperationBoard TakeOperations() { return std::move(operations_); }
   ResolvedWorkerSettings TakeWorkerSettings() { return std::move(options_.worker); }
   Sidecar& sidecar() { return sidecar_->sidecar(); }
 
@@ -117,7 +120,7 @@ class Master {
   static constexpr int RowOf(uint64_t tag) { return static_cast<int>(static_cast<uint32_t>(tag)); }
 
   Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scoreboard scoreboard,
-         UniqueFd epoll);
+         OperationBoard operations, UniqueFd epoll);
 
   void Dispatch(PoolEvent event);
   void Perform(const PoolAction& action);
@@ -125,7 +128,7 @@ class Master {
   void PerformOne(const DrainWorker& action);
   void PerformOne(const SignalWorker& action);
   void PerformOne(const SetLeader& action);
-  void PerformOne(const ResizeResult& result);
+  void PerformOne(const ResizeResult& result) { commands_.On(result); }
   void PerformOne(const RestartResult& result);
   void PerformOne(const PoolNote& note);
   void PerformOne(const FinishPool& finish);
@@ -137,6 +140,7 @@ class Master {
   void OnSignals();
   void OnSignal(int signo);
   void Reload(const std::string& actor);
+  absl::Status ReadConfiguration();
   void ReopenLogs();
   void ReapForeign();
 
@@ -163,8 +167,10 @@ class Master {
   MasterOptions options_;
   MasterSignals signals_;
   Scoreboard scoreboard_;
+  OperationBoard operations_;
   UniqueFd epoll_;
   PoolState pool_;
+  PoolCommands commands_{operations_};
   PoolMonitor monitor_;
   SystemdReporter systemd_;
   OomWatch oom_watch_;
@@ -173,7 +179,7 @@ class Master {
   std::deque<PoolEvent> pending_;
   std::vector<PoolNote> notes_;                        // Not logged yet.
   MonotonicTime hear_at_ = MonotonicTime::Infinite();  // For those not heard yet.
-  std::optional<ResizeResult> resize_result_;
+  const LinkRequest* request_ = nullptr;               // That is handled now.
   std::optional<Outcome> outcome_;
   std::vector<int> serving_;  // Slots, as on_serving was told last.
   uint64_t published_ = 0;    // PoolState::revision() that the scoreboard shows

@@ -99,10 +99,9 @@ void Master::Perform(const PoolAction& action) {
   std::visit([this](const auto& one) { PerformOne(one); }, action);
 }
 
-void Master::PerformOne(const ResizeResult& result) { resize_result_ = result; }
-
-// Nobody but a signal asks for restarts, and the notes have told what became of it.
 void Master::PerformOne(const RestartResult& result) {
+  if (request_ != nullptr) return commands_.On(result);
+  // A signal asked for it, and the notes have told what became of it.
   if (result.code != absl::StatusCode::kOk) systemd_.ReloadRefused(result.message);
 }
 
@@ -117,7 +116,10 @@ void Master::PerformOne(const SetLeader& action) {
   SendOrders(action.row);
 }
 
-void Master::PerformOne(const PoolNote& note) { notes_.push_back(note); }
+void Master::PerformOne(const PoolNote& note) {
+  commands_.On(note);
+  notes_.push_back(note);
+}
 
 // After the forks: for a new worker clients wait, for the log nobody does.
 void Master::LogNotes() {

@@ -14,8 +14,6 @@ std::string_view RefusalReasonName(RefusalReason reason) {
       return "STALE_GENERATION";
     case RefusalReason::kRequestIdReused:
       return "REQUEST_ID_REUSED";
-    case RefusalReason::kRequestIdTooLong:
-      return "REQUEST_ID_TOO_LONG";
     case RefusalReason::kTooManyRequestIds:
       return "TOO_MANY_REQUEST_IDS";
     case RefusalReason::kShuttingDown:
@@ -24,6 +22,26 @@ std::string_view RefusalReasonName(RefusalReason reason) {
       return "NOT_STARTED";
     case RefusalReason::kBadRestartOption:
       return "BAD_RESTART_OPTION";
+    case RefusalReason::kNoSuchSlot:
+      return "NO_SUCH_SLOT";
+    case RefusalReason::kWrongIncarnation:
+      return "WRONG_INCARNATION";
+    case RefusalReason::kNotReady:
+      return "NOT_READY";
+    case RefusalReason::kOperationInProgress:
+      return "OPERATION_IN_PROGRESS";
+    case RefusalReason::kReloadRefused:
+      return "RELOAD_REFUSED";
+    case RefusalReason::kNoSuchOperation:
+      return "NO_SUCH_OPERATION";
+    case RefusalReason::kOperationEnded:
+      return "OPERATION_ENDED";
+    case RefusalReason::kNotCancellable:
+      return "NOT_CANCELLABLE";
+    case RefusalReason::kTooManyOperations:
+      return "TOO_MANY_OPERATIONS";
+    case RefusalReason::kBreakerClosed:
+      return "BREAKER_CLOSED";
   }
   return "UNKNOWN";
 }

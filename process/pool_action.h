@@ -52,19 +52,30 @@ struct SetLeader {
   bool leader;
 };
 
-// Why a resize or a restart was refused, for programs; the text for people is the result's message.
+// Why an operator's request was refused, for programs; the text for people is the result's message.
 // The numbers go over the control link and never change.
 enum class RefusalReason : uint8_t {
-  kNone = 0,               // Not refused.
-  kNegativeTarget = 1,     // INVALID_ARGUMENT
-  kSlotCapacity = 2,       // FAILED_PRECONDITION: above max_workers.
-  kStaleGeneration = 3,    // ABORTED: the expected generation is not the present one.
-  kRequestIdReused = 4,    // INVALID_ARGUMENT: same id, other target.
-  kRequestIdTooLong = 5,   // INVALID_ARGUMENT
+  kNone = 0,             // Not refused.
+  kNegativeTarget = 1,   // INVALID_ARGUMENT
+  kSlotCapacity = 2,     // FAILED_PRECONDITION: above max_workers.
+  kStaleGeneration = 3,  // ABORTED: the expected generation is not the present one.
+  kRequestIdReused = 4,  // INVALID_ARGUMENT: same id, other target.
+  // 5 was used once.
   kTooManyRequestIds = 6,  // RESOURCE_EXHAUSTED: the table of remembered ids is full.
   kShuttingDown = 7,       // FAILED_PRECONDITION
   kNotStarted = 8,         // FAILED_PRECONDITION: before PoolStart.
   kBadRestartOption = 9,   // INVALID_ARGUMENT, or FAILED_PRECONDITION without surge slots.
+  // Of PoolCommands.
+  kNoSuchSlot = 10,           // NOT_FOUND: not below max_workers.
+  kWrongIncarnation = 11,     // ABORTED: the slot has another process now, or had one.
+  kNotReady = 12,             // FAILED_PRECONDITION: only a READY worker can be drained.
+  kOperationInProgress = 13,  // ABORTED: a restart runs already.
+  kReloadRefused = 14,        // FAILED_PRECONDITION: the configuration that it would read is wrong.
+  kNoSuchOperation = 15,      // NOT_FOUND: never begun, or forgotten.
+  kOperationEnded = 16,       // FAILED_PRECONDITION: nothing is left to cancel.
+  kNotCancellable = 17,       // FAILED_PRECONDITION: it has gone too far.
+  kTooManyOperations = 18,    // RESOURCE_EXHAUSTED: so many run.
+  kBreakerClosed = 19,        // FAILED_PRECONDITION: no slot has failed.
 };
 
 // "SLOT_CAPACITY", … as in the details of the RPC's error; "" for kNone.
@@ -74,10 +85,9 @@ std::string_view RefusalReasonName(RefusalReason reason);
 struct ResizeResult {
   absl::StatusCode code = absl::StatusCode::kOk;
   RefusalReason reason = RefusalReason::kNone;
-  uint64_t generation = 0;  // After the request; for a repeated request_id the one it made then.
+  uint64_t generation = 0;  // After the request.
   int desired = 0;          // Likewise.
   int max_workers = 0;
-  bool replayed = false;  // Answered from the table of request ids.
   std::string message{};  // One sentence; empty when accepted.
 };
 
@@ -105,6 +115,7 @@ struct PoolNote {
     kBreakerOpen,
     kBreakerTrial,
     kBreakerClosed,
+    kBreakerReset,  // By an operator.
     kDrainStarted,
     kTermSent,
     kKillSent,
@@ -118,6 +129,7 @@ struct PoolNote {
     kRestartFailed,
     kRestartEnded,  // Succeeded, or rolled back.
     kReplaceWanted,
+    kReplaceCancelled,
     kTakenOver,  // A successor holds the slot now.
     kAborted,    // The watchdog's signal.
     kKillRequested,
@@ -129,6 +141,9 @@ struct PoolNote {
     kWorkerSilent,
     kWorkerRecovered,
     kAutoscale,  // The autoscaler's decision, with its inputs.
+    // PoolCommands'.
+    kRequestRefused,
+    kOperationCancelled,
   };
   Severity severity = Severity::kInfo;
   Type type = Type::kPoolStarted;

@@ -12,7 +12,6 @@
 
 #include <sys/types.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -93,20 +92,37 @@ struct LeaderReleased {
 struct RestartRequest {
   std::optional<RestartOptions> options{};        // Unset: PoolOptions::restart.
   std::optional<uint64_t> expected_generation{};  // Refused when it is not the present one.
+  bool validate_only = false;                     // Checks and answers, changes nothing.
   std::string actor{};                            // "signal HUP".
 };
 
-// The longest request id, in octets: one that fits, with its NUL, into LinkRequest.
-inline constexpr size_t kMaxRequestId = 63;
+// Ends the restart that runs as if it had failed: it is rolled back, or pauses, as its options say.
+// Without effect when none runs, or one is rolled back already.
+struct CancelRestart {
+  std::string actor{};
+};
+
+// Forgets the deaths of the slots that are FAILED or in BACKOFF and starts them at once: what made
+// them fail was repaired.
+struct ResetBreaker {
+  int slot = -1;  // -1: of all.
+  std::string actor{};
+};
+
+// Takes a ReplaceWorker back. Without effect when the worker's successor was started already.
+struct CancelReplace {
+  int slot;
+  uint64_t incarnation;
+  std::string actor{};
+};
 
 // An operator's absolute target. Answered by exactly one ResizeResult among the actions of this
 // Step.
 struct ResizeRequest {
   int target = 0;
   std::optional<uint64_t> expected_generation{};  // Refused when it is not the present one.
-  std::string request_id{};  // Empty, or at most kMaxRequestId bytes: makes the request idempotent.
-  bool validate_only = false;  // Checks and answers, changes nothing.
-  std::string actor{};         // For the log: "uid 1000, pid 4242".
+  bool validate_only = false;                     // Checks and answers, changes nothing.
+  std::string actor{};                            // For the log: "uid 1000, pid 4242".
 };
 
 // A relative change, from SIGTTIN (+1) and SIGTTOU (−1). The result is clamped to 1 … max_workers
@@ -135,8 +151,9 @@ struct ShutdownRequest {
 struct PoolTick {};
 
 using PoolEvent = std::variant<PoolStart, WorkerSpawned, WorkerSpawnFailed, WorkerReady,
-                               WorkerExited, AbortWorker, ReplaceWorker, KillWorker, LeaderReleased,
-                               ResizeRequest, ResizeBy, RestartRequest, ShutdownRequest, PoolTick>;
+                               WorkerExited, AbortWorker, ReplaceWorker, CancelReplace, KillWorker,
+                               LeaderReleased, ResetBreaker, ResizeRequest, ResizeBy,
+                               RestartRequest, CancelRestart, ShutdownRequest, PoolTick>;
 
 }  // namespace squall
 

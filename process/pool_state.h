@@ -27,12 +27,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <random>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "squall/base/clock.h"
@@ -65,6 +63,8 @@ class PoolState {
   bool finished() const { return finished_; }
 
   const PoolView& pool() const { return pool_; }
+  // Of a RestartRequest without options.
+  const RestartOptions& restart_options() const { return options_.restart; }
   // The row that holds the slot, or the last one that did. 0 ≤ slot < max_workers.
   SlotView slot(int slot) const;
 
@@ -126,11 +126,6 @@ class PoolState {
     std::array<uint64_t, kNumDeathCauses> deaths{};
     std::optional<LastExit> last_exit{};
   };
-  struct RememberedRequest {
-    ResizeResult result;
-    int target;
-    MonotonicTime at;
-  };
 
   // pool_state_transition.cc. The one place where a row changes its state, and what it is made of.
   void Transition(Row& row, RowEvent event) { Transition(row, event, EventDetails()); }
@@ -170,11 +165,14 @@ class PoolState {
   void OnEvent(const WorkerExited& event);
   void OnEvent(const AbortWorker& event);
   void OnEvent(const ReplaceWorker& event);
+  void OnEvent(const CancelReplace& event);
   void OnEvent(const KillWorker& event);
   void OnEvent(const LeaderReleased& event);
+  void OnEvent(const ResetBreaker& event);
   void OnEvent(const ResizeRequest& event);
   void OnEvent(const ResizeBy& event);
   void OnEvent(const RestartRequest& event);
+  void OnEvent(const CancelRestart& event);
   void OnEvent(const ShutdownRequest& event);
   void OnEvent(const PoolTick& event);
 
@@ -198,7 +196,6 @@ class PoolState {
   // pool_state_resize.cc: another target.
   ResizeResult Resize(const ResizeRequest& request);
   void SetTarget(int target);
-  void ForgetOldRequests();
 
   // pool_state_restart.cc: a rolling restart as a whole.
   RestartResult Restart(const RestartRequest& request);
@@ -274,9 +271,7 @@ class PoolState {
   Backoff replace_backoff_;          // Between successors that died or could not be started.
   std::optional<MonotonicTime> replace_not_before_;
   uint64_t revision_ = 0;
-  std::unordered_map<std::string, RememberedRequest> requests_;
-  std::deque<std::string> request_order_;  // Oldest first.
-  std::vector<PoolAction> actions_;        // Of the Step that runs.
+  std::vector<PoolAction> actions_;  // Of the Step that runs.
 };
 
 }  // namespace squall

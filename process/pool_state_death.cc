@@ -149,6 +149,25 @@ void PoolState::RetrySpawn(Row& row, const std::string& error) {
   Enter(row, WorkerState::kBackoff, now_ + delay);
 }
 
+void PoolState::OnEvent(const ResetBreaker& event) {
+  if (pool_.shutdown != ShutdownMode::kNone) return;
+  for (Row& row : rows_) {
+    const SlotView& view = row.view;
+    if (event.slot >= 0 && view.slot != event.slot) continue;
+    if (view.state != WorkerState::kFailed && view.state != WorkerState::kBackoff) continue;
+    Note(PoolNote::Type::kBreakerReset, PoolNote::Severity::kInfo,
+         absl::StrCat("slot ", view.slot, " was ", ToAbsl(WorkerStateName(view.state)),
+                      " and starts anew, asked for", By(event.actor)),
+         &row);
+    row.deaths.clear();
+    row.backoff.Reset();
+    row.spawn_backoff.Reset();
+    row.view.on_trial = false;
+    Enter(row, WorkerState::kBackoff, now_);
+    Retry(row);
+  }
+}
+
 void PoolState::Retry(Row& row) {
   if (row.view.state == WorkerState::kFailed) {
     row.view.on_trial = true;

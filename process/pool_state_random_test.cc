@@ -127,6 +127,8 @@ class RandomWorld {
                                         : RandomRestart(chance_, model_.options().surge_slots)});
       case 12:
         return SendToSome();
+      case 13:
+        return SendRelief();
       default:
         return Deliver(2, 5);
     }
@@ -138,11 +140,21 @@ class RandomWorld {
       request.expected_generation =
           model_.pool().pool().generation + static_cast<uint64_t>(chance_.Below(2));
     }
-    if (chance_.Percent(30)) {
-      request.request_id = std::string(1, static_cast<char>('a' + chance_.Below(3)));
-    }
     request.validate_only = chance_.OneIn(10);
     Send(request);
+  }
+
+  // What an operator takes back or makes up for.
+  void SendRelief() {
+    if (chance_.OneIn(4)) return Send(CancelRestart{"operator"});
+    if (chance_.OneIn(2)) {
+      return Send(ResetBreaker{chance_.Below(model_.options().max_workers + 2) - 1, "operator"});
+    }
+    for (const ModelProcess& process : model_.processes()) {
+      if (chance_.Percent(50)) {
+        return Send(CancelReplace{process.slot, process.incarnation, "operator"});
+      }
+    }
   }
 
   // What the watchdog, the recycler and the operator do to one worker.

@@ -23,6 +23,15 @@ void PoolState::OnEvent(const ReplaceWorker& event) {
        absl::StrCat(Name(*row), " is to be replaced: ", event.reason), row);
 }
 
+void PoolState::OnEvent(const CancelReplace& event) {
+  Row* row = Find(event.slot, event.incarnation);
+  if (row == nullptr || row->replace_reason.empty()) return;
+  if (row->view.role != RowRole::kHolder || SuccessorOf(event.slot) != nullptr) return;
+  row->replace_reason.clear();
+  Note(PoolNote::Type::kReplaceCancelled, PoolNote::Severity::kInfo,
+       absl::StrCat(Name(*row), " stays: its replacement was cancelled", By(event.actor)), row);
+}
+
 void PoolState::OnEvent(const KillWorker& event) {
   Row* row = Find(event.slot, event.incarnation);
   if (row == nullptr || !HasProcess(row->view.state)) return;

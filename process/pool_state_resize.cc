@@ -1,4 +1,4 @@
-// The part of PoolState that answers requests for another target, and remembers them.
+// The part of PoolState that answers requests for another target.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -7,14 +7,6 @@
 #include "squall/process/pool_state.h"
 
 namespace squall {
-namespace {
-
-// AIP-155: long enough for every client's retries.
-constexpr absl::Duration kRequestMemory = absl::Minutes(10);
-constexpr size_t kMaxRemembered = 16384;
-
-}  // namespace
-
 void PoolState::OnEvent(const ResizeRequest& event) {
   ResizeResult result = Resize(event);
   if (result.code != absl::StatusCode::kOk) {
@@ -52,24 +44,6 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
     return result;
   };
 
-  if (request.request_id.size() > kMaxRequestId) {
-    return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdTooLong,
-                  absl::StrCat("the request id has ", request.request_id.size(),
-                               " bytes; it may have at most ", kMaxRequestId));
-  }
-  ForgetOldRequests();
-  if (const auto it = requests_.find(request.request_id);
-      !request.request_id.empty() && it != requests_.end()) {
-    if (it->second.target != request.target) {
-      return refuse(absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdReused,
-                    absl::StrCat("the request id ", request.request_id, " was used to resize to ",
-                                 it->second.target, ", it cannot be used again to resize to ",
-                                 request.target));
-    }
-    result = it->second.result;
-    result.replayed = true;
-    return result;
-  }
   if (!started_) {
     return refuse(absl::StatusCode::kFailedPrecondition, RefusalReason::kNotStarted,
                   "the pool has not started yet");
@@ -94,13 +68,6 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
                   absl::StrCat("the pool is at generation ", pool_.generation, " now, not at ",
                                *request.expected_generation, "; read it and decide again"));
   }
-  if (!request.request_id.empty() && requests_.size() >= kMaxRemembered) {
-    return refuse(
-        absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyRequestIds,
-        absl::StrCat("there were ", kMaxRemembered, " resizes with a request id in the last ",
-                     In(kRequestMemory), "; try again later"));
-  }
-
   result.desired = request.target;
   if (request.validate_only) return result;
   const int before = pool_.desired;
@@ -109,20 +76,7 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
   Note(PoolNote::Type::kResizeAccepted, PoolNote::Severity::kInfo,
        absl::StrCat("resize from ", before, " to ", request.target, By(request.actor),
                     " accepted, generation ", pool_.generation));
-  if (!request.request_id.empty()) {
-    requests_.emplace(request.request_id, RememberedRequest{result, request.target, now_});
-    request_order_.push_back(request.request_id);
-  }
   return result;
-}
-
-void PoolState::ForgetOldRequests() {
-  while (!request_order_.empty()) {
-    const auto it = requests_.find(request_order_.front());
-    if (now_ - it->second.at <= kRequestMemory) return;
-    requests_.erase(it);
-    request_order_.pop_front();
-  }
 }
 
 void PoolState::SetTarget(int target) {

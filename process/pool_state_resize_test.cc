@@ -115,11 +115,6 @@ TEST(PoolStateResizeTest, Refusals) {
        absl::StatusCode::kAborted,
        RefusalReason::kStaleGeneration,
        "the pool is at generation 1 now, not at 7; read it and decide again"},
-      {"a long id",
-       {.target = 3, .request_id = std::string(64, 'x')},
-       absl::StatusCode::kInvalidArgument,
-       RefusalReason::kRequestIdTooLong,
-       "the request id has 64 bytes; it may have at most 63"},
   };
   for (const auto& c : kCases) {
     SCOPED_TRACE(c.name);
@@ -149,51 +144,11 @@ TEST(PoolStateResizeTest, RefusedBeforeTheStartAndAfterTheEnd) {
 
 TEST(PoolStateResizeTest, ValidateOnlyChangesNothing) {
   PoolScript pool({.desired = 2, .max_workers = 4});
-  EXPECT_THAT(pool.Send(ResizeRequest{.target = 3, .request_id = "a", .validate_only = true}),
-              IsEmpty());
+  EXPECT_THAT(pool.Send(ResizeRequest{.target = 3, .validate_only = true}), IsEmpty());
   EXPECT_EQ(pool.resize_result().code, absl::StatusCode::kOk);
   EXPECT_EQ(pool.resize_result().desired, 3);
   EXPECT_EQ(pool.view().desired, 2);
   EXPECT_EQ(pool.view().generation, 1u);
-  pool.Send(ResizeRequest{.target = 4, .request_id = "a"});
-  EXPECT_EQ(pool.resize_result().code, absl::StatusCode::kOk) << "nor was the id remembered";
-}
-
-TEST(PoolStateResizeTest, ARequestIdMakesItIdempotent) {
-  PoolScript pool({.desired = 2, .max_workers = 8});
-  pool.Send(ResizeRequest{.target = 3, .request_id = "a"});
-  pool.Resize(5);
-  EXPECT_EQ(pool.view().generation, 3u);
-  pool.Send(ResizeRequest{.target = 3, .expected_generation = 1, .request_id = "a"});
-  EXPECT_TRUE(pool.resize_result().replayed);
-  EXPECT_EQ(pool.resize_result().generation, 2u);
-  EXPECT_EQ(pool.view().desired, 5) << "a retry must not undo what came after it";
-  pool.Send(ResizeRequest{.target = 4, .request_id = "a"});
-  EXPECT_EQ(pool.resize_result().code, absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(pool.resize_result().reason, RefusalReason::kRequestIdReused);
-  pool.Sleep(absl::Minutes(10) + absl::Nanoseconds(1));
-  pool.Send(ResizeRequest{.target = 4, .request_id = "a"});
-  EXPECT_EQ(pool.resize_result().code, absl::StatusCode::kOk) << "forgotten after ten minutes";
-}
-
-TEST(PoolStateResizeTest, TheLongestIdFits) {
-  PoolScript pool({.desired = 2, .max_workers = 8});
-  pool.Send(ResizeRequest{.target = 3, .request_id = std::string(kMaxRequestId, 'x')});
-  EXPECT_EQ(pool.resize_result().code, absl::StatusCode::kOk);
-}
-
-TEST(PoolStateResizeTest, TheTableOfRequestIdsIsBounded) {
-  PoolScript pool({.desired = 1, .max_workers = 2});
-  for (int i = 0; i < 16384; ++i) {
-    pool.Send(ResizeRequest{.target = 1, .request_id = std::to_string(i)});
-    ASSERT_EQ(pool.resize_result().code, absl::StatusCode::kOk);
-  }
-  pool.Send(ResizeRequest{.target = 1, .request_id = "one more"});
-  EXPECT_EQ(pool.resize_result().code, absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(pool.resize_result().reason, RefusalReason::kTooManyRequestIds);
-  pool.Resize(2);
-  EXPECT_EQ(pool.resize_result().code, absl::StatusCode::kOk)
-      << "without an id nothing is to be remembered";
 }
 
 TEST(PoolStateResizeTest, TtinAndTtouAreClamped) {

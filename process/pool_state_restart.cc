@@ -50,6 +50,7 @@ RestartResult PoolState::Restart(const RestartRequest& request) {
                   absl::StrCat("the pool is at generation ", pool_.generation, " now, not at ",
                                *request.expected_generation, "; read it and decide again"));
   }
+  if (request.validate_only) return result;
   if (pool_.restart.runs()) {
     queued_restart_ = request;
     result.generation = pool_.restart.generation;
@@ -59,6 +60,11 @@ RestartResult PoolState::Restart(const RestartRequest& request) {
   BeginRestart(options, request.actor);
   result.generation = pool_.restart.generation;
   return result;
+}
+
+void PoolState::OnEvent(const CancelRestart& event) {
+  if (pool_.restart.phase != RestartPhase::kRunning) return;
+  FailRestart(absl::StrCat("cancelled", By(event.actor)));
 }
 
 void PoolState::BeginRestart(const RestartOptions& options, const std::string& actor) {

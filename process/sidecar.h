@@ -19,6 +19,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "squall/base/unique_fd.h"
+#include "squall/process/operation_board.h"
 #include "squall/process/scoreboard.h"
 
 namespace squall {
@@ -26,6 +27,8 @@ namespace squall {
 struct SidecarContext {
   // Read-only mapping of the pool's scoreboard; valid for the life of the process.
   const Scoreboard& scoreboard;
+  // What operators asked the master for; likewise.
+  const OperationBoard& operations;
   // SOCK_SEQPACKET, non-blocking, packets of process/control_link.h. End of file means that the
   // master is gone; the sidecar is then expected to end at once.
   UniqueFd link;

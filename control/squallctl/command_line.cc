@@ -15,18 +15,39 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "squall/base/string_view.h"
+#include "squall/control/pool_to_proto.h"
 
 namespace squall::internal {
 namespace {
 
+constexpr std::string_view kOperations = "operations/";
+
 constexpr unsigned Bit(Verb verb) { return 1u << static_cast<unsigned>(verb); }
-constexpr unsigned kReads = Bit(Verb::kStatus) | Bit(Verb::kWorkers);
-constexpr unsigned kCalls = kReads | Bit(Verb::kResize);
+constexpr unsigned kReads =
+    Bit(Verb::kStatus) | Bit(Verb::kWorkers) | Bit(Verb::kExplain) | Bit(Verb::kOperations);
+// Begin an operation.
+constexpr unsigned kBegins =
+    Bit(Verb::kResize) | Bit(Verb::kRestart) | Bit(Verb::kDrain) | Bit(Verb::kKill);
+constexpr unsigned kChanges =
+    kBegins | Bit(Verb::kResetBreaker) | Bit(Verb::kCancel) | Bit(Verb::kShutdown);
+constexpr unsigned kCalls = kReads | kChanges | Bit(Verb::kWait);
 constexpr unsigned kEverywhere = ~0u;
 
 constexpr std::pair<std::string_view, Verb> kVerbs[] = {
-    {"status", Verb::kStatus},   {"resize", Verb::kResize}, {"workers", Verb::kWorkers},
-    {"version", Verb::kVersion}, {"help", Verb::kHelp},
+    {"status", Verb::kStatus},
+    {"explain", Verb::kExplain},
+    {"workers", Verb::kWorkers},
+    {"resize", Verb::kResize},
+    {"restart", Verb::kRestart},
+    {"drain", Verb::kDrain},
+    {"kill", Verb::kKill},
+    {"reset-breaker", Verb::kResetBreaker},
+    {"operations", Verb::kOperations},
+    {"wait", Verb::kWait},
+    {"cancel", Verb::kCancel},
+    {"shutdown", Verb::kShutdown},
+    {"version", Verb::kVersion},
+    {"help", Verb::kHelp},
 };
 
 absl::Status Assign(std::string_view, std::string_view value, std::string& out) {
@@ -50,6 +71,23 @@ absl::Status ParseSeconds(std::string_view flag, std::string_view value, absl::D
   return absl::OkStatus();
 }
 
+absl::Status ParseCount(std::string_view flag, std::string_view value, int32_t least,
+                        int32_t& out) {
+  if (!absl::SimpleAtoi(ToAbsl(value), &out) || out < least) {
+    return absl::InvalidArgumentError(absl::StrCat(ToAbsl(flag), " takes a number from ", least,
+                                                   " on, not \"", ToAbsl(value), "\""));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseTime(std::string_view flag, std::string_view value,
+                       google::protobuf::Duration& out) {
+  absl::Duration duration;
+  const absl::Status status = ParseSeconds(flag, value, duration);
+  if (status.ok()) ToProto(duration, &out);
+  return status;
+}
+
 struct Flag {
   std::string_view name;
   unsigned verbs;
@@ -65,11 +103,13 @@ constexpr Flag kFlags[] = {
      }},
     {"--output", kCalls | Bit(Verb::kVersion), true,
      [](std::string_view, std::string_view value, CommandLine& line) {
-       if (value != "table" && value != "json") {
+       if (value != "table" && value != "json" && value != "yaml") {
          return absl::InvalidArgumentError(
-             absl::StrCat("--output takes table or json, not \"", ToAbsl(value), "\""));
+             absl::StrCat("--output takes table, json or yaml, not \"", ToAbsl(value), "\""));
        }
-       line.output = value == "json" ? OutputFormat::kJson : OutputFormat::kTable;
+       line.output = value == "json"   ? OutputFormat::kJson
+                     : value == "yaml" ? OutputFormat::kYaml
+                                       : OutputFormat::kTable;
        return absl::OkStatus();
      }},
     {"--timeout", kCalls | Bit(Verb::kVersion), true,
@@ -90,14 +130,68 @@ constexpr Flag kFlags[] = {
        line.watch = true;
        return absl::OkStatus();
      }},
-    {"--wait", Bit(Verb::kResize), false,
+    {"--wait", kBegins, false,
      [](std::string_view, std::string_view, CommandLine& line) {
        line.wait = true;
        return absl::OkStatus();
      }},
-    {"--dry-run", Bit(Verb::kResize), false,
+    {"--dry-run", kChanges & ~Bit(Verb::kCancel), false,
      [](std::string_view, std::string_view, CommandLine& line) {
        line.dry_run = true;
+       return absl::OkStatus();
+     }},
+    // There is no other kind; for the hand that types it.
+    {"--rolling", Bit(Verb::kRestart), false,
+     [](std::string_view, std::string_view, CommandLine&) { return absl::OkStatus(); }},
+    {"--max-surge", Bit(Verb::kRestart), true,
+     [](std::string_view flag, std::string_view value, CommandLine& line) {
+       int32_t count = 0;
+       const absl::Status status = ParseCount(flag, value, 0, count);
+       line.restart.set_max_surge(count);
+       return status;
+     }},
+    {"--max-unavailable", Bit(Verb::kRestart), true,
+     [](std::string_view flag, std::string_view value, CommandLine& line) {
+       int32_t count = 0;
+       const absl::Status status = ParseCount(flag, value, 0, count);
+       line.restart.set_max_unavailable(count);
+       return status;
+     }},
+    {"--min-healthy", Bit(Verb::kRestart), true,
+     [](std::string_view flag, std::string_view value, CommandLine& line) {
+       int32_t count = 0;
+       const absl::Status status = ParseCount(flag, value, 0, count);
+       line.restart.set_min_healthy(count);
+       return status;
+     }},
+    {"--max-failures", Bit(Verb::kRestart), true,
+     [](std::string_view flag, std::string_view value, CommandLine& line) {
+       int32_t count = 0;
+       const absl::Status status = ParseCount(flag, value, 1, count);
+       line.restart.set_max_failures(count);
+       return status;
+     }},
+    {"--ready-timeout", Bit(Verb::kRestart), true,
+     [](std::string_view flag, std::string_view value, CommandLine& line) {
+       return ParseTime(flag, value, *line.restart.mutable_ready_timeout());
+     }},
+    {"--soak", Bit(Verb::kRestart), true,
+     [](std::string_view flag, std::string_view value, CommandLine& line) {
+       return ParseTime(flag, value, *line.restart.mutable_soak());
+     }},
+    {"--on-failure", Bit(Verb::kRestart), true,
+     [](std::string_view, std::string_view value, CommandLine& line) {
+       if (value != "rollback" && value != "pause") {
+         return absl::InvalidArgumentError(
+             absl::StrCat("--on-failure takes rollback or pause, not \"", ToAbsl(value), "\""));
+       }
+       line.restart.set_on_failure(value == "pause" ? control::v1::ON_FAILURE_PAUSE
+                                                    : control::v1::ON_FAILURE_ROLL_BACK);
+       return absl::OkStatus();
+     }},
+    {"--fast", Bit(Verb::kShutdown), false,
+     [](std::string_view, std::string_view, CommandLine& line) {
+       line.fast = true;
        return absl::OkStatus();
      }},
 };
@@ -143,9 +237,9 @@ absl::StatusOr<Verb> ParseVerb(std::string_view word) {
     if (name == word) return verb;
   }
   const std::string hint = Suggest(word, kVerbs, [](const auto& entry) { return entry.first; });
-  return absl::InvalidArgumentError(absl::StrCat(
-      "there is no command \"", ToAbsl(word), "\"",
-      hint.empty() ? "; the commands are status, resize, workers, version and help" : hint));
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no command \"", ToAbsl(word), "\"",
+                   hint.empty() ? "; squallctl help has them all" : hint));
 }
 
 bool LooksLikeNumber(std::string_view arg) {
@@ -169,7 +263,7 @@ absl::StatusOr<ResizeTarget> ParseTarget(std::string_view word) {
 absl::Status ApplyPositionals(const std::vector<std::string_view>& words, CommandLine& line) {
   if (words.empty()) {
     return absl::InvalidArgumentError(
-        "what to do? The commands are status, resize, workers, version and help");
+        "what to do? squallctl status shows the pool, squallctl help all commands");
   }
   absl::StatusOr<Verb> verb = ParseVerb(words[0]);
   if (!verb.ok()) return verb.status();
@@ -182,6 +276,30 @@ absl::Status ApplyPositionals(const std::vector<std::string_view>& words, Comman
     absl::StatusOr<ResizeTarget> target = ParseTarget(words[1]);
     if (!target.ok()) return target.status();
     line.target = *target;
+    taken = 2;
+  } else if (line.verb == Verb::kDrain || line.verb == Verb::kKill ||
+             (line.verb == Verb::kResetBreaker && words.size() > 1)) {
+    int slot = 0;
+    if (words.size() < 2) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(ToAbsl(words[0]), " needs the slot of a worker, as status shows it"));
+    }
+    if (!absl::SimpleAtoi(ToAbsl(words[1]), &slot) || slot < 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(ToAbsl(words[0]), " takes the slot of a worker such as 3, not \"",
+                       ToAbsl(words[1]), "\""));
+    }
+    line.slot = slot;
+    taken = 2;
+  } else if (line.verb == Verb::kWait || line.verb == Verb::kCancel) {
+    if (words.size() < 2) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          ToAbsl(words[0]), " needs the name of an operation; squallctl operations shows them"));
+    }
+    line.operation = std::string(words[1]);
+    if (words[1].substr(0, kOperations.size()) != kOperations) {
+      line.operation = absl::StrCat(ToAbsl(kOperations), ToAbsl(words[1]));
+    }
     taken = 2;
   } else if (line.verb == Verb::kHelp && words.size() > 1) {
     absl::StatusOr<Verb> topic = ParseVerb(words[1]);
@@ -278,8 +396,11 @@ std::string HelpText(std::optional<Verb> verb) {
       "  --address ADDRESS     where the server listens, unix:/PATH; else SQUALL_CONTROL, else\n"
       "                        unix:$XDG_RUNTIME_DIR/squall/control.sock, /run/squall/… for root,\n"
       "                        /tmp/squall-UID/…\n"
-      "  --output table|json   default table\n"
+      "  --output FORMAT       table (default), json or yaml\n"
       "  --timeout TIME        how long to wait for an answer: 30s, 2m, 500ms; default 5s\n";
+  constexpr char kWaitFlag[] =
+      "  --wait                until it is done; --timeout is then 2m if not given. ^C and a\n"
+      "                        timeout end the waiting, the operation goes on\n";
   switch (verb.value_or(Verb::kHelp)) {
     case Verb::kStatus:
       return absl::StrCat(
@@ -299,6 +420,71 @@ std::string HelpText(std::optional<Verb> verb) {
           "                        waiting, the resize goes on\n"
           "  --dry-run             say what would happen, change nothing\n",
           kCommonFlags);
+    case Verb::kExplain:
+      return absl::StrCat(
+          "squallctl explain\n\n"
+          "Says why the pool is not as it is wanted, and what to do about it.\n\n",
+          kCommonFlags);
+    case Verb::kRestart:
+      return absl::StrCat(
+          "squallctl restart [--wait] [--dry-run] [options]\n\n"
+          "Replaces every worker by a new one, a few at a time, and only while the new ones prove\n"
+          "to be healthy. The server reads its configuration again first. What is not given is as\n"
+          "the server is configured.\n\n",
+          kWaitFlag,
+          "  --max-surge N         processes beyond the target that may live at a time\n"
+          "  --max-unavailable N   workers taken out before their successor is there\n"
+          "  --min-healthy N       at least so many stay ready\n"
+          "  --ready-timeout TIME  for a new worker to become ready\n"
+          "  --soak TIME           how long it must stay so before the old one goes\n"
+          "  --max-failures N      the how-manieth loss of a new worker ends the restart\n"
+          "  --on-failure WHAT     rollback: the old ones come back; pause: all stay as they are\n"
+          "  --dry-run             say what would happen, change nothing\n",
+          kCommonFlags);
+    case Verb::kDrain:
+      return absl::StrCat(
+          "squallctl drain SLOT [--wait] [--dry-run]\n\n"
+          "Puts a new worker into the slot and has the old one finish what it has.\n\n",
+          kWaitFlag, "  --dry-run             say what would happen, change nothing\n",
+          kCommonFlags);
+    case Verb::kKill:
+      return absl::StrCat(
+          "squallctl kill SLOT [--wait] [--dry-run]\n\n"
+          "Ends the worker by SIGKILL, for one that hangs; what it is at is lost. The slot starts "
+          "a\n"
+          "new one.\n\n",
+          kWaitFlag, "  --dry-run             say what would happen, change nothing\n",
+          kCommonFlags);
+    case Verb::kResetBreaker:
+      return absl::StrCat(
+          "squallctl reset-breaker [SLOT] [--dry-run]\n\n"
+          "Starts workers that died too often, or wait to be started again, at once. Without SLOT\n"
+          "all of them.\n\n"
+          "  --dry-run             say what would happen, change nothing\n",
+          kCommonFlags);
+    case Verb::kOperations:
+      return absl::StrCat(
+          "squallctl operations\n\n"
+          "Shows what was asked for and what became of it, the newest first.\n\n",
+          kCommonFlags);
+    case Verb::kWait:
+      return absl::StrCat(
+          "squallctl wait OPERATION\n\n"
+          "Waits for the end of an operation. --timeout is 2m if not given.\n\n",
+          kCommonFlags);
+    case Verb::kCancel:
+      return absl::StrCat(
+          "squallctl cancel OPERATION\n\n"
+          "Takes an operation back: a resize goes to the number before it, a restart is rolled\n"
+          "back or pauses as it was asked to, a drain that waits for its turn is forgotten.\n\n",
+          kCommonFlags);
+    case Verb::kShutdown:
+      return absl::StrCat(
+          "squallctl shutdown [--fast] [--dry-run]\n\n"
+          "Ends the server. Every worker drains first.\n\n"
+          "  --fast                SIGTERM to the workers at once\n"
+          "  --dry-run             say what would happen, change nothing\n",
+          kCommonFlags);
     case Verb::kWorkers:
       return absl::StrCat(
           "squallctl workers\n\n"
@@ -313,8 +499,17 @@ std::string HelpText(std::optional<Verb> verb) {
   return absl::StrCat(
       "squallctl: look after a squall server while it serves.\n\n"
       "  squallctl status [--watch]            the pool and its workers\n"
-      "  squallctl resize N|+N|-N [--wait]     change the number of workers\n"
+      "  squallctl explain                     why it is not as it is wanted\n"
       "  squallctl workers                     each worker with all its counters\n"
+      "  squallctl resize N|+N|-N [--wait]     change the number of workers\n"
+      "  squallctl restart [--wait]            replace all workers, a few at a time\n"
+      "  squallctl drain SLOT [--wait]         replace one worker\n"
+      "  squallctl kill SLOT [--wait]          replace one worker that hangs\n"
+      "  squallctl reset-breaker [SLOT]        start workers that died too often\n"
+      "  squallctl operations                  what was asked for, and what became of it\n"
+      "  squallctl wait OPERATION\n"
+      "  squallctl cancel OPERATION\n"
+      "  squallctl shutdown [--fast]           end the server\n"
       "  squallctl version\n"
       "  squallctl help [COMMAND]\n\n",
       kCommonFlags,

@@ -13,11 +13,27 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "squall/control/v1/control.pb.h"
 
 namespace squall::internal {
 
-enum class Verb { kStatus, kResize, kWorkers, kVersion, kHelp };
-enum class OutputFormat { kTable, kJson };
+enum class Verb {
+  kStatus,
+  kExplain,
+  kWorkers,
+  kResize,
+  kRestart,
+  kDrain,
+  kKill,
+  kResetBreaker,
+  kOperations,
+  kWait,
+  kCancel,
+  kShutdown,
+  kVersion,
+  kHelp,
+};
+enum class OutputFormat { kTable, kJson, kYaml };
 
 struct ResizeTarget {
   bool relative = false;  // "+2", "-2"
@@ -29,6 +45,10 @@ struct CommandLine {
   std::string address;  // empty: SQUALL_CONTROL, else the default
   OutputFormat output = OutputFormat::kTable;
   ResizeTarget target;
+  std::optional<int> slot;  // drain, kill, reset-breaker
+  std::string operation;    // wait, cancel: its name
+  control::v1::RestartPoolRequest restart;
+  bool fast = false;  // shutdown
   bool watch = false;
   bool wait = false;
   bool dry_run = false;

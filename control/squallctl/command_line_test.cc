@@ -82,7 +82,7 @@ TEST(CommandLine, WrongUsageSaysWhatIsWrong) {
   } kCases[] = {
       {{}, "what to do?"},
       {{"resiez", "3"}, "no command \"resiez\"; did you mean resize?"},
-      {{"zzz"}, "the commands are status"},
+      {{"zzz"}, "squallctl help has them all"},
       {{"resize"}, "resize needs the number"},
       {{"resize", "abc"}, "not \"abc\""},
       {{"resize", ""}, "not \"\""},

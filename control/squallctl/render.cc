@@ -63,6 +63,20 @@ Style StyleOf(v1::PoolState state) {
   }
 }
 
+Style StyleOf(v1::OperationState state) {
+  switch (state) {
+    case v1::OPERATION_STATE_DONE:
+      return Style::kGood;
+    case v1::OPERATION_STATE_RUNNING:
+    case v1::OPERATION_STATE_CANCELLED:
+      return Style::kWarning;
+    case v1::OPERATION_STATE_FAILED:
+      return Style::kBad;
+    default:
+      return Style::kFaint;
+  }
+}
+
 Cell Number(uint64_t value, Style when_not_zero = Style::kPlain) {
   return {FormatCount(value), value == 0 ? Style::kFaint : when_not_zero};
 }
@@ -161,6 +175,34 @@ std::string FormatExit(const v1::Worker& worker) {
       return exit.signal() == 0 && exit.status() == 0 ? "stopped" : absl::StrCat("stopped, ", how);
     default:
       return how;
+  }
+}
+
+std::string FormatCounts(const v1::Pool& pool) {
+  std::string text = absl::StrCat(pool.ready_workers(), " ready");
+  const std::pair<int, const char*> others[] = {{pool.starting_workers(), "starting"},
+                                                {pool.draining_workers(), "draining"},
+                                                {pool.backoff_workers(), "backing off"},
+                                                {pool.failed_workers(), "failed"}};
+  for (const auto& [count, word] : others) {
+    if (count > 0) absl::StrAppend(&text, ", ", count, " ", word);
+  }
+  return text;
+}
+
+std::string FormatOperation(const v1::Operation& operation) {
+  switch (operation.kind()) {
+    case v1::OPERATION_KIND_RESIZE:
+      return absl::StrCat("resize to ", operation.desired_workers(),
+                          operation.desired_workers() == 1 ? " worker" : " workers");
+    case v1::OPERATION_KIND_RESTART:
+      return "restart";
+    case v1::OPERATION_KIND_DRAIN_WORKER:
+      return absl::StrCat("drain of worker ", operation.slot());
+    case v1::OPERATION_KIND_KILL_WORKER:
+      return absl::StrCat("kill of worker ", operation.slot());
+    default:
+      return "operation";
   }
 }
 
@@ -271,6 +313,32 @@ std::vector<std::string> RenderWorkers(const std::vector<v1::Worker>& workers,
                   {FormatOctets(counters.bytes_out())},
                   Number(worker.restarts(), Style::kWarning),
                   worker.has_last_exit() ? Cell{FormatExit(worker)} : Faint(kNone)});
+  }
+  return table.Lines(style);
+}
+
+std::vector<std::string> RenderOperations(const std::vector<v1::Operation>& operations,
+                                          absl::Time now, const TableStyle& style) {
+  if (operations.empty()) return {"no operations"};
+  Table table({{"OPERATION"},
+               {"WHAT"},
+               {"STATE"},
+               {"BEGAN", Align::kRight},
+               {"TOOK", Align::kRight},
+               {"BY"},
+               {"WHY"}});
+  for (const v1::Operation& operation : operations) {
+    const absl::Time began = FromProto(operation.create_time());
+    const bool ended = operation.has_end_time();
+    const std::string state =
+        Short(v1::OperationState_Name(operation.state()), strlen("OPERATION_STATE_"));
+    table.AddRow({{Short(operation.name(), strlen("operations/"))},
+                  {FormatOperation(operation)},
+                  {state, StyleOf(operation.state())},
+                  {absl::StrCat(FormatAge(now - began), " ago")},
+                  ended ? Cell{FormatAge(FromProto(operation.end_time()) - began)} : Faint(kNone),
+                  {operation.actor()},
+                  {operation.error().message()}});
   }
   return table.Lines(style);
 }

@@ -30,6 +30,16 @@ std::vector<std::string> RenderStatus(const control::v1::Pool& pool,
 std::vector<std::string> RenderWorkers(const std::vector<control::v1::Worker>& workers,
                                        const TableStyle& style);
 
+// `squallctl operations`.
+std::vector<std::string> RenderOperations(const std::vector<control::v1::Operation>& operations,
+                                          absl::Time now, const TableStyle& style);
+
+// "3 ready, 1 starting, 1 draining"
+std::string FormatCounts(const control::v1::Pool& pool);
+
+// "resize to 5 workers", "restart", "drain of worker 3"
+std::string FormatOperation(const control::v1::Operation& operation);
+
 // "950ms", "3.2s", "47s", "3m12s", "5h07m", "12d4h".
 std::string FormatAge(absl::Duration age);
 // "1,234,567"

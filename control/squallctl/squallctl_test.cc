@@ -114,10 +114,67 @@ TEST_F(SquallctlTest, AStoppedMasterIsTold) {
   ExpectOneLine(dry_run, ExitCode::kUnreachable, "the master did not answer");
   EXPECT_THAT(dry_run.err, Not(HasSubstr("take effect")));
   ExpectOneLine(RunWith({"resize", "3", "--timeout=200ms"}), ExitCode::kDeadline,
-                "within 200ms; the resize may still take effect; see squallctl status");
+                "within 200ms; the resize may still take effect; see squallctl operations");
   ASSERT_EQ(kill(pool_.master_pid(), SIGCONT), 0);
   // It does.
   EXPECT_TRUE(Eventually([] { return Ready() == 3; }));
+}
+
+TEST_F(SquallctlTest, RestartsDrainsAndKills) {
+  Ran ran = RunWith({"restart", "--dry-run"});
+  EXPECT_THAT(ran.out, HasSubstr("a restart would be accepted; nothing was changed"));
+  ran = RunWith({"restart", "--rolling", "--max-surge=1", "--wait"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("restarted: 2 ready (generation 2, took "));
+
+  ran = RunWith({"drain", "1", "--wait"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("drained worker 1 (incarnation 2, took "));
+  ran = RunWith({"kill", "0", "--wait"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("killed worker 0 (incarnation 2, took "));
+  EXPECT_THAT(RunWith({"explain"}).out, HasSubstr("All is well: 2 of 2 workers are ready."));
+  ExpectOneLine(RunWith({"drain", "7"}), ExitCode::kPrecondition, "no process is in slot 7");
+  ExpectOneLine(RunWith({"kill", "8"}), ExitCode::kError, "there is no slot 8");
+  ExpectOneLine(RunWith({"reset-breaker"}), ExitCode::kPrecondition, "no slot is FAILED");
+
+  ran = RunWith({"operations"});
+  EXPECT_THAT(ran.out, ContainsRegex("-3 +kill of worker 0 +DONE"));
+  EXPECT_THAT(ran.out, ContainsRegex("-2 +drain of worker 1 +DONE"));
+  EXPECT_THAT(ran.out, ContainsRegex("-1 +restart +DONE"));
+  ran = RunWith({"operations", "--output=yaml"});
+  EXPECT_THAT(ran.out, HasSubstr("operations:\n  - actor:"));
+  EXPECT_THAT(ran.out, HasSubstr("kind: OPERATION_KIND_RESTART\n"));
+}
+
+TEST_F(SquallctlTest, AnOperationIsWaitedForAndCancelled) {
+  ControlClient client(pool_.address());
+  const pid_t worker = (*client.ListWorkers())[1].pid();
+  // Stopped, it cannot drain.
+  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  Ran ran = RunWith({"resize", "1", "--output=json"});
+  ASSERT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  const std::string name = nlohmann::json::parse(ran.out).at("name");
+  ran = RunWith({"wait", name, "--timeout=200ms"});
+  EXPECT_EQ(ran.code, ExitCode::kDeadline);
+  EXPECT_THAT(ran.err, HasSubstr(absl::StrCat("squallctl wait ", name, " waits again")));
+  ran = RunWith({"cancel", name.substr(name.find('/') + 1)});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("the resize to 1 worker is cancelled: 2 wanted"));
+  ran = RunWith({"wait", name});
+  EXPECT_EQ(ran.code, ExitCode::kPrecondition);
+  EXPECT_THAT(ran.err, HasSubstr("was taken back: cancelled by uid"));
+  ExpectOneLine(RunWith({"cancel", name}), ExitCode::kPrecondition, "has ended");
+  ExpectOneLine(RunWith({"wait", "7"}), ExitCode::kUsage, "name is not one that an operation has");
+  ASSERT_EQ(kill(worker, SIGCONT), 0);
+}
+
+TEST_F(SquallctlTest, ShutsTheServerDown) {
+  EXPECT_THAT(RunWith({"shutdown", "--dry-run"}).out, HasSubstr("would be accepted"));
+  const Ran ran = RunWith({"shutdown"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("the server is shutting down"));
+  EXPECT_EQ(pool_.Wait(), 0);
 }
 
 TEST_F(SquallctlTest, ASilentControlProcessIsADeadline) {

@@ -16,7 +16,8 @@
 namespace squall::testing {
 
 FakePool::FakePool(const PoolOptions& options)
-    : state_(options, /*seed=*/1), scoreboard_(Scoreboard::Create(options.max_workers).value()) {
+    : state_(options, /*seed=*/1),
+      scoreboard_(Scoreboard::Create(options.max_workers + options.surge_slots).value()) {
   {
     std::lock_guard lock(mutex_);
     Step(PoolStart{});
@@ -29,31 +30,33 @@ PoolSnapshot FakePool::Read() {
   return scoreboard_.Read(Clock::Real().Now());
 }
 
-void FakePool::Resize(ResizeCommand command, Done done) {
-  LinkReply reply;
+void FakePool::Send(const LinkRequest& request, Done done) {
+  std::optional<LinkReply> reply;
   {
     std::unique_lock lock(mutex_);
-    last_command_ = command;
+    last_command_ = request;
     if (unreachable_) {
       lock.unlock();
       done(absl::UnavailableError("the master did not answer within 1s"));
       return;
     }
-    ResizeRequest request{.target = command.desired_workers,
-                          .request_id = command.request_id,
-                          .validate_only = command.validate_only};
-    if (command.expected_generation != 0) request.expected_generation = command.expected_generation;
-    const std::optional<ResizeResult> result = Step(request);
-    CHECK(result.has_value());
-    reply.code = static_cast<int32_t>(result->code);
-    reply.reason = result->reason;
-    reply.generation = result->generation;
-    reply.desired = result->desired;
-    reply.max_workers = result->max_workers;
-    SetLinkText(reply.message, result->message);
+    reply = commands_.Handle(request, state_, Clock::Real().Now(),
+                             {.dispatch =
+                                  [this](const PoolEvent& event) {
+                                    Step(event);
+                                    return true;
+                                  },
+                              .reload = [] { return absl::OkStatus(); },
+                              .note = [](const PoolNote&) {}});
   }
-  done(reply);
+  done(*reply);
   Changed();
+}
+
+void FakePool::Resize(int workers) {
+  LinkRequest request;
+  request.target = workers;
+  Send(request, [](const auto&) {});
 }
 
 void FakePool::OnChange(std::function<void()> callback) {
@@ -64,10 +67,10 @@ void FakePool::OnChange(std::function<void()> callback) {
 void FakePool::MakeAllReady() {
   {
     std::lock_guard lock(mutex_);
-    for (int slot = 0; slot < scoreboard_.rows(); ++slot) {
-      const SlotView view = state_.slot(slot);
+    for (int i = 0; i < state_.rows(); ++i) {
+      const SlotView view = state_.row(i);
       if (view.state != WorkerState::kStarting) continue;
-      Step(WorkerReady{slot, view.incarnation});
+      Step(WorkerReady{view.slot, view.incarnation});
       WorkerRow& row = scoreboard_.worker_row(view.row);
       row.Enter({.process = {view.slot, view.incarnation}, .pid = view.pid});
       row.Heartbeat(Clock::Real().Now());
@@ -79,10 +82,10 @@ void FakePool::MakeAllReady() {
 void FakePool::FinishDraining() {
   {
     std::lock_guard lock(mutex_);
-    for (int slot = 0; slot < scoreboard_.rows(); ++slot) {
-      const SlotView view = state_.slot(slot);
+    for (int i = 0; i < state_.rows(); ++i) {
+      const SlotView view = state_.row(i);
       if (view.state == WorkerState::kDraining) {
-        Step(WorkerExited{slot, view.incarnation, ExitStatus::Exited(0)});
+        Step(WorkerExited{view.slot, view.incarnation, ExitStatus::Exited(0)});
       }
     }
   }
@@ -111,29 +114,31 @@ void FakePool::SetUnreachable(bool unreachable) {
   unreachable_ = unreachable;
 }
 
-ResizeCommand FakePool::last_command() {
+LinkRequest FakePool::last_command() {
   std::lock_guard lock(mutex_);
   return last_command_;
 }
 
-std::optional<ResizeResult> FakePool::Step(const PoolEvent& event) {
-  std::optional<ResizeResult> result;
+void FakePool::Step(const PoolEvent& event) {
   std::deque<PoolEvent> events = {event};
   while (!events.empty()) {
     for (const PoolAction& action : state_.Step(events.front(), Clock::Real().Now())) {
       if (const auto* spawn = std::get_if<SpawnWorker>(&action)) {
         events.push_back(WorkerSpawned{spawn->slot, spawn->incarnation, 1000 + spawn->slot});
-      } else if (const auto* answer = std::get_if<ResizeResult>(&action)) {
-        result = *answer;
+      } else if (const auto* resize = std::get_if<ResizeResult>(&action)) {
+        commands_.On(*resize);
+      } else if (const auto* restart = std::get_if<RestartResult>(&action)) {
+        commands_.On(*restart);
+      } else if (const auto* note = std::get_if<PoolNote>(&action)) {
+        commands_.On(*note);
       }
     }
     events.pop_front();
   }
+  // In the master's order.
+  commands_.Update(state_, Clock::Real().Now());
   scoreboard_.PublishPool(state_.pool());
-  for (int slot = 0; slot < scoreboard_.rows(); ++slot) {
-    scoreboard_.PublishSlot(state_.slot(slot));
-  }
-  return result;
+  for (int row = 0; row < state_.rows(); ++row) scoreboard_.PublishSlot(state_.row(row));
 }
 
 void FakePool::Changed() {

@@ -2,7 +2,7 @@
 // scoreboard, and workers that do what the test says, when it says so.
 //
 //   FakePool pool(2, 8);                         // two workers, both READY
-//   pool.Resize({.desired_workers = 4}, done);   // two more are STARTING
+//   pool.Resize(4);                              // two more are STARTING
 //   pool.MakeAllReady();
 #ifndef SQUALL_CONTROL_TESTING_FAKE_POOL_H_
 #define SQUALL_CONTROL_TESTING_FAKE_POOL_H_
@@ -10,9 +10,13 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "squall/control/pool_backend.h"
 #include "squall/process/exit_status.h"
+#include "squall/process/operation.h"
+#include "squall/process/operation_board.h"
+#include "squall/process/pool_commands.h"
 #include "squall/process/pool_options.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/scoreboard.h"
@@ -28,7 +32,12 @@ class FakePool : public PoolReader, public PoolCommander {
   explicit FakePool(const PoolOptions& options);
 
   PoolSnapshot Read() override;
-  void Resize(ResizeCommand command, Done done) override;
+  std::optional<OperationView> FindOperation(uint64_t id) override { return board_.Find(id); }
+  std::vector<OperationView> ListOperations() override { return board_.List(); }
+  void Send(const LinkRequest& request, Done done) override;
+
+  // As if somebody had asked for it.
+  void Resize(int workers);
 
   // Called after each change, without the lock.
   void OnChange(std::function<void()> callback);
@@ -45,18 +54,20 @@ class FakePool : public PoolReader, public PoolCommander {
   void SetUnreachable(bool unreachable);
   // For what a worker writes itself.
   WorkerRow& row(int slot) { return scoreboard_.worker_row(slot); }
-  ResizeCommand last_command();
+  LinkRequest last_command();
 
  private:
-  // With mutex_ held. Returns the resize' answer if the event was one.
-  std::optional<ResizeResult> Step(const PoolEvent& event);
+  // With mutex_ held.
+  void Step(const PoolEvent& event);
   void Changed();
 
   std::mutex mutex_;
   PoolState state_;
   Scoreboard scoreboard_;
+  OperationBoard board_ = OperationBoard::Create().value();
+  PoolCommands commands_{board_};
   bool unreachable_ = false;
-  ResizeCommand last_command_;
+  LinkRequest last_command_;
   std::function<void()> on_change_;
 };
 

@@ -39,11 +39,11 @@ inline bool Eventually(const std::function<bool()>& condition) {
 
 class ServedPoolTest : public ::testing::Test {
  protected:
-  explicit ServedPoolTest(internal::ControlLimits limits = {}) : core_(pool_, pool_, hub_) {
+  explicit ServedPoolTest(internal::ControlLimits limits = {},
+                          control::v1::Role role = control::v1::ROLE_ADMIN)
+      : core_(pool_, pool_, hub_) {
     core_.limits = limits;
-    server_ =
-        internal::ControlServer::Start(core_, {.uid = 4711, .role = control::v1::ROLE_OPERATOR})
-            .value();
+    server_ = internal::ControlServer::Start(core_, {.uid = 4711, .role = role}).value();
     server_->SetServing(true);
     pool_.OnChange([this] { hub_.Refresh(); });
     channel_ = NewChannel();
@@ -90,6 +90,7 @@ class ServedPoolTest : public ::testing::Test {
 
   FakePool pool_{PoolOptions{.desired = 2,
                              .max_workers = 8,
+                             .surge_slots = 1,
                              .backoff = {.initial = absl::Milliseconds(1)},
                              .breaker = {.deaths = 2}}};
   internal::SnapshotHub hub_{pool_, nullptr};

@@ -289,6 +289,8 @@ void PoolModel::Perform(const PoolNote& note) {
   if (note.time_left < absl::ZeroDuration()) Fail("a time left below zero");
   if (note.type == PoolNote::Type::kReplaceWanted) {
     if (auto* process = Find(note.slot, note.incarnation)) process->replace_wanted = true;
+  } else if (note.type == PoolNote::Type::kReplaceCancelled) {
+    if (auto* process = Find(note.slot, note.incarnation)) process->replace_wanted = false;
   } else if (note.type == PoolNote::Type::kRestartStarted) {
     restart_ = next_restart_;
     restart_generation_ = note.generation;

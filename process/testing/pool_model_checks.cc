@@ -34,7 +34,7 @@ void PoolModel::CheckResults(const PoolEvent& event, const PoolView& before,
   const auto* request = std::get_if<ResizeRequest>(&event);
   if (request == nullptr || resize == nullptr) return;
   const int desired = pool_.pool().desired;
-  if (resize->code != absl::StatusCode::kOk || resize->replayed || request->validate_only) {
+  if (resize->code != absl::StatusCode::kOk || request->validate_only) {
     if (desired != before.desired) Fail("the target changed");
     if (resize->generation > before.generation) Fail("a generation for nothing");
     return;
