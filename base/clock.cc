@@ -10,15 +10,17 @@ namespace {
 
 class RealClock : public Clock {
  public:
-  MonotonicTime Now() override {
-    timespec now;
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return MonotonicTime::FromNanos(now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec);
-  }
+  MonotonicTime Now() override { return RealNow(); }
   absl::Time WallNow() override { return absl::Now(); }
 };
 
 }  // namespace
+
+[[gnu::hot]] MonotonicTime Clock::RealNow() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return MonotonicTime::FromNanos(now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec);
+}
 
 Clock& Clock::Real() {
   static RealClock& clock = *new RealClock;

@@ -66,6 +66,8 @@ class Clock {
 
   // CLOCK_MONOTONIC; never goes back.
   virtual MonotonicTime Now() = 0;
+  // What Real().Now() gives, without the calls on the way.
+  static MonotonicTime RealNow();
   // CLOCK_REALTIME, for people and protocols, never for deadlines.
   virtual absl::Time WallNow() = 0;
 

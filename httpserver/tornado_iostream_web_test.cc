@@ -57,8 +57,8 @@ class TestIOStreamWebMixin : public testing::TestWithParam<Scheme> {
     IOLoop::ClearCurrent();
   }
 
-  template <typename T>
-  auto Run(Task<T> task) {
+  template <TaskLike T>
+  auto Run(T task) {
     return loop_.RunSync(std::move(task), absl::Seconds(20));
   }
   IOStream Connected() {

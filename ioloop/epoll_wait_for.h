@@ -11,10 +11,8 @@ namespace squall::internal {
 // As epoll_wait(2), with nanoseconds; a negative `timeout_ns` waits for ever. A number, because turning
 // an absl::Duration into a timespec takes longer than the rest.
 //
-// From 100 ms on, and where there is no epoll_pwait2(2) (before Linux 5.11), the timeout is rounded up
-// to a millisecond: nobody misses that, and epoll_pwait2 costs 80 ns more than epoll_wait, which a
-// server with nothing but timeouts of seconds would pay for each request. Up, for too early would be a
-// turn of the loop for nothing.
+// Where there is no epoll_pwait2(2) (before Linux 5.11) the timeout is rounded up to a millisecond. Up,
+// for too early would be a turn of the loop for nothing.
 int EpollWaitFor(int epoll_fd, epoll_event* events, int max_events, int64_t timeout_ns);
 
 }  // namespace squall::internal

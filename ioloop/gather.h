@@ -27,10 +27,10 @@
 namespace squall {
 
 // The result of a Task<void> is a std::monostate.
-template <typename... T>
-Task<std::tuple<internal::ValueOf<T>...>> Gather(Task<T>... tasks) {
-  std::tuple<std::optional<internal::ValueOf<T>>...> results;
-  internal::TaskGroup group(sizeof...(T));
+template <TaskLike... A>
+Task<std::tuple<internal::ValueOf<typename A::value_type>...>> Gather(A... tasks) {
+  std::tuple<std::optional<internal::ValueOf<typename A::value_type>>...> results;
+  internal::TaskGroup group(sizeof...(A));
   std::apply(
       [&](auto&... result) {
         (group.Add(internal::RunInGroup(std::move(tasks), &result, &group)), ...);
@@ -38,7 +38,9 @@ Task<std::tuple<internal::ValueOf<T>...>> Gather(Task<T>... tasks) {
       results);
   co_await group;
   co_return std::apply(
-      [](auto&... result) { return std::tuple<internal::ValueOf<T>...>(*std::move(result)...); },
+      [](auto&... result) {
+        return std::tuple<internal::ValueOf<typename A::value_type>...>(*std::move(result)...);
+      },
       results);
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <iterator>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
@@ -30,15 +32,13 @@
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/timeout.h"
 #include "squall/ioloop/timer_queue.h"
+#include "squall/ioloop/wait_alarm.h"
 
 namespace squall {
 namespace {
 
 std::atomic<int> live_loops{0};
 std::atomic<void (*)(IOLoop&)> loop_start_hook{nullptr};
-
-// Waiting longer than an hour at a time gains nothing and keeps the arithmetic far from overflow.
-constexpr int64_t kLongestWaitNanos = int64_t{3600} * 1'000'000'000;
 
 // So many timers of a turn have a look at the clock each; from then on there is one for as many.
 constexpr int kTimedTimers = 64;
@@ -49,6 +49,14 @@ constexpr int kTimedTimers = 64;
 uint64_t EventData(int fd, uint32_t generation) {
   return (uint64_t{generation} << 32) | static_cast<uint32_t>(fd);
 }
+
+int FdOf(const epoll_event& event) { return static_cast<int>(event.data.u64 & 0xffffffff); }
+
+uint32_t GenerationOf(const epoll_event& event) { return event.data.u64 >> 32; }
+
+// Of the events of the loop's own descriptors, which have no handler.
+constexpr uint32_t kOwnGeneration = 0;
+constexpr uint64_t kAlarmData = 0xffffffff;
 
 }  // namespace
 
@@ -102,12 +110,13 @@ void IOLoop::ClearCurrent() {
 }
 
 IOLoop::IOLoop()
-    : fork_generation_((internal::WatchForks(), internal::ForkGeneration())),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
-      now_(Clock::Real().Now()) {
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      fork_generation_((internal::WatchForks(), internal::ForkGeneration())),
+      now_(Clock::RealNow()),
+      alarm_(epoll_.get(), kAlarmData) {
   internal::EnsureLogging();
   PCHECK(epoll_.valid()) << "cannot make an IOLoop: epoll_create1 failed";
-  const absl::Status status = Control(EPOLL_CTL_ADD, inbox_.fd(), kRead, 0);
+  const absl::Status status = Control(EPOLL_CTL_ADD, inbox_.fd(), kRead, kOwnGeneration);
   CHECK(status.ok()) << status;
   live_loops.fetch_add(1, std::memory_order_relaxed);
 }
@@ -157,7 +166,7 @@ bool IOLoop::BeginRun() {
                       "already; loops do not nest";
   if (std::exchange(stop_requested_, false)) return false;
   running_ = true;
-  now_ = turn_began_ = Clock::Real().Now();
+  now_ = turn_began_ = Clock::RealNow();
   return true;
 }
 
@@ -173,8 +182,10 @@ void IOLoop::Stop() {
 }
 
 [[gnu::hot]] void IOLoop::RunIteration() {
-  const bool called = RunCallbacks();
-  const bool timed = RunTimers(called);
+  inbox_.TakeTo(callbacks_);
+  const bool called = !callbacks_.empty();
+  if (called) RunCallbacks();
+  const bool timed = !timers_.NothingDue(now_) && RunTimers(called);
   if (!stop_requested_) Poll(called || timed);
 }
 
@@ -190,14 +201,11 @@ void IOLoop::Call(internal::CallKind kind, const CodeLocation& where, Callable& 
   record_.CountCall(kind);
   if (!record_.times_calls()) return;
   // The look at the clock serves as the beginning of what comes next.
-  const MonotonicTime began = std::exchange(now_, Clock::Real().Now());
+  const MonotonicTime began = std::exchange(now_, Clock::RealNow());
   record_.EndCall(kind, where, now_, now_.nanos() - began.nanos());
 }
 
-// Whether there were any.
-[[gnu::hot]] bool IOLoop::RunCallbacks() {
-  inbox_.TakeTo(callbacks_);
-  if (callbacks_.empty()) return false;
+[[gnu::hot]] void IOLoop::RunCallbacks() {
   running_callbacks_.swap(callbacks_);
   for (internal::AddedCallback& entry : running_callbacks_) {
     // In a local, so that what it owns is released as soon as it has run.
@@ -205,7 +213,6 @@ void IOLoop::Call(internal::CallKind kind, const CodeLocation& where, Callable& 
     Call(internal::CallKind::kCallback, entry.where, callback);
   }
   running_callbacks_.clear();
-  return true;
 }
 
 // Whether there were any. `called`: callbacks ran since the last look at the clock.
@@ -226,14 +233,7 @@ void IOLoop::Call(internal::CallKind kind, const CodeLocation& where, Callable& 
 
 // Unless the end of the last call was such a look.
 void IOLoop::LookAtClock() {
-  if (!record_.times_calls()) now_ = Clock::Real().Now();
-}
-
-// Negative: for ever.
-[[gnu::hot]] int64_t IOLoop::PollTimeoutNanos() {
-  const MonotonicTime next = timers_.NextDeadline();
-  if (next.is_infinite()) return -1;
-  return std::clamp(next.nanos() - now_.nanos(), int64_t{0}, kLongestWaitNanos);
+  if (!record_.times_calls()) now_ = Clock::RealNow();
 }
 
 // `called`: something ran since the last look at the clock.
@@ -241,8 +241,8 @@ void IOLoop::LookAtClock() {
   const bool waits = callbacks_.empty();
   int64_t timeout = 0;
   if (waits) {
-    if (called) now_ = Clock::Real().Now();
-    timeout = PollTimeoutNanos();
+    if (called) now_ = Clock::RealNow();
+    timeout = alarm_.TimeoutFor(now_, timers_.NextDeadline());
     EndTurn();
     if (!inbox_.BeginWait()) timeout = 0;
     if (meter_ != nullptr) meter_->BeginWait();
@@ -251,14 +251,17 @@ void IOLoop::LookAtClock() {
       internal::EpollWaitFor(epoll_.get(), events_, static_cast<int>(std::size(events_)), timeout);
   PCHECK(count >= 0 || errno == EINTR) << "epoll_wait";
   if (waits) inbox_.EndWait();
-  now_ = Clock::Real().Now();
+  now_ = Clock::RealNow();
   record_.AddIteration();
   if (!waits) EndTurn();
   if (waits && meter_ != nullptr) meter_->EndWait();
   turn_began_ = now_;
   if (count <= 0) return;
-  for (int i = 0; i < count; ++i) Dispatch(events_[i]);
-  now_ = Clock::Real().Now();
+  for (int i = 0; i < count; ++i) {
+    PrefetchBehind(i, count);
+    Dispatch(events_[i]);
+  }
+  now_ = Clock::RealNow();
 }
 
 [[gnu::hot]] void IOLoop::EndTurn() {
@@ -267,17 +270,42 @@ void IOLoop::LookAtClock() {
   if (meter_ != nullptr) meter_->EndTurn(nanos);
 }
 
+// Null when its handler is gone. It may be another one, of another generation.
+inline IOLoop::Handler* IOLoop::HandlerOf(const epoll_event& event) const {
+  const size_t fd = FdOf(event);
+  return fd < handlers_.size() ? handlers_[fd].get() : nullptr;
+}
+
+// With thousands of connections nothing of a handler is in the cache: has the memory send what the
+// events behind number `i` will look at, while that one is dealt with. Each step looks at what the
+// one before has sent for.
+inline void IOLoop::PrefetchBehind(int i, int count) const {
+  if (i + 1 >= count) return;
+  if (const Handler* const handler = HandlerOf(events_[i + 1])) {
+    // A number, for it may be no address at all.
+    const uintptr_t owner = reinterpret_cast<uintptr_t>(handler->owner);
+    __builtin_prefetch(reinterpret_cast<const void*>(owner), 1);
+    __builtin_prefetch(reinterpret_cast<const void*>(owner + 64), 1);
+  }
+  if (i + 2 < count) __builtin_prefetch(HandlerOf(events_[i + 2]));
+  if (i + 3 < count) {
+    const size_t fd = FdOf(events_[i + 3]);
+    if (fd < handlers_.size()) __builtin_prefetch(&handlers_[fd]);
+  }
+}
+
 [[gnu::hot]] void IOLoop::Dispatch(const epoll_event& event) {
-  const int fd = static_cast<int>(event.data.u64 & 0xffffffff);
-  const uint32_t generation = event.data.u64 >> 32;
-  if (generation == 0) return inbox_.OnReadable();
-  Handler* const handler =
-      static_cast<size_t>(fd) < handlers_.size() ? handlers_[fd].get() : nullptr;
+  const uint32_t generation = GenerationOf(event);
+  if (generation == kOwnGeneration) {
+    if (event.data.u64 == kAlarmData) return alarm_.OnRung();
+    return inbox_.OnReadable();
+  }
+  Handler* const handler = HandlerOf(event);
   if (handler == nullptr || handler->generation != generation) return;
   const uint32_t events = event.events & (handler->events | kError);
   if (events == 0) return;
   executing_ = handler;
-  Call(internal::CallKind::kHandler, handler->where, handler->callback, events);
+  Call(internal::CallKind::kHandler, handler->where, *handler, events);
   executing_ = nullptr;
   if (removed_while_executing_ != nullptr) Recycle(std::move(removed_while_executing_));
 }
@@ -299,6 +327,32 @@ absl::Status IOLoop::Control(int operation, int fd, uint32_t events, uint32_t ge
 }
 
 absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdCallback callback, CodeLocation where) {
+  absl::StatusOr<Handler*> handler = MakeHandler(fd, events, where);
+  if (!handler.ok()) return handler.status();
+  FdCallback& kept = (*handler)->callback;
+  kept = std::move(callback);
+  (*handler)->function = [](void* object, uint32_t ready) {
+    (*static_cast<FdCallback*>(object))(ready);
+  };
+  (*handler)->object = &kept;
+  // The first word of a callable is mostly a pointer to what it belongs to.
+  static_assert(sizeof kept >= sizeof(void*));
+  std::memcpy(&(*handler)->owner, static_cast<const void*>(&kept), sizeof(void*));
+  return absl::OkStatus();
+}
+
+absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdFunction function, void* object,
+                                CodeLocation where) {
+  absl::StatusOr<Handler*> handler = MakeHandler(fd, events, where);
+  if (!handler.ok()) return handler.status();
+  (*handler)->function = function;
+  (*handler)->object = object;
+  (*handler)->owner = object;
+  return absl::OkStatus();
+}
+
+// One that calls nothing yet.
+absl::StatusOr<IOLoop::Handler*> IOLoop::MakeHandler(int fd, uint32_t events, CodeLocation where) {
   CheckThread("AddHandler");
   if (closing_) return absl::FailedPreconditionError("AddHandler: the loop is being destroyed");
   if (fd < 0) {
@@ -315,8 +369,7 @@ absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdCallback callback, Co
   if (absl::Status status = Control(EPOLL_CTL_ADD, fd, events, generation); !status.ok()) {
     return status;
   }
-  // 0 is the wake-up descriptor's.
-  if (++next_generation_ == 0) next_generation_ = 1;
+  if (++next_generation_ == kOwnGeneration) ++next_generation_;
   if (index >= handlers_.size()) handlers_.resize(std::max(index + 1, handlers_.size() * 2));
   std::unique_ptr<Handler> handler;
   if (free_handlers_.empty()) {
@@ -325,12 +378,11 @@ absl::Status IOLoop::AddHandler(int fd, uint32_t events, FdCallback callback, Co
     handler = std::move(free_handlers_.back());
     free_handlers_.pop_back();
   }
-  handler->callback = std::move(callback);
   handler->where = where;
   handler->generation = generation;
   handler->events = events;
   handlers_[index] = std::move(handler);
-  return absl::OkStatus();
+  return handlers_[index].get();
 }
 
 absl::Status IOLoop::UpdateHandler(int fd, uint32_t events) {
@@ -391,7 +443,7 @@ void IOLoop::AddCallback(Callback callback, CodeLocation where) {
 Timeout IOLoop::CallLater(absl::Duration delay, Callback callback, CodeLocation where) {
   CheckThread("CallLater");
   if (closing_) return Timeout();
-  return timers_.Add(Clock::Real().Now() + delay, std::move(callback), where);
+  return timers_.Add(Clock::RealNow() + delay, std::move(callback), where);
 }
 
 Timeout IOLoop::CallAt(MonotonicTime when, Callback callback, CodeLocation where) {

@@ -54,10 +54,13 @@
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/timeout.h"
 #include "squall/ioloop/timer_queue.h"
+#include "squall/ioloop/wait_alarm.h"
 
 namespace squall {
 
 namespace internal {
+
+class StreamState;
 
 // What RunSync(Task<T>) returns: a Status for nothing, else a StatusOr, never one inside the other.
 template <typename T>
@@ -79,7 +82,7 @@ struct RunSyncResult<void> {
 
 }  // namespace internal
 
-class IOLoop {
+class alignas(4096) IOLoop {
  public:
   // Events of a handler; EPOLLRDHUP and EPOLLEXCLUSIVE may be or-ed in. kError is always reported.
   static constexpr uint32_t kNone = 0;
@@ -135,10 +138,10 @@ class IOLoop {
   void AddCallback(Callback callback, CodeLocation where = CodeLocation::Here());
 
   // Runs `callback` once, `delay` from now (the clock's now, not Now()) or at `when`. Never early;
-  // late by the timer slack of the thread (50 us unless prctl(2) PR_SET_TIMERSLACK says less), by
-  // the time that the kernel takes to wake it, and by what else the loop does. By up to 1 ms more if
-  // the loop slept for 100 ms or longer before it, and before Linux 5.11. The handle's destructor
-  // cancels.
+  // late by the timer slack of the thread (50 us unless prctl(2) PR_SET_TIMERSLACK says less) if it
+  // is less than 2 ms away when the loop begins to wait, by the time that the kernel takes to wake
+  // the thread, and by what else the loop does; before Linux 5.11 by up to 1 ms more. The handle's
+  // destructor cancels.
   [[nodiscard]] Timeout CallLater(absl::Duration delay, Callback callback,
                                   CodeLocation where = CodeLocation::Here());
   [[nodiscard]] Timeout CallAt(MonotonicTime when, Callback callback,
@@ -160,9 +163,9 @@ class IOLoop {
   // Runs the loop until `task` is done, and returns its result; an exception out of it passes on. A
   // task of Status or StatusOr gives that itself. DEADLINE_EXCEEDED after `timeout`, ABORTED if the
   // loop was stopped; in both cases the task is destroyed. Source: IOLoop.run_sync.
-  template <typename T>
-  typename internal::RunSyncResult<T>::Type RunSync(
-      Task<T> task, absl::Duration timeout = absl::InfiniteDuration());
+  template <TaskLike A>
+  typename internal::RunSyncResult<typename A::value_type>::Type RunSync(
+      A task, absl::Duration timeout = absl::InfiniteDuration());
 
   // Has `meter` tell how the loop does, from the next turn on. It may stand in shared memory:
   // another process can tell by it whether this one would answer at once. Not owned; must outlive
@@ -186,14 +189,24 @@ class IOLoop {
 
   // The time at which this iteration began to run its callbacks or handlers, or a later one; the
   // clock's when the loop does not run. Costs a load.
-  MonotonicTime Now() const { return running_ ? now_ : Clock::Real().Now(); }
+  MonotonicTime Now() const { return running_ ? now_ : Clock::RealNow(); }
 
  private:
+  // What is called for events: a function with an object, which costs less than an FdCallback.
+  using FdFunction = void (*)(void* object, uint32_t events);
+  friend class internal::StreamState;
+
   struct Handler {
-    FdCallback callback;
-    CodeLocation where;
+    void operator()(uint32_t ready) { function(object, ready); }
+
+    FdFunction function = nullptr;
+    void* object = nullptr;
     uint32_t generation = 0;
     uint32_t events = 0;
+    // What it belongs to, perhaps: a call looks there first.
+    const void* owner = nullptr;
+    FdCallback callback;  // Null with a function of its own.
+    CodeLocation where;
   };
 
   struct SyncRun {
@@ -214,56 +227,62 @@ class IOLoop {
   bool BeginRun();
   void RunUntilStopped();
   void RunIteration();
-  bool RunCallbacks();
+  void RunCallbacks();
   bool RunTimers(bool called);
   void LookAtClock();
   template <typename Callable, typename... Args>
   void Call(internal::CallKind kind, const CodeLocation& where, Callable& callable,
             Args... args) noexcept;
-  int64_t PollTimeoutNanos();
   void EndTurn();
   void Poll(bool called);
+  absl::Status AddHandler(int fd, uint32_t events, FdFunction function, void* object,
+                          CodeLocation where = CodeLocation::Here());
+  absl::StatusOr<Handler*> MakeHandler(int fd, uint32_t events, CodeLocation where);
   void Dispatch(const epoll_event& event);
+  Handler* HandlerOf(const epoll_event& event) const;
+  void PrefetchBehind(int i, int count) const;
   void Recycle(std::unique_ptr<Handler> handler);
   absl::Status Control(int operation, int fd, uint32_t events, uint32_t generation);
   absl::Status RunUntilDone(SyncRun& run, absl::Duration timeout);
 
-  template <typename T>
-  static Task<> StoreResult(Task<T> task, std::optional<T>* result, SyncRun* run);
+  template <TaskLike A>
+  static Task<> StoreResult(A task, std::optional<typename A::value_type>* result, SyncRun* run);
   static Task<> StoreNothing(Task<> task, SyncRun* run);
 
-  const uint64_t fork_generation_;
+  // What each turn uses comes first and together, for it is as much as a page.
   UniqueFd epoll_;
-  internal::CallbackInbox inbox_;
   bool running_ = false;
   bool stop_requested_ = false;
   bool closing_ = false;
+  bool watches_signals_ = false;
+  uint32_t next_generation_ = 1;
+  const uint64_t fork_generation_;
   MonotonicTime now_;
+  MonotonicTime turn_began_;
+  LoopMeter* meter_ = nullptr;
+  internal::WaitAlarm alarm_;
 
   // Indexed by descriptor. Each handler keeps its address, because a running callable must not be
   // moved.
   std::vector<std::unique_ptr<Handler>> handlers_;
-  std::vector<std::unique_ptr<Handler>> free_handlers_;
   // The handler that is being called, and itself again when it was removed meanwhile.
   Handler* executing_ = nullptr;
   std::unique_ptr<Handler> removed_while_executing_;
-  uint32_t next_generation_ = 1;
 
   std::vector<internal::AddedCallback> callbacks_;
   std::vector<internal::AddedCallback> running_callbacks_;
-
+  internal::CallbackInbox inbox_;
   internal::LoopRecord record_;
-  LoopMeter* meter_ = nullptr;
-  MonotonicTime turn_began_;
-  internal::TimerQueue timers_;
-  internal::SignalWatcher signals_;
-  bool watches_signals_ = false;
-  internal::DetachedList spawned_;
   epoll_event events_[128];
+  internal::TimerQueue timers_;
+
+  std::vector<std::unique_ptr<Handler>> free_handlers_;
+  internal::SignalWatcher signals_;
+  internal::DetachedList spawned_;
 };
 
-template <typename T>
-Task<> IOLoop::StoreResult(Task<T> task, std::optional<T>* result, SyncRun* run) {
+template <TaskLike A>
+Task<> IOLoop::StoreResult(A task, std::optional<typename A::value_type>* result, SyncRun* run) {
   try {
     result->emplace(co_await std::move(task));
   } catch (...) {
@@ -272,8 +291,10 @@ Task<> IOLoop::StoreResult(Task<T> task, std::optional<T>* result, SyncRun* run)
   run->Finish();
 }
 
-template <typename T>
-typename internal::RunSyncResult<T>::Type IOLoop::RunSync(Task<T> task, absl::Duration timeout) {
+template <TaskLike A>
+typename internal::RunSyncResult<typename A::value_type>::Type IOLoop::RunSync(
+    A task, absl::Duration timeout) {
+  using T = typename A::value_type;
   SyncRun run{this};
   if constexpr (std::is_void_v<T>) {
     internal::DetachedList tasks;

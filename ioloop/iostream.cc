@@ -47,30 +47,30 @@ IOStream::~IOStream() {
   if (state_) state_->Abandon();
 }
 
-[[gnu::hot]] Task<absl::StatusOr<std::string>> IOStream::ReadUntil(std::string delimiter,
-                                                                   size_t max_bytes) {
-  return StreamState::Read(state_, internal::UntilRequest(std::move(delimiter), max_bytes));
+[[gnu::hot]] IOStream::Read<internal::UntilRequest> IOStream::ReadUntil(std::string delimiter,
+                                                                        size_t max_bytes) {
+  return {LocalPtr(state_).Release(), internal::UntilRequest(std::move(delimiter), max_bytes)};
 }
 
-Task<absl::StatusOr<std::string>> IOStream::ReadUntilMatch(FindEnd find, size_t max_bytes) {
-  return StreamState::Read(state_, internal::MatchRequest(std::move(find), max_bytes));
+IOStream::Read<internal::MatchRequest> IOStream::ReadUntilMatch(FindEnd find, size_t max_bytes) {
+  return {LocalPtr(state_).Release(), internal::MatchRequest(std::move(find), max_bytes)};
 }
 
-[[gnu::hot]] Task<absl::StatusOr<std::string>> IOStream::ReadBytes(size_t n, ReadMode mode) {
-  return StreamState::Read(state_, internal::BytesRequest(n, mode == ReadMode::kPartial));
+[[gnu::hot]] IOStream::Read<internal::BytesRequest> IOStream::ReadBytes(size_t n, ReadMode mode) {
+  return {LocalPtr(state_).Release(), internal::BytesRequest(n, mode == ReadMode::kPartial)};
 }
 
-Task<absl::StatusOr<std::string>> IOStream::ReadUntilClose() {
-  return StreamState::Read(state_, internal::UntilCloseRequest());
+IOStream::Read<internal::UntilCloseRequest> IOStream::ReadUntilClose() {
+  return {LocalPtr(state_).Release(), internal::UntilCloseRequest()};
 }
 
-[[gnu::hot]] Task<absl::StatusOr<size_t>> IOStream::ReadInto(std::span<char> memory,
-                                                             ReadMode mode) {
-  return StreamState::Read(state_, internal::IntoRequest(memory, mode == ReadMode::kPartial));
+[[gnu::hot]] IOStream::Read<internal::IntoRequest> IOStream::ReadInto(std::span<char> memory,
+                                                                      ReadMode mode) {
+  return {LocalPtr(state_).Release(), internal::IntoRequest(memory, mode == ReadMode::kPartial)};
 }
 
-[[gnu::hot]] Task<absl::StatusOr<std::string_view>> IOStream::Peek(size_t at_least) {
-  return StreamState::Read(state_, internal::PeekRequest(at_least));
+[[gnu::hot]] IOStream::Read<internal::PeekRequest> IOStream::Peek(size_t at_least) {
+  return {LocalPtr(state_).Release(), internal::PeekRequest(at_least)};
 }
 
 [[gnu::hot]] void IOStream::Consume(size_t n) { state_->Consume(n); }
@@ -85,6 +85,10 @@ Task<absl::StatusOr<std::string>> IOStream::ReadUntilClose() {
 
 [[gnu::hot]] Task<absl::Status> IOStream::WriteBorrowed(std::span<const std::string_view> parts) {
   return state_->WriteBorrowed(parts);
+}
+
+[[gnu::hot]] Task<absl::Status> IOStream::WriteBorrowed(std::string_view octets) {
+  return state_->WriteBorrowed(std::span(&octets, 1));
 }
 
 Task<absl::Status> IOStream::CloseWrite() { return state_->CloseWrite(); }

@@ -14,7 +14,7 @@
 // Nothing is read from the socket while nobody reads from the stream, so a slow reader slows its
 // peer. The peer's end of stream ends reading only: what is still to be written is written. After
 // an error or Close() what has been received already can be read. Belongs to the loop of the thread
-// that made it. A Task returned here may outlive the stream, it then fails with CANCELLED. It may
+// that made it. What is returned here may outlive the stream, it then fails with CANCELLED. It may
 // also be destroyed while it waits, by WithTimeout, WithStop or Race: what a read had received stays
 // in the stream for the next one, what a write had queued is still written.
 //
@@ -43,14 +43,12 @@
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/local_ptr.h"
+#include "squall/ioloop/read_request.h"
+#include "squall/ioloop/stream_read.h"
 #include "squall/ioloop/task.h"
 #include "squall/ioloop/transport.h"
 
 namespace squall {
-
-namespace internal {
-class StreamState;
-}  // namespace internal
 
 // What a stream does when the peer has ended its side and a read has come to that end.
 enum class OnPeerEof {
@@ -91,17 +89,24 @@ class IOStream {
   // Closes without calling the close callback; tasks that wait on the stream fail with CANCELLED.
   ~IOStream();
 
+  // What reads return: to be awaited, or given to WithTimeout, WithStop, Gather, Race or RunSync, as a
+  // Task of absl::StatusOr<std::string>, of absl::StatusOr<size_t> for ReadInto and of
+  // absl::StatusOr<std::string_view> for Peek, and to become one where a Task is to be kept. Unlike a
+  // Task it needs no coroutine of its own. Lazy: nothing is read before it is awaited.
+  template <typename Request>
+  using Read = internal::StreamRead<Request>;
+
   // Everything up to and including `delimiter`, which must not be empty. When that is more than
   // `max_bytes`, the delimiter included, OUT_OF_RANGE, and the stream closes, also if the delimiter
   // is there already. One read at a time: FAILED_PRECONDITION otherwise, and the stream stays as it
   // is.
-  Task<absl::StatusOr<std::string>> ReadUntil(std::string delimiter, size_t max_bytes = kUnlimited);
+  Read<internal::UntilRequest> ReadUntil(std::string delimiter, size_t max_bytes = kUnlimited);
   // `n` octets, or with kPartial at least one. `n` = 0 gives "" at once, on a closed stream too.
   // RESOURCE_EXHAUSTED if an exact `n` can never fit into max_buffer_size; the stream stays as it
   // is.
-  Task<absl::StatusOr<std::string>> ReadBytes(size_t n, ReadMode mode = ReadMode::kExact);
+  Read<internal::BytesRequest> ReadBytes(size_t n, ReadMode mode = ReadMode::kExact);
   // Everything up to the end of the stream.
-  Task<absl::StatusOr<std::string>> ReadUntilClose();
+  Read<internal::UntilCloseRequest> ReadUntilClose();
 
   // Everything up to where `find` says, for ends that are no fixed text: it gets all that there is,
   // at least one octet, and returns how many of them the read gives, or nullopt for "not yet". More than
@@ -110,20 +115,20 @@ class IOStream {
   // close this stream, and must not read or write any.
   // read_until_regex.h is ReadUntilMatch for regular expressions.
   using FindEnd = absl::AnyInvocable<std::optional<size_t>(std::string_view octets)>;
-  Task<absl::StatusOr<std::string>> ReadUntilMatch(FindEnd find, size_t max_bytes = kUnlimited);
+  Read<internal::MatchRequest> ReadUntilMatch(FindEnd find, size_t max_bytes = kUnlimited);
 
   // Fills `memory`, or with kPartial receives at least one octet into it; returns how many. The
   // octets go straight from the socket to their place, and max_buffer_size does not limit them.
   // `memory` must outlive the Task. If the read fails or the Task is destroyed before it is done,
   // what it had received goes back into the stream, which may then hold more than max_buffer_size.
-  Task<absl::StatusOr<size_t>> ReadInto(std::span<char> memory, ReadMode mode = ReadMode::kExact);
+  Read<internal::IntoRequest> ReadInto(std::span<char> memory, ReadMode mode = ReadMode::kExact);
 
   // All that is received and not read yet, in place, once that is at least so much: for parsers
   // that copy nothing. The octets stay unread until Consume. The view is valid until the next read,
   // Peek or Consume, also when the stream is closed meanwhile, and while the IOStream lives.
   // UNAVAILABLE when the peer ended before `at_least`: what came is there for a smaller one.
   // RESOURCE_EXHAUSTED above max_buffer_size; the stream stays as it is.
-  Task<absl::StatusOr<std::string_view>> Peek(size_t at_least = 1);
+  Read<internal::PeekRequest> Peek(size_t at_least = 1);
   // Counts the first `n` octets of what Peek has shown as read. Aborts if there are fewer, or while
   // a read is pending.
   void Consume(size_t n);
@@ -139,6 +144,7 @@ class IOStream {
   // change, until the Task is done or destroyed. Destroyed before it is done, it copies what is left.
   // The span itself is not needed after the call.
   Task<absl::Status> WriteBorrowed(std::span<const std::string_view> parts);
+  Task<absl::Status> WriteBorrowed(std::string_view octets);
 
   // Tells the peer that nothing more will be written, after all that is queued; reading goes on.
   // Writes fail with FAILED_PRECONDITION from now on. The Task is done when the end is handed to the

@@ -86,8 +86,8 @@ class IOStreamTest : public testing::TestWithParam<Family> {
               static_cast<ssize_t>(text.size()));
   }
 
-  template <typename T>
-  auto Run(Task<T> task) {
+  template <TaskLike T>
+  auto Run(T task) {
     return loop_.RunSync(std::move(task), kDeadline);
   }
 

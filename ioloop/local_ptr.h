@@ -24,6 +24,10 @@ class LocalPtr {
     ++owner.shared_->owners;
     return owner;
   }
+  // The ownership alone, for who can keep no more than a pointer to an incomplete type. Adopt() gives
+  // an owner back.
+  T* Release() { return std::exchange(shared_, nullptr); }
+  static LocalPtr Adopt(T* value) { return LocalPtr(static_cast<Shared*>(value)); }
   LocalPtr(const LocalPtr& other) : shared_(other.shared_) {
     if (shared_ != nullptr) ++shared_->owners;
   }

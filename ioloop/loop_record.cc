@@ -82,7 +82,7 @@ LoopStats LoopRecord::Stats() const {
 
 void LoopRecord::Reset() {
   LoopRecord fresh;
-  fresh.slow_threshold_ = slow_threshold_;
+  fresh.SetSlowThreshold(slow_threshold_);
   fresh.next_line_ = next_line_;
   fresh.untold_ = untold_;
   *this = fresh;

@@ -22,14 +22,17 @@ class LoopRecord {
  public:
   void CountCall(CallKind kind) { ++calls_[static_cast<size_t>(kind)]; }
   // Whether EndCall wants to be told, which costs a look at the clock.
-  bool times_calls() const { return slow_threshold_ != absl::InfiniteDuration(); }
+  bool times_calls() const { return times_calls_; }
   // One call has ended at `now` after `nanos`.
   void EndCall(CallKind kind, const CodeLocation& where, MonotonicTime now, int64_t nanos);
   void EndTurn(int64_t nanos) { turns_.AddNanos(nanos); }
   void AddTimerLag(int64_t nanos) { timer_lag_.AddNanos(nanos); }
   void AddIteration() { ++iterations_; }
 
-  void SetSlowThreshold(absl::Duration threshold) { slow_threshold_ = threshold; }
+  void SetSlowThreshold(absl::Duration threshold) {
+    slow_threshold_ = threshold;
+    times_calls_ = threshold != absl::InfiniteDuration();
+  }
 
   LoopStats Stats() const;
   void Reset();
@@ -37,6 +40,7 @@ class LoopRecord {
  private:
   void LogSlow(CallKind kind, const CodeLocation& where, MonotonicTime now, int64_t nanos);
 
+  bool times_calls_ = false;
   uint64_t iterations_ = 0;
   uint64_t calls_[3] = {};
   DurationHistogram turns_;

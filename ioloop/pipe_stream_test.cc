@@ -43,8 +43,8 @@ class PipeStreamTest : public testing::Test {
     writer_.emplace(UniqueFd(ends[1]), options);
   }
 
-  template <typename T>
-  auto Run(Task<T> task) {
+  template <TaskLike T>
+  auto Run(T task) {
     return loop_.RunSync(std::move(task), absl::Seconds(20));
   }
 

@@ -50,10 +50,10 @@ std::variant<V...> TakeWinner(std::tuple<std::optional<V>...>& results, std::ind
 }  // namespace internal
 
 // The variant's index() says which task it was. The result of a Task<void> is a std::monostate.
-template <typename... T>
-Task<std::variant<internal::ValueOf<T>...>> Race(Task<T>... tasks) {
-  static_assert(sizeof...(T) > 0, "nobody wins a race without tasks");
-  std::tuple<std::optional<internal::ValueOf<T>>...> results;
+template <TaskLike... A>
+Task<std::variant<internal::ValueOf<typename A::value_type>...>> Race(A... tasks) {
+  static_assert(sizeof...(A) > 0, "nobody wins a race without tasks");
+  std::tuple<std::optional<internal::ValueOf<typename A::value_type>>...> results;
   internal::TaskGroup group(1);
   std::apply(
       [&](auto&... result) {
@@ -61,7 +61,7 @@ Task<std::variant<internal::ValueOf<T>...>> Race(Task<T>... tasks) {
       },
       results);
   co_await group;
-  co_return internal::TakeWinner(results, std::index_sequence_for<T...>());
+  co_return internal::TakeWinner(results, std::index_sequence_for<A...>());
 }
 
 // Tasks of one type. Aborts if there are none.

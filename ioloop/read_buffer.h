@@ -57,6 +57,10 @@ class ReadBuffer {
     storage.octets.append(octets);
   }
 
+  // Keeps `memory`, to which a view of the octets points, until the next Take or Drop. There must be
+  // octets.
+  void KeepForView(std::unique_ptr<char[]> memory) { storage_->pinned_memory = std::move(memory); }
+
   // Gives memory back when little is left of much, before a wait that may be long.
   void Shrink() {
     if (storage_ != nullptr) ShrinkStorage();
@@ -78,18 +82,23 @@ class ReadBuffer {
 
   // Forgets the first `n` <= size() octets.
   void Drop(size_t n) {
-    if (storage_ == nullptr) return;
-    std::string().swap(storage_->pinned);
-    storage_->is_pinned = false;
-    storage_->begin += n;
-    if (storage_->begin == storage_->octets.size()) storage_.reset();
+    if (storage_ != nullptr) DropStored(n);
   }
 
  private:
   static constexpr size_t kSmallest = 64;
   static constexpr size_t kWorthShrinking = 4096;
 
-  void ShrinkStorage() {
+  // Out of line, as what follows: a message of which nothing is left has no use for it.
+  [[gnu::noinline]] void DropStored(size_t n) {
+    std::string().swap(storage_->pinned);
+    storage_->pinned_memory.reset();
+    storage_->is_pinned = false;
+    storage_->begin += n;
+    if (storage_->begin == storage_->octets.size()) storage_.reset();
+  }
+
+  [[gnu::noinline]] void ShrinkStorage() {
     if (storage_->is_pinned) return;
     const size_t room = storage_->octets.capacity();
     if (room < kWorthShrinking || size() > room / 8) return;
@@ -105,6 +114,7 @@ class ReadBuffer {
     size_t begin = 0;
     // What a view still points at after `octets` had to move.
     std::string pinned;
+    std::unique_ptr<char[]> pinned_memory;
     bool is_pinned = false;
   };
 

@@ -27,14 +27,9 @@ Answer Take(size_t n) { return {Answer::Kind::kTake, n}; }
 
 }  // namespace
 
-Answer BytesRequest::Look(std::string_view octets, Arrival) {
-  if (partial_) return octets.empty() && size_ > 0 ? kMore : Take(std::min(size_, octets.size()));
-  return octets.size() < size_ ? kMore : Take(size_);
-}
-
 absl::Status BytesRequest::Check(size_t max_buffer_size) const {
-  if (partial_ || size_ <= max_buffer_size) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat("ReadBytes: ", size_,
+  if (needs() <= max_buffer_size) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("ReadBytes: ", needs(),
                                                    " octets do not fit into max_buffer_size ",
                                                    max_buffer_size, "; read them in parts"));
 }
@@ -42,7 +37,7 @@ absl::Status BytesRequest::Check(size_t max_buffer_size) const {
 UntilRequest::UntilRequest(std::string delimiter, size_t max_bytes)
     : ReadRequest(delimiter.size()), delimiter_(std::move(delimiter)), max_bytes_(max_bytes) {}
 
-Answer UntilRequest::Look(std::string_view octets, Arrival) {
+Answer UntilRequest::Search(std::string_view octets, Arrival) {
   const std::string_view rest = octets.substr(scanned_);
   // memmem is linear in its input, std::string_view::find is not.
   const void* const at =
@@ -75,7 +70,7 @@ MatchRequest::MatchRequest(Find find, size_t max_bytes)
 // While more is there, looks again each time the octets have doubled, so that the looks cost no more
 // than a few times the last one. When nothing more is there it looks in any case, for what has come
 // may be all that ever comes; max_bytes_ is the bound of what a peer can make of that.
-Answer MatchRequest::Look(std::string_view octets, Arrival arrival) {
+Answer MatchRequest::Search(std::string_view octets, Arrival arrival) {
   if (octets.empty()) return kMore;
   if (arrival == Arrival::kSome && octets.size() < next_look_ && octets.size() <= max_bytes_) {
     return kMore;
@@ -96,31 +91,14 @@ absl::Status MatchRequest::Failure() const {
   return absl::OutOfRangeError(absl::StrCat("no match within ", max_bytes_, " octets"));
 }
 
-Answer UntilCloseRequest::Look(std::string_view octets, Arrival arrival) {
+Answer UntilCloseRequest::Search(std::string_view octets, Arrival arrival) {
   return arrival == Arrival::kEnd ? Take(octets.size()) : kMore;
 }
 
-Answer PeekRequest::Look(std::string_view octets, Arrival) {
-  return octets.size() < at_least_ ? kMore : Take(octets.size());
-}
-
 absl::Status PeekRequest::Check(size_t max_buffer_size) const {
-  if (at_least_ <= max_buffer_size) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "Peek: ", at_least_, " octets do not fit into max_buffer_size ", max_buffer_size));
-}
-
-Answer IntoRequest::Look(std::string_view octets, Arrival) {
-  const size_t got = std::min(memory_.size(), octets.size() + received_);
-  return got == memory_.size() || (partial_ && got > 0) ? Take(got) : kMore;
-}
-
-std::span<char> IntoRequest::RoomBehind(size_t buffered) {
-  return memory_.subspan(buffered + received_);
-}
-
-std::string_view IntoRequest::GiveBack(size_t buffered) {
-  return {memory_.data() + buffered, std::exchange(received_, 0)};
+  if (needs() <= max_buffer_size) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("Peek: ", needs(), " octets do not fit into max_buffer_size ", max_buffer_size));
 }
 
 }  // namespace squall::internal

@@ -34,12 +34,34 @@ absl::Status StreamState::CheckRead(const ReadRequest& request) const {
   return request.Check(max_buffer_size_);
 }
 
-// Begins with the read in progress. True: it is done, or cannot be done any more; false: it has to
-// wait.
-bool StreamState::Begin() {
+[[gnu::noinline]] bool StreamState::MayRead(const ReadRequest& request) const {
+  return CheckRead(request).ok();
+}
+
+[[gnu::hot]] bool BeginStreamRead(StreamState& state, ReadRequest& request) {
+  if (!state.SurelyMayRead(request) && !state.MayRead(request)) return true;
+  state.request_ = &request;
   // All was read before, as usual between two messages.
-  const bool waits = drained_ && in_.empty() && request_->needs() > 0;
-  if (waits && !closed() && !eof_ && !hung_up_ && !HasBufferedInput()) return false;
+  const bool waits = state.drained_ && !state.has_unread() && request.needs() > 0;
+  if (waits && !state.closed() && !state.eof_ && !state.hung_up_ && !state.HasBufferedInput()) {
+    return false;
+  }
+  return state.Advance();
+}
+
+[[gnu::hot]] bool SuspendStreamRead(StreamState& state, std::coroutine_handle<> reader) {
+  state.reader_ = reader;
+  if (!state.WaitsForInputAlone()) {
+    state.UpdateInterest();
+    // It fails by closing, and then there is nothing to wait for.
+    if (state.closed()) return !state.GoOnAtOnce();
+  }
+  state.in_.Shrink();
+  return true;
+}
+
+bool StreamState::GoOnAtOnce() {
+  reader_ = nullptr;
   return Advance();
 }
 
@@ -49,7 +71,10 @@ bool StreamState::Advance() { return Advance(Arrival::kSome); }
 // The same after a wait: the read has looked at all that there was.
 bool StreamState::AdvanceByMore() {
   if (closed() || eof_) return Advance(Arrival::kSome);
-  return Advance(Receive());
+  const Arrival arrival = ReceiveMore();
+  // As most messages: the end of the stream, if it is known by now, makes no difference.
+  if (request_->DoneByCount(Unread().size())) return true;
+  return Advance(arrival);
 }
 
 bool StreamState::Advance(Arrival arrival) {
@@ -91,22 +116,28 @@ Arrival StreamState::Receive() {
     if (receives_ >= kMaxReceivesInARow) return Arrival::kAll;
     if (drained_ && !HasBufferedInput()) return Arrival::kAll;
   }
+  return ReceiveMore();
+}
+
+// Where it may be of use.
+[[gnu::always_inline]] inline Arrival StreamState::ReceiveMore() {
   std::span<char> room = request_->Room(in_.size());
   const bool into_buffer = room.empty();
   if (into_buffer) room = ScratchFor(in_.size());
   if (room.empty()) return Arrival::kAll;
   ++receives_;
-  const ssize_t result = transport_->Read(room.data(), room.size());
+  const ssize_t result = ReadNow(room);
   if (result <= 0) {
     ReceiveEnd(result);
     return Arrival::kAll;
   }
   const size_t size = result;
-  drained_ = size < room.size() && (plain_ || transport_->short_read_drains());
+  drained_ = size < room.size() && (plain() || transport_->short_read_drains());
   if (!into_buffer) {
     request_->Received(size);
   } else if (in_.empty()) {
     fresh_ = size;
+    fresh_begin_ = 0;
   } else {
     in_.Append({room.data(), size});
   }
@@ -132,7 +163,7 @@ bool StreamState::ProbeEnd() {
   if (!hung_up_ && drained_ && !HasBufferedInput()) return false;
   // If there is one it is lost, but so is the stream.
   char octet;
-  const ssize_t result = transport_->Read(&octet, 1);
+  const ssize_t result = ReadNow({&octet, 1});
   if (result > 0) {
     Close(absl::ResourceExhaustedError(
         absl::StrCat("the read needs more than max_buffer_size ", max_buffer_size_, " octets")));
@@ -142,21 +173,31 @@ bool StreamState::ProbeEnd() {
   return closed() || eof_;
 }
 
-// Receives what the buffer has room for.
+// Receives what the buffer has room for. A view of what is there stays valid.
 void StreamState::FillAll() {
   GiveBack();
   while (!closed() && !eof_) {
     const std::span<char> room = ScratchFor(in_.size());
     if (room.empty()) return;
-    const ssize_t result = transport_->Read(room.data(), room.size());
+    const ssize_t result = ReadNow(room);
     if (result <= 0) return ReceiveEnd(result);
     in_.Append({room.data(), static_cast<size_t>(result)});
   }
 }
 
+// For a read that needs more than the fresh octets, which views of theirs do not outlive.
 void StreamState::KeepFresh() {
   if (fresh_ == 0) return;
-  in_.Append({StreamScratch(), fresh_});
+  peeked_ = false;
+  LeaveScratch();
+}
+
+// Somebody needs the place of the fresh octets. What a view points to stays where it is.
+void StreamState::LeaveScratch() {
+  if (stream_scratch.keeper == this) stream_scratch.keeper = nullptr;
+  in_.Append(Unread());
+  if (peeked_) in_.KeepForView(TakeStreamScratch(fresh_begin_ + fresh_));
+  peeked_ = false;
   fresh_ = 0;
 }
 
@@ -173,15 +214,13 @@ void StreamState::EndRead() {
 }
 
 std::string StreamState::TakeString(size_t n) {
+  std::string taken;
   if (fresh_ == 0) {
-    std::string taken = in_.Take(n);
-    AfterRead();
-    return taken;
+    taken = in_.Take(n);
+  } else {
+    taken.assign(Unread().substr(0, n));
+    DropUnread(n);
   }
-  const std::string_view fresh = Unread();
-  fresh_ = 0;
-  if (n < fresh.size()) in_.Append(fresh.substr(n));
-  std::string taken(fresh.data(), n);
   AfterRead();  // may receive
   return taken;
 }
@@ -200,24 +239,33 @@ std::string StreamState::Deliver(const UntilCloseRequest& request) {
 }
 
 std::string_view StreamState::Deliver(const PeekRequest&) {
-  KeepFresh();
-  return in_.PinnedView();
+  if (fresh_ == 0) return in_.PinnedView();
+  // Until Consume() says how many of them are to stay.
+  peeked_ = true;
+  StayInScratch();
+  return Unread();
 }
 
 size_t StreamState::Deliver(const IntoRequest& request) {
   const size_t size = request.answer().size;
-  const std::string_view buffered = in_.view().substr(0, size);
-  if (!buffered.empty()) ::memcpy(request.memory(), buffered.data(), buffered.size());
-  in_.Drop(buffered.size());
+  if (has_unread()) {
+    const std::string_view buffered = Unread().substr(0, size);
+    ::memcpy(request.memory(), buffered.data(), buffered.size());
+    DropUnread(buffered.size());
+  }
   AfterRead();
   return size;
 }
 
 void StreamState::Consume(size_t n) {
-  CHECK(!reading()) << "IOStream::Consume was called while a read is pending";
-  CHECK_LE(n, in_.size()) << "IOStream::Consume: more than Peek has shown";
-  in_.Drop(n);
+  if (reading() || n > Unread().size()) RefuseConsume(n);
+  DropUnread(n);
   AfterRead();
+}
+
+[[gnu::noinline]] void StreamState::RefuseConsume(size_t n) const {
+  CHECK(!reading()) << "IOStream::Consume was called while a read is pending";
+  CHECK_LE(n, Unread().size()) << "IOStream::Consume: more than Peek has shown";
 }
 
 absl::Status StreamState::FailRead() {
@@ -236,7 +284,7 @@ void StreamState::AfterLastOctet() {
   if (closed()) return;
   // What the buffer did not take when both directions died; epoll says no more of it.
   if (hung_up_ && !eof_) FillAll();
-  if (closed() || !in_.empty()) return;
+  if (closed() || has_unread()) return;
   if (peer_close_muted_) {
     peer_close_muted_ = false;
     UpdateInterest();
@@ -251,5 +299,12 @@ void StreamState::ReportEof() {
   const bool nothing_to_write = out_.empty() && !keeps_writing_;
   if (hung_up_ || write_side_ == WriteSide::kEnded || nothing_to_write) Close(PeerClosed());
 }
+
+template class StreamRead<BytesRequest>;
+template class StreamRead<UntilRequest>;
+template class StreamRead<MatchRequest>;
+template class StreamRead<UntilCloseRequest>;
+template class StreamRead<PeekRequest>;
+template class StreamRead<IntoRequest>;
 
 }  // namespace squall::internal

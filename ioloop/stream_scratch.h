@@ -7,13 +7,27 @@
 
 namespace squall::internal {
 
-inline constexpr size_t kStreamScratchSize = 64 << 10;
+class StreamState;
 
-// One for each thread, so that a stream holds no more than its unread octets.
-inline char* StreamScratch() {
-  thread_local const std::unique_ptr<char[]> scratch(new char[kStreamScratchSize]);
-  return scratch.get();
-}
+// One for each thread, so that a stream holds no more than its unread octets. Octets that a reader has
+// looked at stay here until they are read or somebody else needs the place.
+//
+// Constant initialisation and no destructor: streams may be destroyed as late as at the end of a
+// thread.
+struct StreamScratch {
+  static constexpr size_t kSize = 64 << 10;
+
+  char* memory;         // Null before the first use, and when a stream has taken it.
+  StreamState* keeper;  // The stream whose unread octets are here, if any.
+};
+
+extern constinit thread_local StreamScratch stream_scratch;
+
+// Gives the thread memory, which has none.
+void AllocateStreamScratch();
+
+// Takes it away from the thread, with the first `used` octets; the rest may be lost.
+std::unique_ptr<char[]> TakeStreamScratch(size_t used);
 
 }  // namespace squall::internal
 

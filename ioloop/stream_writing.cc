@@ -85,58 +85,79 @@ bool StreamState::CheckWrite(size_t size) const {
          size <= max_write_buffer_size_ - std::min(max_write_buffer_size_, out_.size());
 }
 
-// Writes what the socket takes of `parts`, has `add(part, skip)` queue the rest, and returns the
-// task `wait(n)` for its last octet, the number n of all.
+// Writes what the socket takes of `parts`, has `add(part, skip)` queue the rest, and returns the task
+// `wait(begin, end)` for the last of the octets with these numbers of all that were ever queued.
 template <typename Part, typename Add, typename Wait>
-Task<absl::Status> StreamState::Send(std::span<Part> parts, Add add, Wait wait) {
+[[gnu::always_inline]] inline Task<absl::Status> StreamState::Send(std::span<Part> parts, Add add,
+                                                                   Wait wait) {
+  // One part and nothing before it, as nearly always.
+  const bool straight = parts.size() == 1 && plain() && out_.empty();
+  if (!straight || !SurelyMayWrite(parts[0].size())) return SendParts(parts, add, wait);
+  const iovec buffer = {const_cast<char*>(parts[0].data()), parts[0].size()};
+  const ssize_t taken = SendBuffers(plain_fd_, &buffer, 1);
+  if (taken == static_cast<ssize_t>(buffer.iov_len)) return WroteAll();
+  return Queue(parts, taken, add, wait);
+}
+
+template <typename Part, typename Add, typename Wait>
+[[gnu::noinline]] Task<absl::Status> StreamState::SendParts(std::span<Part> parts, Add add,
+                                                            Wait wait) {
   size_t size = 0;
   for (const Part& part : parts) size += part.size();
   if (!CheckWrite(size)) return Failed(WriteRefusal(size));
-  size_t written = 0;
-  const bool was_empty = out_.empty();
-  if (was_empty && size > 0) {
-    iovec buffers[kMaxBuffersPerWrite];
-    const size_t count = std::min(parts.size(), kMaxBuffersPerWrite);
-    for (size_t i = 0; i < count; ++i) {
-      buffers[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
-    }
-    const ssize_t result = transport_->Write(buffers, static_cast<int>(count));
-    if (result < 0 && !WouldBlock(errno)) return Failed(BreakWriting("writing to the stream"));
-    written = std::max<ssize_t>(result, 0);
-    if (written == size) {
-      // It may have taken from the descriptor what the reader waits for, or changed its events.
-      if (reader_) UpdateInterest();
-      if (++writes_ > kMaxWritesInARow) return WaitForTurn(LocalPtr<StreamState>::Of(this));
-      return Task<absl::Status>::Done();
-    }
+  if (!out_.empty() || size == 0) return Queue(parts, 0, add, wait);
+  iovec buffers[kMaxBuffersPerWrite];
+  const size_t count = std::min(parts.size(), kMaxBuffersPerWrite);
+  for (size_t i = 0; i < count; ++i) {
+    buffers[i] = {const_cast<char*>(parts[i].data()), parts[i].size()};
   }
+  const ssize_t taken = WriteNow(buffers, static_cast<int>(count));
+  if (taken == static_cast<ssize_t>(size)) return WroteAll();
+  return Queue(parts, taken, add, wait);
+}
+
+// What is left of `parts` once the socket has taken so much, or has failed with errno.
+template <typename Part, typename Add, typename Wait>
+[[gnu::noinline]] Task<absl::Status> StreamState::Queue(std::span<Part> parts, ssize_t taken,
+                                                        Add add, Wait wait) {
+  if (taken < 0 && !WouldBlock(errno)) return Failed(BreakWriting("writing to the stream"));
+  const size_t written = std::max<ssize_t>(taken, 0);
+  const bool was_empty = out_.empty();
+  const uint64_t begin = out_.total_added();
   size_t skip = written;
   for (Part& part : parts) {
     const size_t skipped = std::min(skip, part.size());
     skip -= skipped;
     if (skipped < part.size()) add(part, skipped);
   }
-  const uint64_t target = out_.total_added();
+  const uint64_t end = out_.total_added();
   if (written > 0) {
     Flush();
   } else if (was_empty) {
     UpdateInterest();
   }
-  if (out_.total_removed() >= target) return Task<absl::Status>::Done();
-  return wait(target);
+  if (out_.total_removed() >= end) return Task<absl::Status>::Done();
+  return wait(begin, end);
+}
+
+// What was given was taken by the socket at once.
+[[gnu::always_inline]] inline Task<absl::Status> StreamState::WroteAll() {
+  // It may have taken from the descriptor what the reader waits for, or changed its events.
+  if (reader_ && !plain()) UpdateInterest();
+  if (++writes_ > kMaxWritesInARow) return WaitForTurn(LocalPtr<StreamState>::Of(this));
+  return Task<absl::Status>::Done();
 }
 
 Task<absl::Status> StreamState::Writev(std::span<std::string> parts) {
   return Send(
       parts, [this](std::string& part, size_t skip) { out_.Add(std::move(part), skip); },
-      [this](uint64_t end) { return WaitFlushed(LocalPtr<StreamState>::Of(this), end); });
+      [this](uint64_t, uint64_t end) { return WaitFlushed(LocalPtr<StreamState>::Of(this), end); });
 }
 
 Task<absl::Status> StreamState::WriteBorrowed(std::span<const std::string_view> parts) {
-  const uint64_t begin = out_.total_added();
   return Send(
       parts, [this](std::string_view part, size_t skip) { out_.AddBorrowed(part.substr(skip)); },
-      [this, begin](uint64_t end) {
+      [this](uint64_t begin, uint64_t end) {
         return WaitFlushedBorrowed(BorrowedOctets(LocalPtr<StreamState>::Of(this), begin, end));
       });
 }
@@ -200,7 +221,7 @@ absl::Status StreamState::BreakWriting(std::string_view doing) {
 void StreamState::Flush() {
   while (!out_.empty()) {
     iovec buffers[kMaxBuffersPerWrite];
-    const ssize_t written = transport_->Write(buffers, out_.Fill(buffers, kMaxBuffersPerWrite));
+    const ssize_t written = WriteNow(buffers, out_.Fill(buffers, kMaxBuffersPerWrite));
     if (written >= 0) {
       out_.Remove(written);
       continue;

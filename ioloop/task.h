@@ -35,6 +35,14 @@ namespace squall {
 template <typename T>
 class Task;
 
+// A Task, or what is awaited like one and needs no coroutine, as the reads of a stream: movable until
+// then, and awaited once, as an rvalue. What WithTimeout, WithStop, Gather, Race and RunSync take.
+template <typename A>
+concept TaskLike = std::is_move_constructible_v<A> && requires(A&& awaited) {
+  typename A::value_type;
+  std::move(awaited).operator co_await();
+};
+
 namespace internal {
 
 class TaskPromiseBase : public CachedFrame {

@@ -97,11 +97,13 @@ class TaskGroup {
 };
 
 // Runs `task` for `group`, and gives `result` its value unless the group is finished before.
-template <typename T>
-GroupTask RunInGroup(Task<T> task, std::optional<ValueOf<T>>* result, TaskGroup* group) {
+template <TaskLike A>
+GroupTask RunInGroup(A task, std::optional<ValueOf<typename A::value_type>>* result,
+                     TaskGroup* group) {
+  using T = typename A::value_type;
   try {
     // A local, so that the task's parameters die when it is done, and not with the group.
-    Task<T> running = std::move(task);
+    A running = std::move(task);
     if constexpr (std::is_void_v<T>) {
       co_await std::move(running);
       if (!group->finished()) result->emplace();

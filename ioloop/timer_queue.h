@@ -50,6 +50,10 @@ class TimerQueue {
     return wheel_.empty() ? MonotonicTime::Infinite() : wheel_.EarliestBound();
   }
 
+  // Whether CollectDue() would have nothing to do, as in most turns of a loop.
+  bool NothingDue(MonotonicTime now) const {
+    return (heap_.empty() || heap_.NextDeadline() > now) && !wheel_.HasBegun(now);
+  }
   // Takes out what is due at `now`, for TakeDue. Timers added later wait for the next call even if
   // due, so that a callback that re-arms itself with no delay starves nobody. The last ones must
   // have been taken. Whether there are any.

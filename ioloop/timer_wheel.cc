@@ -9,8 +9,8 @@
 namespace squall::internal {
 
 [[gnu::hot]] TimerNode* TimerWheel::TakeBegun(MonotonicTime now) {
+  if (!HasBegun(now)) return nullptr;
   const int64_t now_tick = Tick(now);
-  if (now_tick <= current_tick_) return nullptr;
   if (!empty()) {
     const uint32_t number = FirstBucket();
     const int shift = static_cast<int>(number / kBuckets) * kDigitBits;

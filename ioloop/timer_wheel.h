@@ -59,6 +59,8 @@ class TimerWheel {
   // bound is better once it is past. Must not be empty.
   MonotonicTime EarliestBound() const { return buckets_[FirstBucket()].earliest; }
 
+  // Whether TakeBegun() would do anything.
+  bool HasBegun(MonotonicTime now) const { return Tick(now) > current_tick_; }
   // Takes out a list of timers, by `next`: all whose ticks have begun at `now` are in one of the lists
   // of repeated calls, and the others of the list are to be added again. Null when there is none.
   TimerNode* TakeBegun(MonotonicTime now);

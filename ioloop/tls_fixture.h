@@ -107,8 +107,8 @@ class TlsTest : public testing::Test {
   const TlsTransport& server_tls() { return *TlsTransport::From(server_transport_.get()); }
   const TlsTransport& client_tls() { return *TlsTransport::From(client_transport_.get()); }
 
-  template <typename T>
-  auto Run(Task<T> task) {
+  template <TaskLike T>
+  auto Run(T task) {
     return loop_.RunSync(std::move(task), kDeadline);
   }
 

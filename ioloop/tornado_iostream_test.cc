@@ -120,16 +120,16 @@ class TestReadWriteMixin : public testing::TestWithParam<Kind> {
     co_return of_one.ok() ? of_other : of_one;
   }
 
-  template <typename T>
-  auto Run(Task<T> task) {
+  template <TaskLike T>
+  auto Run(T task) {
     return loop_.RunSync(std::move(task), kDeadline);
   }
 
   // A future: the read runs beside the test.
-  template <typename T>
-  std::shared_ptr<Reading<T>> Begin(Task<absl::StatusOr<T>> task) {
+  template <TaskLike A, typename T = typename A::value_type::value_type>
+  std::shared_ptr<Reading<T>> Begin(A task) {
     auto reading = std::make_shared<Reading<T>>();
-    loop_.Spawn(Await(std::move(task), reading));
+    loop_.Spawn(Await<T>(std::move(task), reading));
     return reading;
   }
 

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "squall/base/status.h"
 #include "squall/base/unique_fd.h"
+#include "squall/ioloop/socket_receive.h"
 #include "squall/ioloop/socket_send.h"
 
 namespace squall {
@@ -26,11 +27,7 @@ class PlainTransport : public Transport {
   int fd() const override { return socket_.get(); }
 
   [[gnu::hot]] ssize_t Read(char* data, size_t size) override {
-    ssize_t result;
-    do {
-      result = ::recv(socket_.get(), data, size, MSG_DONTWAIT);
-    } while (result < 0 && errno == EINTR);
-    return result;
+    return internal::ReceiveInto(socket_.get(), {data, size});
   }
 
   [[gnu::hot]] ssize_t Write(const iovec* buffers, int count) override {

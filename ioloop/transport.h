@@ -73,7 +73,8 @@ class Transport {
   virtual bool HasBufferedInput() const { return false; }
 
   // Whether it adds nothing to a stream socket: read_events() and write_events() stay EPOLLIN and
-  // EPOLLOUT, HasBufferedInput() stays false and short_read_drains() true.
+  // EPOLLOUT, HasBufferedInput() stays false and short_read_drains() true, and instead of Read() and
+  // Write() a stream may use recv and send on fd().
   virtual bool plain() const { return false; }
 
   // Whether a Read that gave fewer octets than asked for has taken all that there was, so that a

@@ -56,8 +56,10 @@ absl::Status WithStopError();
 // The task's result as IOLoop::RunSync gives it: Status for Task<> and Task<Status>, else StatusOr.
 // CANCELLED when `stop` is requested before the task is done; if it is already, the task never
 // starts. An exception out of the task passes on.
-template <typename T>
-Task<typename internal::RunSyncResult<T>::Type> WithStop(std::stop_token stop, Task<T> task) {
+template <TaskLike A>
+Task<typename internal::RunSyncResult<typename A::value_type>::Type> WithStop(std::stop_token stop,
+                                                                              A task) {
+  using T = typename A::value_type;
   if (stop.stop_requested()) co_return internal::WithStopError();
   std::optional<internal::ValueOf<T>> result;
   internal::TaskGroup group(1);

@@ -31,8 +31,10 @@ absl::Status WithTimeoutError(absl::Duration timeout);
 // The task's result as IOLoop::RunSync gives it: Status for Task<> and Task<Status>, else StatusOr.
 // DEADLINE_EXCEEDED `timeout` after it was awaited. A task that completes without suspending is in
 // time whatever `timeout` says. An exception out of the task passes on.
-template <typename T>
-Task<typename internal::RunSyncResult<T>::Type> WithTimeout(absl::Duration timeout, Task<T> task) {
+template <TaskLike A>
+Task<typename internal::RunSyncResult<typename A::value_type>::Type> WithTimeout(
+    absl::Duration timeout, A task) {
+  using T = typename A::value_type;
   std::optional<internal::ValueOf<T>> result;
   internal::TaskGroup group(1);
   group.Add(internal::RunInGroup(std::move(task), &result, &group));

@@ -6,7 +6,6 @@
 // no memory here. An end of one direction is passed on while the other goes on.
 #include <cstdio>
 #include <cstdlib>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -58,8 +57,7 @@ Task<> Pump(IOStream* from, IOStream* to, MonotonicTime* last_octet) {
     absl::StatusOr<std::string_view> octets = co_await from->Peek();
     if (!octets.ok()) break;
     *last_octet = Now();
-    const std::span<const std::string_view> parts(&*octets, 1);
-    absl::Status written = co_await to->WriteBorrowed(parts);
+    absl::Status written = co_await to->WriteBorrowed(*octets);
     if (!written.ok()) break;
     *last_octet = Now();
     from->Consume(octets->size());

@@ -33,6 +33,16 @@ squall::Task<> Echo(squall::IOStream stream) {
   }
 }  // the stream's destructor closes it
 
+squall::Task<> EchoInPlace(squall::IOStream stream) {
+  while (true) {
+    absl::StatusOr<std::string_view> octets = co_await stream.Peek();  // what there is
+    if (!octets.ok()) co_return;
+    absl::Status written = co_await stream.WriteBorrowed(*octets);
+    if (!written.ok()) co_return;
+    stream.Consume(octets->size());
+  }
+}
+
 squall::Task<std::string> Ask(squall::IOStream stream) {
   absl::Status asked = co_await stream.Write("how are you?\n");
   if (!asked.ok()) co_return asked.ToString();
@@ -47,6 +57,17 @@ TEST(StreamTour, Echo) {
   squall::IOStream client(squall::UniqueFd{ends[1]});
   squall::IOLoop& loop = squall::IOLoop::Current();
   loop.Spawn(Echo(std::move(server)));
+  EXPECT_EQ(*loop.RunSync(Ask(std::move(client))), "how are you?\n");
+  squall::IOLoop::ClearCurrent();
+}
+
+TEST(StreamTour, EchoInPlace) {
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  squall::IOStream server(squall::UniqueFd{ends[0]});
+  squall::IOStream client(squall::UniqueFd{ends[1]});
+  squall::IOLoop& loop = squall::IOLoop::Current();
+  loop.Spawn(EchoInPlace(std::move(server)));
   EXPECT_EQ(*loop.RunSync(Ask(std::move(client))), "how are you?\n");
   squall::IOLoop::ClearCurrent();
 }

@@ -51,8 +51,8 @@ inline void ExpectNoChildren() {
 }
 
 // Runs `task` on this thread's loop.
-template <typename T>
-auto Await(Task<T> task) {
+template <TaskLike T>
+auto Await(T task) {
   return IOLoop::Current().RunSync(std::move(task), kPatience);
 }
 

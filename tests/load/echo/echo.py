@@ -19,6 +19,7 @@ import sys
 SERVERS = {
     "epoll": ["echo_epoll"],
     "squall": ["echo_squall"],
+    "squall-strings": ["echo_squall", "strings"],
     "squall-lines": ["echo_squall", "lines"],
     "squall-into": ["echo_squall", "into"],
     "libuv": ["echo_uv"],
