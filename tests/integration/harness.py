@@ -181,9 +181,15 @@ class Server:
         with open(self.log.name) as log:
             return log.read()
 
-    def get(self, path="/", timeout=PATIENCE):
-        """Status and text of one request on a new connection."""
+    def connection(self, timeout=PATIENCE):
+        """A new connection that has asked for nothing yet."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.connect()
+        return connection
+
+    def get(self, path="/", timeout=PATIENCE, connection=None):
+        """Status and text of one request on `connection`, or a new one; closes it."""
+        connection = connection or self.connection(timeout)
         try:
             connection.request("GET", path, headers={"Connection": "close"})
             response = connection.getresponse()

@@ -170,16 +170,19 @@ def check_gone(server):
 
 
 class InBackground:
-    """One request in the background; result() is status and text, or the exception."""
+    """One request in the background; result() is status and text, or the exception.
 
-    def __init__(self, server, path):
+    It goes over `connection` when there is one, which is closed afterwards.
+    """
+
+    def __init__(self, server, path, connection=None):
         self.outcome = None
-        self.thread = threading.Thread(target=self._run, args=(server, path))
+        self.thread = threading.Thread(target=self._run, args=(server, path, connection))
         self.thread.start()
 
-    def _run(self, server, path):
+    def _run(self, server, path, connection):
         try:
-            self.outcome = server.get(path)
+            self.outcome = server.get(path, connection=connection)
         except (OSError, http.client.HTTPException) as error:
             self.outcome = error
 
