@@ -36,9 +36,10 @@ class EchoTcpTest(unittest.TestCase):
 
     def test_connections_are_spread_over_the_workers(self):
         self.program.wait_for_log("is ready", count=2)
-        clients = [self.program.connect() for _ in range(8)]
-        for client in clients:
-            client.ask("hello\n")
+        clients = []
+        for _ in range(8):
+            clients.append(self.program.connect())
+            clients[-1].ask("hello\n")  # so that this one is counted before the next one comes
         os.kill(self.program.workers()[0], signal.SIGKILL)
         # Four, but for a connection that came while its worker was not awake yet.
         self.assertIn(sum(self.ended(client) for client in clients), (3, 4, 5))
