@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -87,10 +88,14 @@ bool IsTransient(const absl::Status& status) {
   return !connect_error.has_value() || *connect_error == absl::StrCat(EAGAIN);
 }
 
-std::string RandomRequestId() {
+// With a random request_id unless it has one, so that retries are safe.
+template <typename Request>
+Request Identified(Request request) {
   char bytes[16];
-  if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) return "";
-  return absl::BytesToHexString(absl::string_view(bytes, sizeof(bytes)));
+  if (request.request_id().empty() && getrandom(bytes, sizeof(bytes), 0) == sizeof(bytes)) {
+    request.set_request_id(absl::BytesToHexString(absl::string_view(bytes, sizeof(bytes))));
+  }
+  return request;
 }
 
 void SetDeadline(grpc::ClientContext& context, absl::Time deadline) {
@@ -195,13 +200,7 @@ absl::Status ControlClient::Call(Method method, absl::Duration timeout, const Re
 
 absl::StatusOr<v1::Pool> ControlClient::GetPool() {
   v1::GetPoolResponse response;
-  absl::Status status = Retry(options_.timeout, [&](Connection& connection, absl::Time deadline) {
-    grpc::ClientContext context;
-    SetDeadline(context, deadline);
-    return internal::StatusFromGrpc(
-        connection.stub().GetPool(&context, v1::GetPoolRequest(), &response));
-  });
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(Call(&Stub::GetPool, options_.timeout, v1::GetPoolRequest(), &response));
   return std::move(*response.mutable_pool());
 }
 
@@ -210,13 +209,9 @@ absl::StatusOr<std::vector<v1::Worker>> ControlClient::ListWorkers() {
   v1::ListWorkersRequest request;
   do {
     v1::ListWorkersResponse response;
-    absl::Status status = Retry(options_.timeout, [&](Connection& connection, absl::Time deadline) {
-      grpc::ClientContext context;
-      SetDeadline(context, deadline);
-      return internal::StatusFromGrpc(connection.stub().ListWorkers(&context, request, &response));
-    });
-    if (!status.ok()) return status;
-    for (v1::Worker& worker : *response.mutable_workers()) workers.push_back(std::move(worker));
+    RETURN_IF_ERROR(Call(&Stub::ListWorkers, options_.timeout, request, &response));
+    std::move(response.mutable_workers()->begin(), response.mutable_workers()->end(),
+              std::back_inserter(workers));
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   return workers;
@@ -224,13 +219,8 @@ absl::StatusOr<std::vector<v1::Worker>> ControlClient::ListWorkers() {
 
 absl::StatusOr<v1::GetServerInfoResponse> ControlClient::GetServerInfo() {
   v1::GetServerInfoResponse response;
-  absl::Status status = Retry(options_.timeout, [&](Connection& connection, absl::Time deadline) {
-    grpc::ClientContext context;
-    SetDeadline(context, deadline);
-    return internal::StatusFromGrpc(
-        connection.stub().GetServerInfo(&context, v1::GetServerInfoRequest(), &response));
-  });
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(
+      Call(&Stub::GetServerInfo, options_.timeout, v1::GetServerInfoRequest(), &response));
   return response;
 }
 
@@ -238,18 +228,13 @@ absl::StatusOr<v1::Operation> ControlClient::ResizePool(const ResizeOptions& opt
   v1::ResizePoolRequest request;
   request.set_desired_workers(options.desired_workers);
   request.set_etag(options.etag);
-  request.set_request_id(options.request_id.empty() ? RandomRequestId() : options.request_id);
+  request.set_request_id(options.request_id);
   request.set_validate_only(options.validate_only);
   request.set_wait_for(options.wait_for);
   const absl::Duration timeout =
       options.timeout == absl::ZeroDuration() ? options_.timeout : options.timeout;
   v1::ResizePoolResponse response;
-  absl::Status status = Retry(timeout, [&](Connection& connection, absl::Time deadline) {
-    grpc::ClientContext context;
-    SetDeadline(context, deadline);
-    return internal::StatusFromGrpc(connection.stub().ResizePool(&context, request, &response));
-  });
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(Call(&Stub::ResizePool, timeout, Identified(std::move(request)), &response));
   return std::move(*response.mutable_operation());
 }
 
@@ -262,46 +247,46 @@ absl::StatusOr<v1::Worker> ControlClient::GetWorker(int32_t slot) {
 }
 
 absl::StatusOr<v1::Operation> ControlClient::RestartPool(v1::RestartPoolRequest request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
   v1::RestartPoolResponse response;
-  RETURN_IF_ERROR(Call(&Stub::RestartPool, options_.timeout, request, &response));
+  RETURN_IF_ERROR(
+      Call(&Stub::RestartPool, options_.timeout, Identified(std::move(request)), &response));
   return std::move(*response.mutable_operation());
 }
 
 absl::StatusOr<v1::Operation> ControlClient::DrainWorker(v1::DrainWorkerRequest request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
   v1::DrainWorkerResponse response;
-  RETURN_IF_ERROR(Call(&Stub::DrainWorker, options_.timeout, request, &response));
+  RETURN_IF_ERROR(
+      Call(&Stub::DrainWorker, options_.timeout, Identified(std::move(request)), &response));
   return std::move(*response.mutable_operation());
 }
 
 absl::StatusOr<v1::Operation> ControlClient::KillWorker(v1::KillWorkerRequest request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
   v1::KillWorkerResponse response;
-  RETURN_IF_ERROR(Call(&Stub::KillWorker, options_.timeout, request, &response));
+  RETURN_IF_ERROR(
+      Call(&Stub::KillWorker, options_.timeout, Identified(std::move(request)), &response));
   return std::move(*response.mutable_operation());
 }
 
 absl::StatusOr<v1::Pool> ControlClient::ResetBreaker(v1::ResetBreakerRequest request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
   v1::ResetBreakerResponse response;
-  RETURN_IF_ERROR(Call(&Stub::ResetBreaker, options_.timeout, request, &response));
+  RETURN_IF_ERROR(
+      Call(&Stub::ResetBreaker, options_.timeout, Identified(std::move(request)), &response));
   return std::move(*response.mutable_pool());
 }
 
 absl::StatusOr<v1::Pool> ControlClient::ShutdownServer(v1::ShutdownServerRequest request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
   v1::ShutdownServerResponse response;
-  RETURN_IF_ERROR(Call(&Stub::ShutdownServer, options_.timeout, request, &response));
+  RETURN_IF_ERROR(
+      Call(&Stub::ShutdownServer, options_.timeout, Identified(std::move(request)), &response));
   return std::move(*response.mutable_pool());
 }
 
 absl::StatusOr<v1::Operation> ControlClient::CancelOperation(const std::string& name) {
   v1::CancelOperationRequest request;
   request.set_name(name);
-  request.set_request_id(RandomRequestId());
   v1::CancelOperationResponse response;
-  RETURN_IF_ERROR(Call(&Stub::CancelOperation, options_.timeout, request, &response));
+  RETURN_IF_ERROR(
+      Call(&Stub::CancelOperation, options_.timeout, Identified(std::move(request)), &response));
   return std::move(*response.mutable_operation());
 }
 
@@ -319,9 +304,8 @@ absl::StatusOr<std::vector<v1::Operation>> ControlClient::ListOperations() {
   do {
     v1::ListOperationsResponse response;
     RETURN_IF_ERROR(Call(&Stub::ListOperations, options_.timeout, request, &response));
-    for (v1::Operation& operation : *response.mutable_operations()) {
-      operations.push_back(std::move(operation));
-    }
+    std::move(response.mutable_operations()->begin(), response.mutable_operations()->end(),
+              std::back_inserter(operations));
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   return operations;

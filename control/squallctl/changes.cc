@@ -17,9 +17,6 @@ namespace {
 
 namespace v1 = ::squall::control::v1;
 
-constexpr absl::Duration kCallTimeout = absl::Seconds(5);
-constexpr absl::Duration kWaitTimeout = absl::Minutes(2);
-
 std::string Workers(int count) { return absl::StrCat(count, count == 1 ? " worker" : " workers"); }
 
 // "resized to 4 workers: 4 ready (generation 2, took 1.2s)"
@@ -78,8 +75,7 @@ ExitCode Report(const v1::Operation& operation, const CommandLine& line, bool wa
       break;
   }
   if (waited) {
-    console.err << "squallctl: not done after "
-                << absl::FormatDuration(line.timeout.value_or(kWaitTimeout)) << ": "
+    console.err << "squallctl: not done after " << absl::FormatDuration(WaitTimeout(line)) << ": "
                 << operation.pool().desired_workers() << " wanted, "
                 << FormatCounts(operation.pool()) << ". The " << FormatOperation(operation)
                 << " goes on; squallctl wait " << operation.name() << " waits again\n";
@@ -95,7 +91,7 @@ ExitCode Report(const v1::Operation& operation, const CommandLine& line, bool wa
 ExitCode Follow(ControlClient& client, const v1::Operation& begun, const CommandLine& line,
                 Console& console) {
   const absl::StatusOr<v1::Operation> operation =
-      FollowOperation(client, begun, line.timeout.value_or(kWaitTimeout), console);
+      FollowOperation(client, begun, WaitTimeout(line), console);
   if (!operation.ok()) {
     console.err << "squallctl: " << operation.status().message() << "; the "
                 << FormatOperation(begun) << " may go on\n";
@@ -128,27 +124,27 @@ ExitCode Begun(ControlClient& client, const absl::StatusOr<v1::Operation>& opera
   return Report(*operation, line, false, console);
 }
 
-absl::Duration CallTimeout(const CommandLine& line) {
-  return line.wait ? kCallTimeout : line.timeout.value_or(kCallTimeout);
-}
-
-// The worker that is in the slot now: what the operator saw a moment ago, or its successor, which
-// the server then refuses to touch.
-absl::StatusOr<v1::Worker> FindWorker(ControlClient& client, int slot) {
-  absl::StatusOr<v1::Worker> worker = client.GetWorker(slot);
-  if (worker.ok() && worker->pid() == 0) {
+// A request that names the worker which is in the slot now: what the operator saw a moment ago, or
+// its successor, which the server then refuses to touch.
+template <typename Request>
+absl::StatusOr<Request> RequestForWorker(ControlClient& client, const CommandLine& line) {
+  const absl::StatusOr<v1::Worker> worker = client.GetWorker(*line.slot);
+  if (!worker.ok()) return worker.status();
+  if (worker->pid() == 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("no process is in slot ", slot, "; see squallctl status"));
+        absl::StrCat("no process is in slot ", *line.slot, "; see squallctl status"));
   }
-  return worker;
+  Request request;
+  request.set_slot(*line.slot);
+  request.set_incarnation(worker->incarnation());
+  request.set_validate_only(line.dry_run);
+  return request;
 }
 
 }  // namespace
 
 ExitCode Resize(ControlClient& client, const CommandLine& line, Console& console) {
-  ResizeOptions options{.desired_workers = line.target.value,
-                        .validate_only = line.dry_run,
-                        .timeout = CallTimeout(line)};
+  ResizeOptions options{.desired_workers = line.target.value, .validate_only = line.dry_run};
   const absl::StatusOr<v1::Operation> operation =
       line.target.relative ? client.ResizePoolBy(line.target.value, std::move(options))
                            : client.ResizePool(options);
@@ -164,24 +160,16 @@ ExitCode Restart(ControlClient& client, const CommandLine& line, Console& consol
 }
 
 ExitCode Drain(ControlClient& client, const CommandLine& line, Console& console) {
-  const absl::StatusOr<v1::Worker> worker = FindWorker(client, *line.slot);
-  if (!worker.ok()) return Fail(worker.status(), console);
-  v1::DrainWorkerRequest request;
-  request.set_slot(*line.slot);
-  request.set_incarnation(worker->incarnation());
-  request.set_validate_only(line.dry_run);
-  return Begun(client, client.DrainWorker(request), line,
+  const auto request = RequestForWorker<v1::DrainWorkerRequest>(client, line);
+  if (!request.ok()) return Fail(request.status(), console);
+  return Begun(client, client.DrainWorker(*request), line,
                absl::StrCat("drain of worker ", *line.slot), console);
 }
 
 ExitCode Kill(ControlClient& client, const CommandLine& line, Console& console) {
-  const absl::StatusOr<v1::Worker> worker = FindWorker(client, *line.slot);
-  if (!worker.ok()) return Fail(worker.status(), console);
-  v1::KillWorkerRequest request;
-  request.set_slot(*line.slot);
-  request.set_incarnation(worker->incarnation());
-  request.set_validate_only(line.dry_run);
-  return Begun(client, client.KillWorker(request), line,
+  const auto request = RequestForWorker<v1::KillWorkerRequest>(client, line);
+  if (!request.ok()) return Fail(request.status(), console);
+  return Begun(client, client.KillWorker(*request), line,
                absl::StrCat("kill of worker ", *line.slot), console);
 }
 

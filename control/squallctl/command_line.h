@@ -1,4 +1,4 @@
-// What the operator typed, understood: squallctl's verbs and flags without any gRPC.
+// What the operator typed, understood: squallctl's commands and flags without any gRPC.
 //
 //   absl::StatusOr<CommandLine> line = ParseCommandLine({"resize", "-2", "--wait"});
 //   // line->verb == Verb::kResize, line->target.relative, line->target.value == -2
@@ -13,26 +13,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "squall/control/squallctl/verb.h"
 #include "squall/control/v1/control.pb.h"
 
 namespace squall::internal {
 
-enum class Verb {
-  kStatus,
-  kExplain,
-  kWorkers,
-  kResize,
-  kRestart,
-  kDrain,
-  kKill,
-  kResetBreaker,
-  kOperations,
-  kWait,
-  kCancel,
-  kShutdown,
-  kVersion,
-  kHelp,
-};
 enum class OutputFormat { kTable, kJson, kYaml };
 
 struct ResizeTarget {
@@ -62,8 +47,9 @@ struct CommandLine {
 // Errors: InvalidArgument with one sentence for the operator.
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string_view>& args);
 
-// What `squallctl help [VERB]` prints, with its last newline.
-std::string HelpText(std::optional<Verb> verb);
+// How long a call of the server may take, and how long its effect is waited for.
+absl::Duration CallTimeout(const CommandLine& line);
+absl::Duration WaitTimeout(const CommandLine& line);
 
 // squallctl's exit statuses, part of its interface.
 enum class ExitCode {

@@ -1,6 +1,5 @@
 #include "squall/control/squallctl/command_line.h"
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +90,15 @@ TEST(CommandLine, WrongUsageSaysWhatIsWrong) {
       {{"resize", "+-2"}, "not \"+-2\""},
       {{"resize", "99999999999"}, "not \"99999999999\""},
       {{"resize", "2", "3"}, "do with \"3\""},
+      {{"status", "3"}, "status does not know what to do with \"3\""},
+      {{"drain"}, "drain needs the slot"},
+      {{"kill", "first"}, "kill takes the slot of a worker such as 3, not \"first\""},
+      {{"reset-breaker", "-1"}, "not \"-1\""},
+      {{"wait"}, "wait needs the name of an operation"},
+      {{"restart", "--max-surge=-1"}, "--max-surge takes a number from 0 on, not \"-1\""},
+      {{"restart", "--max-failures=0"}, "--max-failures takes a number from 1 on, not \"0\""},
+      {{"restart", "--soak=x"}, "--soak takes a time above zero"},
+      {{"restart", "--on-failure=stop"}, "takes rollback or pause, not \"stop\""},
       {{"resize", "-x"}, "no flag \"-x\""},
       {{"status", "--wiat"}, "no flag \"--wiat\"; did you mean --wait?"},
       {{"status", "--wait"}, "status does not take --wait"},
@@ -124,11 +132,28 @@ TEST(CommandLine, HelpAndVersion) {
   EXPECT_EQ(ParseCommandLine({"status", "-h"})->help_on, Verb::kStatus);
   EXPECT_EQ(ParseCommandLine({"version"})->verb, Verb::kVersion);
   EXPECT_EQ(ParseCommandLine({"--version"})->verb, Verb::kVersion);
-  for (const std::optional<Verb> verb :
-       {std::optional<Verb>(), std::optional(Verb::kStatus), std::optional(Verb::kResize),
-        std::optional(Verb::kWorkers), std::optional(Verb::kVersion)}) {
-    EXPECT_THAT(HelpText(verb), HasSubstr("squallctl"));
-    EXPECT_EQ(HelpText(verb).back(), '\n');
+}
+
+TEST(CommandLine, TheTimeoutOfAWaitIsNotThatOfTheCallThatBeginsIt) {
+  const struct {
+    Args args;
+    absl::Duration call;
+    absl::Duration wait;
+  } kCases[] = {
+      {{"status"}, absl::Seconds(5), absl::Minutes(2)},
+      {{"status", "--timeout=9s"}, absl::Seconds(9), absl::Seconds(9)},
+      {{"restart", "--timeout=9s"}, absl::Seconds(9), absl::Seconds(9)},
+      {{"restart", "--wait"}, absl::Seconds(5), absl::Minutes(2)},
+      {{"restart", "--wait", "--timeout=1h"}, absl::Seconds(5), absl::Hours(1)},
+      {{"wait", "7", "--timeout=1h"}, absl::Seconds(5), absl::Hours(1)},
+      {{"version"}, absl::Seconds(1), absl::Minutes(2)},
+  };
+  for (const auto& test : kCases) {
+    SCOPED_TRACE(test.args.back());
+    const absl::StatusOr<CommandLine> line = ParseCommandLine(test.args);
+    ASSERT_TRUE(line.ok()) << line.status();
+    EXPECT_EQ(CallTimeout(*line), test.call);
+    EXPECT_EQ(WaitTimeout(*line), test.wait);
   }
 }
 

@@ -11,7 +11,6 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
 #include "squall/control/client.h"
@@ -19,6 +18,7 @@
 #include "squall/control/squallctl/changes.h"
 #include "squall/control/squallctl/command_line.h"
 #include "squall/control/squallctl/explain.h"
+#include "squall/control/squallctl/help_text.h"
 #include "squall/control/squallctl/print.h"
 #include "squall/control/squallctl/render.h"
 #include "squall/control/squallctl/table.h"
@@ -29,9 +29,6 @@ namespace squall::internal {
 namespace {
 
 namespace v1 = ::squall::control::v1;
-
-constexpr absl::Duration kCallTimeout = absl::Seconds(5);
-constexpr absl::Duration kVersionTimeout = absl::Seconds(1);
 
 std::string Address(const CommandLine& line) {
   std::string address = line.address;
@@ -153,9 +150,7 @@ ExitCode RunSquallctl(const std::vector<std::string_view>& args, Console& consol
     console.out << HelpText(line->help_on);
     return ExitCode::kDone;
   }
-  const absl::Duration default_timeout =
-      line->verb == Verb::kVersion ? kVersionTimeout : kCallTimeout;
-  ControlClient client(Address(*line), {.timeout = line->timeout.value_or(default_timeout)});
+  ControlClient client(Address(*line), {.timeout = CallTimeout(*line)});
   switch (line->verb) {
     case Verb::kStatus:
       if (line->watch) {
