@@ -142,8 +142,7 @@ const std::vector<Flag>& Flags() {
       {"--max-failures", kRestart, "N", "", "the how-manieth loss of a new worker ends the restart",
        &SetCount<&Request::set_max_failures, 1>},
       {"--on-failure", kRestart, "WHAT", "rollback pause",
-       "what becomes of a restart that fails; rollback: the old workers come back, pause: all stay "
-       "as they are",
+       "of the restart; rollback: the old workers come back, pause: all stay as they are",
        &SetOnFailure},
       {"--fast", Bit(Verb::kShutdown), "", "", "SIGTERM to the workers at once",
        &SetTrue<&CommandLine::fast>},
@@ -154,8 +153,8 @@ const std::vector<Flag>& Flags() {
        "unix:$XDG_RUNTIME_DIR/squall/control.sock, /run/squall/control.sock for root, "
        "/tmp/squall-UID/control.sock",
        &SetAddress},
-      {"--output", kCalls, "FORMAT", "table json yaml", "how to print; table if not given",
-       &SetOutput},
+      {"--output", kCalls, "FORMAT", "table json yaml",
+       "print as table, json or yaml; table if not given", &SetOutput},
       {"--timeout", kCalls, "TIME", "",
        "how long to wait for an answer; 30s, 2m, 500ms; 5s if not given", &SetTimeout},
   };

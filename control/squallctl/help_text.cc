@@ -96,10 +96,7 @@ std::string FlagText(const Flag& flag) {
 void AppendFlags(Verb verb, std::string& out) {
   for (const Flag& flag : Flags()) {
     if (!flag.TakenBy(verb)) continue;
-    const std::string help = flag.choices.empty()
-                                 ? std::string(flag.help)
-                                 : absl::StrCat(ToAbsl(flag.help), " (", ToAbsl(flag.choices), ")");
-    AppendRow(FlagText(flag), help, kFlagColumn, out);
+    AppendRow(FlagText(flag), flag.help, kFlagColumn, out);
   }
 }
 
