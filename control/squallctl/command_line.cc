@@ -109,6 +109,13 @@ absl::Status ParseArgument(const VerbSpec& spec, std::string_view word, CommandL
       line.operation = absl::StrCat(absl::StartsWith(ToAbsl(word), kOperations) ? "" : kOperations,
                                     ToAbsl(word));
       break;
+    case Argument::kShell:
+      if (word != "bash" && word != "zsh" && word != "fish") {
+        return absl::InvalidArgumentError(
+            absl::StrCat("completion takes bash, zsh or fish, not \"", ToAbsl(word), "\""));
+      }
+      line.shell = word == "bash" ? Shell::kBash : word == "zsh" ? Shell::kZsh : Shell::kFish;
+      break;
     case Argument::kOptionalVerb: {
       const absl::StatusOr<Verb> topic = ParseVerb(word);
       if (!topic.ok()) return topic.status();
@@ -129,6 +136,8 @@ absl::Status MissingArgument(const VerbSpec& spec) {
     case Argument::kOperation:
       return absl::InvalidArgumentError(absl::StrCat(
           ToAbsl(spec.name), " needs the name of an operation; squallctl operations shows them"));
+    case Argument::kShell:
+      return absl::InvalidArgumentError("completion needs the shell: bash, zsh or fish");
     case Argument::kNone:
     case Argument::kOptionalSlot:
     case Argument::kOptionalVerb:

@@ -20,6 +20,8 @@ namespace squall::internal {
 
 enum class OutputFormat { kTable, kJson, kYaml };
 
+enum class Shell { kBash, kZsh, kFish };
+
 struct ResizeTarget {
   bool relative = false;  // "+2", "-2"
   int value = 0;
@@ -40,6 +42,7 @@ struct CommandLine {
   std::optional<absl::Duration> timeout;
   absl::Duration interval = absl::Seconds(1);
   std::optional<Verb> help_on;
+  Shell shell = Shell::kBash;  // completion
 };
 
 // Takes argv without the program's name. Flags may stand before and after the verb, as

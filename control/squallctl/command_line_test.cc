@@ -94,6 +94,8 @@ TEST(CommandLine, WrongUsageSaysWhatIsWrong) {
       {{"drain"}, "drain needs the slot"},
       {{"kill", "first"}, "kill takes the slot of a worker such as 3, not \"first\""},
       {{"reset-breaker", "-1"}, "not \"-1\""},
+      {{"completion"}, "completion needs the shell"},
+      {{"completion", "csh"}, "completion takes bash, zsh or fish, not \"csh\""},
       {{"wait"}, "wait needs the name of an operation"},
       {{"restart", "--max-surge=-1"}, "--max-surge takes a number from 0 on, not \"-1\""},
       {{"restart", "--max-failures=0"}, "--max-failures takes a number from 1 on, not \"0\""},

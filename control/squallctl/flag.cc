@@ -142,7 +142,8 @@ const std::vector<Flag>& Flags() {
       {"--max-failures", kRestart, "N", "", "the how-manieth loss of a new worker ends the restart",
        &SetCount<&Request::set_max_failures, 1>},
       {"--on-failure", kRestart, "WHAT", "rollback pause",
-       "of the restart; rollback: the old workers come back, pause: all stay as they are",
+       "rollback or pause when it fails; rollback: the old workers come back, pause: all stay as "
+       "they are",
        &SetOnFailure},
       {"--fast", Bit(Verb::kShutdown), "", "", "SIGTERM to the workers at once",
        &SetTrue<&CommandLine::fast>},

@@ -22,12 +22,14 @@ struct Flag {
   std::string_view value;  // what stands for its value in help, "TIME"; empty: it takes none
   // The values it takes, with blanks between; empty: not a closed list.
   std::string_view choices;
-  // What it does. The part before the first ';' is what a completion shows.
+  // What it does.
   std::string_view help;
   // Puts the value into the command line. Errors: InvalidArgument, with one sentence.
   absl::Status (*set)(std::string_view flag, std::string_view value, CommandLine& line);
 
   bool TakenBy(Verb verb) const { return (verbs >> static_cast<unsigned>(verb) & 1u) != 0; }
+  // The help up to its first ';'.
+  std::string_view brief() const { return help.substr(0, help.find(';')); }
   // Almost every command takes it.
   bool IsCommon() const;
 };

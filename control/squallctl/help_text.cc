@@ -56,6 +56,12 @@ std::string_view Description(Verb verb) {
              "back or pauses as it was asked to, a drain that waits for its turn is forgotten.";
     case Verb::kShutdown:
       return "Ends the server. Every worker drains first.";
+    case Verb::kCompletion:
+      return "Prints a script with which the shell completes squallctl's commands, flags and "
+             "values. "
+             "For bash into a file of /etc/bash_completion.d/, for zsh as _squallctl into a "
+             "directory "
+             "of $fpath, for fish as squallctl.fish into ~/.config/fish/completions/.";
     case Verb::kVersion:
       return "Shows the release of squallctl, and of the server if one answers.";
     case Verb::kHelp:

@@ -17,6 +17,7 @@
 #include "squall/control/default_address.h"
 #include "squall/control/squallctl/changes.h"
 #include "squall/control/squallctl/command_line.h"
+#include "squall/control/squallctl/completion.h"
 #include "squall/control/squallctl/explain.h"
 #include "squall/control/squallctl/help_text.h"
 #include "squall/control/squallctl/print.h"
@@ -150,6 +151,10 @@ ExitCode RunSquallctl(const std::vector<std::string_view>& args, Console& consol
     console.out << HelpText(line->help_on);
     return ExitCode::kDone;
   }
+  if (line->verb == Verb::kCompletion) {
+    console.out << CompletionScript(line->shell);
+    return ExitCode::kDone;
+  }
   ControlClient client(Address(*line), {.timeout = CallTimeout(*line)});
   switch (line->verb) {
     case Verb::kStatus:
@@ -182,6 +187,7 @@ ExitCode RunSquallctl(const std::vector<std::string_view>& args, Console& consol
       return Shutdown(client, *line, console);
     case Verb::kVersion:
       return Version(client, *line, console);
+    case Verb::kCompletion:
     case Verb::kHelp:
       break;
   }

@@ -22,6 +22,7 @@ const std::vector<VerbSpec>& Verbs() {
       {"wait", Verb::kWait, Argument::kOperation, "wait for the end of an operation"},
       {"cancel", Verb::kCancel, Argument::kOperation, "take an operation back"},
       {"shutdown", Verb::kShutdown, Argument::kNone, "end the server"},
+      {"completion", Verb::kCompletion, Argument::kShell, "completions of commands and flags"},
       {"version", Verb::kVersion, Argument::kNone, "releases of squallctl and of the server"},
       {"help", Verb::kHelp, Argument::kOptionalVerb, "all commands, or one with its flags"},
   };
@@ -51,6 +52,8 @@ std::string_view ArgumentText(Argument argument) {
       return "[SLOT]";
     case Argument::kOperation:
       return "OPERATION";
+    case Argument::kShell:
+      return "bash|zsh|fish";
     case Argument::kOptionalVerb:
       return "[COMMAND]";
   }

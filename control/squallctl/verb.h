@@ -26,12 +26,13 @@ enum class Verb {
   kWait,
   kCancel,
   kShutdown,
+  kCompletion,
   kVersion,
   kHelp,
 };
 
 // The word that a command takes behind its name.
-enum class Argument { kNone, kTarget, kSlot, kOptionalSlot, kOperation, kOptionalVerb };
+enum class Argument { kNone, kTarget, kSlot, kOptionalSlot, kOperation, kShell, kOptionalVerb };
 
 struct VerbSpec {
   std::string_view name;
