@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "squall/base/standard_fds.h"
 #include "squall/base/string_view.h"
+#include "squall/base/version.h"
 
 namespace squall {
 namespace {
@@ -142,6 +143,10 @@ std::vector<std::string> ParseFlagsOrExit(int argc, char** argv, std::string_vie
     if (argument == "--") break;
     if (argument == "--help" || argument == "-h") {
       PrintHelp(usage);
+      std::exit(0);
+    }
+    if (argument == "--version") {
+      std::printf("%s: squall %s\n", g_program, VersionText().c_str());
       std::exit(0);
     }
   }

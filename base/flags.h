@@ -30,7 +30,7 @@ absl::StatusOr<std::vector<std::string>> ParseFlags(const std::vector<std::strin
 bool WasGiven(const absl::CommandLineFlag& flag);
 
 // As above for main. --help prints `usage` and the flags that the program's own sources define, and
-// exits 0; a mistake is one line on stderr and exit status 2. Programs without positional
+// exits 0; --version prints squall's release and the program's build id; a mistake is one line on stderr and exit status 2. Programs without positional
 // arguments need not look at the result: any is a mistake unless `allow_positional`.
 enum class Positional { kRefuse, kAllow };
 std::vector<std::string> ParseFlagsOrExit(int argc, char** argv, std::string_view usage,

@@ -1,5 +1,7 @@
 #include "squall/base/flags.h"
 
+#include <unistd.h>
+
 #include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
 #include "absl/time/time.h"
@@ -57,6 +59,19 @@ TEST(ParseFlags, SaysWhatIsWrong) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        "--test_time=5 is not a duration such as 30s, 500ms or 1h30m"));
   EXPECT_THAT(ParseFlags({"--notest_number"}), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(ParseFlagsOrExit, Version) {
+  char program[] = "some/where/program";
+  char version[] = "--version";
+  char* arguments[] = {program, version};
+  // Death tests look at stderr alone.
+  EXPECT_EXIT(
+      {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        ParseFlagsOrExit(2, arguments, "usage");
+      },
+      ::testing::ExitedWithCode(0), "program: squall 0.1.0 \\(build [0-9a-f]+\\)");
 }
 
 TEST(ParseFlagsOrExit, OneLineAndStatusTwo) {

@@ -10,13 +10,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "grpcpp/grpcpp.h"
+#include "squall/base/version.h"
 #include "squall/control/error_details.h"
 #include "squall/control/method_roles.h"
 #include "squall/control/operation_to_proto.h"
 #include "squall/control/operation_wait_call.h"
 #include "squall/control/pool_to_proto.h"
 #include "squall/control/request_check.h"
-#include "squall/control/version.h"
 #include "squall/control/watch_stream.h"
 
 namespace squall::internal {
@@ -89,6 +89,7 @@ grpc::ServerUnaryReactor* ControlService::GetServerInfo(grpc::CallbackServerCont
   }
   const PoolSnapshot snapshot = core_.reader.Read();
   response->set_version(kVersion);
+  response->set_build_id(BuildId());
   response->set_instance_id(InstanceIdToString(snapshot.instance_id));
   response->set_master_pid(snapshot.master_pid);
   response->set_control_pid(getpid());

@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
+#include "squall/base/version.h"
 #include "squall/control/client.h"
 #include "squall/control/default_address.h"
 #include "squall/control/squallctl/changes.h"
@@ -24,7 +25,6 @@
 #include "squall/control/squallctl/render.h"
 #include "squall/control/squallctl/table.h"
 #include "squall/control/squallctl/watch_screen.h"
-#include "squall/control/version.h"
 
 namespace squall::internal {
 namespace {
@@ -120,6 +120,7 @@ ExitCode Version(ControlClient& client, const CommandLine& line, Console& consol
     // Without a server, of which nothing is known, only squallctl's own part is there.
     google::protobuf::Struct both;
     (*both.mutable_fields())["squallctl"].set_string_value(kVersion);
+    (*both.mutable_fields())["squallctlBuildId"].set_string_value(BuildId());
     std::string json;
     if (info.ok() && google::protobuf::util::MessageToJsonString(*info, &json).ok()) {
       (void)google::protobuf::util::JsonStringToMessage(
@@ -128,11 +129,13 @@ ExitCode Version(ControlClient& client, const CommandLine& line, Console& consol
     PrintMessage(both, line.output, console);
     return ExitCode::kDone;
   }
-  console.out << "squallctl " << kVersion << '\n';
+  console.out << "squallctl " << VersionText() << '\n';
   if (info.ok()) {
-    console.out << "server    " << info->version() << " (instance " << info->instance_id()
-                << ", master pid " << info->master_pid() << ", control pid " << info->control_pid()
-                << ")\n";
+    console.out << "server    " << info->version()
+                << (info->build_id().empty() ? " (without a build id"
+                                             : " (build " + info->build_id())
+                << ", instance " << info->instance_id() << ", master pid " << info->master_pid()
+                << ", control pid " << info->control_pid() << ")\n";
   } else {
     console.out << "server    none at " << client.address() << '\n';
   }
