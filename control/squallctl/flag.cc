@@ -17,8 +17,8 @@ namespace {
 using control::v1::RestartPoolRequest;
 
 constexpr unsigned Bit(Verb verb) { return 1u << static_cast<unsigned>(verb); }
-constexpr unsigned kReads =
-    Bit(Verb::kStatus) | Bit(Verb::kWorkers) | Bit(Verb::kExplain) | Bit(Verb::kOperations);
+constexpr unsigned kReads = Bit(Verb::kTop) | Bit(Verb::kStatus) | Bit(Verb::kWorkers) |
+                            Bit(Verb::kExplain) | Bit(Verb::kOperations);
 // Begin an operation.
 constexpr unsigned kBegins =
     Bit(Verb::kResize) | Bit(Verb::kRestart) | Bit(Verb::kDrain) | Bit(Verb::kKill);
@@ -121,8 +121,8 @@ const std::vector<Flag>& Flags() {
   static const auto* const kFlags = new std::vector<Flag>{
       {"--watch", Bit(Verb::kStatus), "", "", "keep showing; until ^C",
        &SetTrue<&CommandLine::watch>},
-      {"--interval", Bit(Verb::kStatus), "TIME", "",
-       "with --watch, how often counters change; default 1s", &SetInterval},
+      {"--interval", Bit(Verb::kStatus) | Bit(Verb::kTop), "TIME", "",
+       "how often counters are renewed; 1s if not given", &SetInterval},
       {"--wait", kBegins, "", "",
        "return when it is done; --timeout is then for the waiting, 2m if not given. ^C and a "
        "timeout end the waiting, the operation goes on",

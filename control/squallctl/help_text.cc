@@ -27,6 +27,11 @@ std::string_view Description(Verb verb) {
       return "Says why the pool is not as it is wanted, and what to do about it.";
     case Verb::kWorkers:
       return "Shows each worker with all its counters.";
+    case Verb::kTop:
+      return "Shows the pool and its workers on the whole terminal, the busiest first. Keys: s "
+             "sorts "
+             "by requests/s, CPU, memory, connections or slot, q quits. CPU and memory are known "
+             "where squallctl runs beside the server.";
     case Verb::kResize:
       return "Sets the number of workers. +N and -N are counted from the number that is wanted "
              "now, "

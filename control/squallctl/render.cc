@@ -251,6 +251,9 @@ std::vector<std::string> RenderStatus(const v1::Pool& pool, const std::vector<v1
   columns = {{"SLOT", Align::kRight}, {"PID", Align::kRight},   {"STATE"},
              {"FOR", Align::kRight},  {"CONNS", Align::kRight}, {"REQUESTS", Align::kRight}};
   if (rates.shown) columns.push_back({"REQ/S", Align::kRight});
+  if (rates.uses_shown) {
+    columns.insert(columns.end(), {{"CPU", Align::kRight}, {"RSS", Align::kRight}});
+  }
   columns.insert(columns.end(), {{"RESTARTS", Align::kRight}, {"LAST EXIT"}, {"NOW"}});
   Table table(std::move(columns));
   for (const v1::Worker& worker : workers) {
@@ -263,6 +266,14 @@ std::vector<std::string> RenderStatus(const v1::Pool& pool, const std::vector<v1
     if (rates.shown) {
       const auto rate = rates.by_slot.find(worker.slot());
       row.push_back(Rate(rate == rates.by_slot.end() ? std::nullopt : std::optional(rate->second)));
+    }
+    if (rates.uses_shown) {
+      const auto use = rates.uses.find(worker.slot());
+      const bool seen = use != rates.uses.end();
+      row.push_back(seen && use->second.cpu.has_value()
+                        ? Cell{absl::StrFormat("%.0f%%", *use->second.cpu * 100)}
+                        : Faint(kNone));
+      row.push_back(seen ? Cell{FormatOctets(use->second.rss_bytes)} : Faint(kNone));
     }
     row.push_back(Number(worker.restarts(), Style::kWarning));
     row.push_back(worker.has_last_exit() ? Cell{FormatExit(worker)} : Faint(kNone));

@@ -14,11 +14,19 @@
 
 namespace squall::internal {
 
+// What a worker's process takes of the machine.
+struct ProcessUse {
+  std::optional<double> cpu;  // in processors; 1.0 is one that is busy all the time
+  uint64_t rss_bytes = 0;
+};
+
 // Requests per second, where they are known.
 struct Rates {
   bool shown = false;  // Whether there is a column for them.
   std::optional<double> pool;
   std::map<int, double> by_slot;
+  bool uses_shown = false;  // Whether there are columns for them.
+  std::map<int, ProcessUse> uses;
 };
 
 // `squallctl status`: one line for the pool, one for each worker.

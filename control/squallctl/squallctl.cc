@@ -24,6 +24,7 @@
 #include "squall/control/squallctl/print.h"
 #include "squall/control/squallctl/render.h"
 #include "squall/control/squallctl/table.h"
+#include "squall/control/squallctl/top.h"
 #include "squall/control/squallctl/watch_screen.h"
 
 namespace squall::internal {
@@ -168,6 +169,8 @@ ExitCode RunSquallctl(const std::vector<std::string_view>& args, Console& consol
       return Status(client, *line, console);
     case Verb::kWorkers:
       return Workers(client, *line, console);
+    case Verb::kTop:
+      return Top(client, *line, console);
     case Verb::kExplain:
       return ExplainPool(client, *line, console);
     case Verb::kOperations:

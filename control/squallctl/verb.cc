@@ -11,6 +11,7 @@ const std::vector<VerbSpec>& Verbs() {
       {"status", Verb::kStatus, Argument::kNone, "the pool and its workers"},
       {"explain", Verb::kExplain, Argument::kNone, "why it is not as it is wanted"},
       {"workers", Verb::kWorkers, Argument::kNone, "each worker with all its counters"},
+      {"top", Verb::kTop, Argument::kNone, "the busiest workers, on the whole terminal"},
       {"resize", Verb::kResize, Argument::kTarget, "change the number of workers"},
       {"restart", Verb::kRestart, Argument::kNone, "replace all workers, a few at a time"},
       {"drain", Verb::kDrain, Argument::kSlot, "replace one worker"},

@@ -17,6 +17,7 @@ enum class Verb {
   kStatus,
   kExplain,
   kWorkers,
+  kTop,
   kResize,
   kRestart,
   kDrain,
