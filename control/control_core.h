@@ -30,6 +30,8 @@ struct ControlLimits {
   // A call that waits for the pool ends after this even if its caller has more patience.
   absl::Duration max_wait = absl::Hours(1);
   absl::Duration bookmark_interval = absl::Seconds(10);
+  // A reader of events that takes no message for so long is cut.
+  absl::Duration event_patience = absl::Seconds(10);
 };
 
 struct ControlCore {

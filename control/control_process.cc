@@ -23,6 +23,7 @@
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
+#include "squall/process/event_log.h"
 #include "squall/process/operation.h"
 #include "squall/process/operation_board.h"
 #include "squall/process/scoreboard.h"
@@ -40,15 +41,19 @@ constexpr unsigned kShutdownLimitSeconds = 3;
 
 class ScoreboardReader : public PoolReader {
  public:
-  ScoreboardReader(const Scoreboard& scoreboard, const OperationBoard& operations)
-      : scoreboard_(scoreboard), operations_(operations) {}
+  explicit ScoreboardReader(const SidecarContext& context)
+      : scoreboard_(context.scoreboard),
+        operations_(context.operations),
+        events_(context.events) {}
   PoolSnapshot Read() override { return scoreboard_.Read(Clock::Real().Now()); }
   std::optional<OperationView> FindOperation(uint64_t id) override { return operations_.Find(id); }
   std::vector<OperationView> ListOperations() override { return operations_.List(); }
+  const EventLog& events() override { return events_; }
 
  private:
   const Scoreboard& scoreboard_;
   const OperationBoard& operations_;
+  const EventLog& events_;
 };
 
 // gRPC's threads may still run; destructors of statics must not run under them.
@@ -81,7 +86,7 @@ int RunControlProcess(SidecarContext& context) {
     LOG(ERROR) << "control process: " << address.status();
     return 1;
   }
-  ScoreboardReader reader(context.scoreboard, context.operations);
+  ScoreboardReader reader(context);
   internal::ControlLoop control(
       loop, reader, std::move(context.link), ListenSocket(std::move(listener), *address),
       {.roles = internal::DefaultRoles(), .on_master_gone = [](const absl::Status& why) {

@@ -16,6 +16,7 @@
 #include "squall/control/operation_to_proto.h"
 #include "squall/control/operation_wait_call.h"
 #include "squall/control/pool_to_proto.h"
+#include "squall/control/refusal_report.h"
 #include "squall/control/request_check.h"
 #include "squall/control/watch_stream.h"
 
@@ -37,10 +38,21 @@ class RefusedWatch final : public grpc::ServerWriteReactor<v1::WatchPoolResponse
 }  // namespace
 
 grpc::ServerUnaryReactor* ControlService::Answer(grpc::CallbackServerContext* context,
-                                                 const grpc::Status& status) {
+                                                 const grpc::Status& status, const char* method) {
+  if (!status.ok() && IsMutation(method)) ReportRefusal(core_, caller_, method, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(status);
   return reactor;
+}
+
+std::optional<ControlError> ControlService::CountWatch() {
+  if (core_.watches.fetch_add(1) < core_.limits.max_watches) return std::nullopt;
+  core_.watches.fetch_sub(1);
+  return ControlError{.code = absl::StatusCode::kResourceExhausted,
+                      .reason = "TOO_MANY_STREAMS",
+                      .message = absl::StrCat("there are ", core_.limits.max_watches,
+                                              " open watches already, the most there may be"),
+                      .metadata = {{"limit", absl::StrCat(core_.limits.max_watches)}}};
 }
 
 grpc::ServerUnaryReactor* ControlService::GetPool(grpc::CallbackServerContext* context,
@@ -252,16 +264,7 @@ grpc::ServerWriteReactor<v1::WatchPoolResponse>* ControlService::WatchPool(
               .ToGrpc());
     }
   }
-  if (core_.watches.fetch_add(1) >= core_.limits.max_watches) {
-    core_.watches.fetch_sub(1);
-    return new RefusedWatch(
-        ControlError{.code = absl::StatusCode::kResourceExhausted,
-                     .reason = "TOO_MANY_STREAMS",
-                     .message = absl::StrCat("there are ", core_.limits.max_watches,
-                                             " open watches already, the most there may be"),
-                     .metadata = {{"limit", absl::StrCat(core_.limits.max_watches)}}}
-            .ToGrpc());
-  }
+  if (const auto error = CountWatch()) return new RefusedWatch(error->ToGrpc());
   return WatchStream::Start(core_, caller_, interval);
 }
 

@@ -64,10 +64,21 @@ class ControlService final : public control::v1::ControlService::CallbackService
       control::v1::CancelOperationResponse* response) override;
   grpc::ServerWriteReactor<control::v1::WatchPoolResponse>* WatchPool(
       grpc::CallbackServerContext* context, const control::v1::WatchPoolRequest* request) override;
+  grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
+                                       const control::v1::ListEventsRequest* request,
+                                       control::v1::ListEventsResponse* response) override;
+  grpc::ServerWriteReactor<control::v1::WatchEventsResponse>* WatchEvents(
+      grpc::CallbackServerContext* context,
+      const control::v1::WatchEventsRequest* request) override;
 
  private:
-  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
-                                          const grpc::Status& status = grpc::Status::OK);
+  // Ends the call. `method` is the caller's name, that of the method of the API: a change that is
+  // refused is told to the master, which keeps the list of them.
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
+                                   const grpc::Status& status = grpc::Status::OK,
+                                   const char* method = __builtin_FUNCTION());
+  // Counts one more watch, or says why there may not be one.
+  std::optional<ControlError> CountWatch();
   // What stands in the way of the operation with this name; else its id.
   std::optional<ControlError> FindOperation(const std::string& name, const PoolSnapshot& snapshot,
                                             uint64_t* id);

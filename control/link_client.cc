@@ -29,6 +29,7 @@ LinkClient::LinkClient(IOLoop& loop, UniqueFd link, LinkClientOptions options)
     : loop_(loop),
       link_(std::move(link)),
       options_(std::move(options)),
+      refusals_({.first_window = absl::Seconds(1), .max_window = absl::Seconds(1)}),
       self_(std::make_shared<LinkClient*>(this)) {
   absl::Status status =
       loop_.AddHandler(link_.get(), IOLoop::kRead, [this](uint32_t) { OnReadable(); });
@@ -49,6 +50,36 @@ void LinkClient::Send(const LinkRequest& request, Done done) {
           done(MasterUnreachable("is gone"));
         }
       });
+}
+
+void LinkClient::Report(const LinkRefusal& refusal) {
+  loop_.AddCallback([weak = std::weak_ptr<LinkClient*>(self_), refusal] {
+    if (const std::shared_ptr<LinkClient*> self = weak.lock()) (*self)->Tell(refusal);
+  });
+}
+
+void LinkClient::Tell(const LinkRefusal& refusal) {
+  if (!link_.valid()) return;
+  const std::string kind = absl::StrCat(refusal.actor, " ", refusal.method, " ", refusal.reason);
+  const bool first = refusals_.Add(kind, refusal, refusal.count, loop_.Now());
+  // One that finds the link full goes with those that follow.
+  if (first && !SendLink(link_.get(), refusal)) {
+    refusals_.Add(kind, refusal, refusal.count, loop_.Now());
+  }
+  const MonotonicTime next = refusals_.next_deadline();
+  if (next.is_infinite() || repeated_.active()) return;
+  repeated_ = loop_.CallLater(next - loop_.Now(), [this] { TellRepeated(); });
+}
+
+void LinkClient::TellRepeated() {
+  if (!link_.valid()) return;
+  for (RepeatFold<LinkRefusal>::Repeated& repeated : refusals_.Due(loop_.Now())) {
+    repeated.last.count = repeated.count;
+    if (!SendLink(link_.get(), repeated.last)) Tell(repeated.last);
+  }
+  const MonotonicTime next = refusals_.next_deadline();
+  if (next.is_infinite() || repeated_.active()) return;
+  repeated_ = loop_.CallLater(next - loop_.Now(), [this] { TellRepeated(); });
 }
 
 void LinkClient::Add(const LinkRequest& request, Done done) {

@@ -6,7 +6,8 @@
 //                   {.on_notice = [] { … }, .on_end = [](const absl::Status& why) { … }});
 //   link.Send(request, [](absl::StatusOr<LinkReply> reply) { … });
 //
-// Belongs to its loop's thread, but for Send(), which any thread may call.
+// Belongs to its loop's thread, but for Send() and Report(), which any thread may
+// call.
 #ifndef SQUALL_CONTROL_LINK_CLIENT_H_
 #define SQUALL_CONTROL_LINK_CLIENT_H_
 
@@ -23,6 +24,7 @@
 #include "squall/control/pool_backend.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/process/control_link.h"
+#include "squall/process/repeat_fold.h"
 
 namespace squall::internal {
 
@@ -50,6 +52,8 @@ class LinkClient : public PoolCommander {
 
   // `done` runs on the loop.
   void Send(const LinkRequest& request, Done done) override;
+  // Those that are alike are sent together, at most one packet a second for each kind.
+  void Report(const LinkRefusal& refusal) override;
 
  private:
   struct Pending {
@@ -63,6 +67,8 @@ class LinkClient : public PoolCommander {
   void GiveUp(uint64_t sequence, const absl::Status& why);
   void OnReadable();
   void OnReply(const LinkReply& reply);
+  void Tell(const LinkRefusal& refusal);
+  void TellRepeated();
   void End(const absl::Status& why);
 
   IOLoop& loop_;
@@ -72,6 +78,8 @@ class LinkClient : public PoolCommander {
   absl::flat_hash_map<uint64_t, Pending> pending_;  // by sequence
   std::deque<uint64_t> waiting_;  // for the link; those that are pending no more are skipped
   size_t in_flight_ = 0;
+  RepeatFold<LinkRefusal> refusals_;
+  Timeout repeated_;
   // Callbacks on the loop hold a weak reference, for they may run after this object.
   std::shared_ptr<LinkClient*> self_;
 };

@@ -29,6 +29,8 @@ constexpr Entry kTable[] = {
     {"GetWorker", v1::ROLE_VIEWER, Effect::kReads},
     {"GetServerInfo", v1::ROLE_VIEWER, Effect::kReads},
     {"WatchPool", v1::ROLE_VIEWER, Effect::kReads},
+    {"ListEvents", v1::ROLE_VIEWER, Effect::kReads},
+    {"WatchEvents", v1::ROLE_VIEWER, Effect::kReads},
     {"GetOperation", v1::ROLE_VIEWER, Effect::kReads},
     {"ListOperations", v1::ROLE_VIEWER, Effect::kReads},
     {"WaitOperation", v1::ROLE_VIEWER, Effect::kReads},

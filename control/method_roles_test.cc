@@ -28,7 +28,8 @@ const google::protobuf::ServiceDescriptor& Service() {
 // What a viewer, an operator and an admin may call. Written out, so that a change of who may do what
 // is a change here.
 constexpr const char* kViewer[] = {"GetPool",   "ListWorkers",  "GetWorker",      "GetServerInfo",
-                                   "WatchPool", "GetOperation", "ListOperations", "WaitOperation"};
+                                   "WatchPool", "GetOperation", "ListOperations", "WaitOperation",
+                                   "ListEvents", "WatchEvents"};
 constexpr const char* kOperator[] = {"ResizePool", "RestartPool", "DrainWorker", "CancelOperation"};
 constexpr const char* kAdmin[] = {"KillWorker", "ResetBreaker", "ShutdownServer"};
 
@@ -97,6 +98,18 @@ class RoleTest : public testing::ServedPoolTest, public ::testing::WithParamInte
     queue.Shutdown();
     return status;
   }
+
+  // Events of refusals by role for want of a role.
+  int RefusalsOf(const std::string& method) {
+    int count = 0;
+    EventCursor cursor = *pool_.events().Seek(1);
+    Event event;
+    while (pool_.events().Next(&cursor, &event) == EventRead::kEvent) {
+      count += event.note.method == method && event.note.reason == "ROLE_TOO_LOW" &&
+               event.note.actor == "uid 4711" && !event.note.text.empty();
+    }
+    return count;
+  }
 };
 
 TEST_P(RoleTest, IsHeldByEveryMethod) {
@@ -111,6 +124,8 @@ TEST_P(RoleTest, IsHeldByEveryMethod) {
     if (may) continue;
     const auto info = testing::InfoOf(StatusFromGrpc(status));
     EXPECT_EQ(info.reason(), "ROLE_TOO_LOW");
+    // The audit trail has it.
+    EXPECT_EQ(RefusalsOf(method.name()), IsMutation(method.name()) ? 1 : 0) << method.name();
   }
   if (role >= v1::ROLE_OPERATOR) return;
   const PoolSnapshot after = pool_.Read();

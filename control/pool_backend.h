@@ -15,6 +15,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "squall/process/control_link.h"
+#include "squall/process/event_log.h"
 #include "squall/process/operation.h"
 #include "squall/process/scoreboard.h"
 
@@ -29,6 +30,8 @@ class PoolReader {
   virtual std::optional<OperationView> FindOperation(uint64_t id) = 0;
   // The newest first.
   virtual std::vector<OperationView> ListOperations() = 0;
+  // What happened. Valid as long as the reader.
+  virtual const EventLog& events() = 0;
 };
 
 // Any thread may call; the sequence number is set here. `done` runs exactly once, in any thread,
@@ -41,6 +44,10 @@ class PoolCommander {
 
   virtual ~PoolCommander() = default;
   virtual void Send(const LinkRequest& request, Done done) = 0;
+
+  // Tells the master of a change that was refused here. It has no answer, and may be lost when the
+  // master takes nothing.
+  virtual void Report(const LinkRefusal& refusal) = 0;
 };
 
 }  // namespace squall

@@ -12,6 +12,7 @@
 #include "squall/control/command_call.h"
 #include "squall/control/error_details.h"
 #include "squall/control/pool_to_proto.h"
+#include "squall/control/refusal_report.h"
 #include "squall/control/request_check.h"
 #include "squall/control/resize_wait.h"
 
@@ -52,18 +53,19 @@ ResizeCall::ResizeCall(ControlCore& core, const v1::ResizePoolRequest& request,
     : core_(core), request_(request), response_(response) {}
 
 void ResizeCall::Ask(const Caller& caller) {
-  if (const std::optional<ControlError> error = Check(request_)) {
-    FinishOnce(error->ToGrpc());
-    return;
-  }
+  const auto refuse = [&](const ControlError& error) {
+    const grpc::Status status = error.ToGrpc();
+    ReportRefusal(core_, caller, "ResizePool", status);
+    FinishOnce(status);
+  };
+  if (const std::optional<ControlError> error = Check(request_)) return refuse(*error);
   link_request_.command = LinkCommand::kResize;
   link_request_.target = request_.desired_workers();
   link_request_.validate_only = request_.validate_only() ? 1 : 0;
   link_request_.actor_uid = caller.uid;
   SetLinkText(link_request_.request_id, request_.request_id());
   if (const auto error = CheckEtag(request_.etag(), core_.reader.Read(), link_request_)) {
-    FinishOnce(error->ToGrpc());
-    return;
+    return refuse(*error);
   }
   core_.commander.Send(link_request_, [call = self_](const absl::StatusOr<LinkReply>& reply) {
     call->OnReply(reply);

@@ -12,7 +12,8 @@ namespace squall {
 namespace {
 
 // What the versions of the link agree on; another size is another kLinkVersion.
-static_assert(kLinkVersion == 2 && sizeof(LinkRequest) == 168 && sizeof(LinkReply) == 312);
+static_assert(kLinkVersion == 3 && sizeof(LinkRequest) == 168 && sizeof(LinkReply) == 312 &&
+              sizeof(LinkRefusal) == 448);
 static_assert(sizeof(LinkRequest::request_id) == kMaxRequestId + 1);
 
 bool IsCommand(LinkCommand command) {
@@ -46,6 +47,11 @@ Packet Copy(const char* bytes) {
   return packet;
 }
 
+template <size_t N>
+void Terminate(char (&field)[N]) {
+  field[N - 1] = '\0';
+}
+
 }  // namespace
 
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeControlLink() {
@@ -59,9 +65,11 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeControlLink() {
 bool SendLink(int fd, const LinkRequest& packet) { return Send(fd, packet); }
 bool SendLink(int fd, const LinkReply& packet) { return Send(fd, packet); }
 bool SendLink(int fd, const LinkNotice& packet) { return Send(fd, packet); }
+bool SendLink(int fd, const LinkRefusal& packet) { return Send(fd, packet); }
 
 LinkRead ReceiveLink(int fd) {
-  char bytes[sizeof(LinkReply) + sizeof(LinkRequest)];
+  // More than any packet, so that one that is too long shows.
+  char bytes[sizeof(LinkRefusal) + sizeof(LinkReply)];
   ssize_t received;
   do {
     received = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
@@ -92,6 +100,16 @@ LinkRead ReceiveLink(int fd) {
     case LinkPacketType::kNotice:
       if (size != sizeof(LinkNotice)) return LinkMalformed{};
       return LinkNotice{};
+    case LinkPacketType::kRefusal: {
+      if (size != sizeof(LinkRefusal)) return LinkMalformed{};
+      auto refusal = Copy<LinkRefusal>(bytes);
+      if (refusal.count == 0) return LinkMalformed{};
+      Terminate(refusal.actor);
+      Terminate(refusal.method);
+      Terminate(refusal.reason);
+      Terminate(refusal.message);
+      return refusal;
+    }
   }
   return LinkMalformed{};
 }

@@ -10,7 +10,7 @@
 //
 // Both directions are non-blocking. The master cuts a sidecar that sends what it cannot read or
 // does not read its answers; a notice that finds the link full is dropped, for the next one says
-// the same.
+// the same, and so is a refusal, whose count the sidecar may send later.
 #ifndef SQUALL_PROCESS_CONTROL_LINK_H_
 #define SQUALL_PROCESS_CONTROL_LINK_H_
 
@@ -27,9 +27,9 @@
 
 namespace squall {
 
-inline constexpr uint32_t kLinkVersion = 2;
+inline constexpr uint32_t kLinkVersion = 3;
 
-enum class LinkPacketType : uint32_t { kRequest = 1, kReply = 2, kNotice = 3 };
+enum class LinkPacketType : uint32_t { kRequest = 1, kReply = 2, kNotice = 3, kRefusal = 4 };
 
 // What the sidecar may ask for, with the fields of LinkRequest that it needs.
 enum class LinkCommand : uint32_t {
@@ -95,6 +95,17 @@ struct LinkNotice {
   LinkHeader header{kLinkVersion, LinkPacketType::kNotice};
 };
 
+// From the sidecar: it refused requests itself, and the master keeps the list of them. Has no
+// answer.
+struct LinkRefusal {
+  LinkHeader header{kLinkVersion, LinkPacketType::kRefusal};
+  uint64_t count = 1;      // How many that were alike.
+  char actor[96] = {};     // "uid 1000". NUL-terminated, as all of these.
+  char method[32] = {};    // "ResizePool"
+  char reason[48] = {};    // "ROLE_TOO_LOW"
+  char message[256] = {};  // One sentence.
+};
+
 // {master's end, sidecar's end}.
 absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeControlLink();
 
@@ -102,12 +113,14 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> MakeControlLink();
 bool SendLink(int fd, const LinkRequest& packet);
 bool SendLink(int fd, const LinkReply& packet);
 bool SendLink(int fd, const LinkNotice& packet);
+bool SendLink(int fd, const LinkRefusal& packet);
 
 struct LinkNothing {};    // nothing to read now
 struct LinkEndOfFile {};  // the peer is gone
 struct LinkMalformed {};  // a packet of another version, type or size
 using LinkRead =
-    std::variant<LinkNothing, LinkEndOfFile, LinkMalformed, LinkRequest, LinkReply, LinkNotice>;
+    std::variant<LinkNothing, LinkEndOfFile, LinkMalformed, LinkRequest, LinkReply, LinkNotice,
+                 LinkRefusal>;
 
 // Takes one packet off the link, never blocks. Text fields of what it returns are terminated.
 LinkRead ReceiveLink(int fd);

@@ -75,6 +75,24 @@ TEST_F(ControlLinkTest, TextWithoutAnEndIsTerminated) {
   EXPECT_EQ(std::strlen(std::get<LinkRequest>(read).request_id), sizeof request.request_id - 1);
 }
 
+TEST_F(ControlLinkTest, CarriesRefusals) {
+  LinkRefusal refusal;
+  refusal.count = 3;
+  SetLinkText(refusal.actor, "uid 1000");
+  SetLinkText(refusal.method, "KillWorker");
+  SetLinkText(refusal.reason, "ROLE_TOO_LOW");
+  std::memset(refusal.message, 'x', sizeof refusal.message);
+  ASSERT_TRUE(SendLink(sidecar_.get(), refusal));
+  const LinkRead read = ReceiveLink(master_.get());
+  const auto* received = std::get_if<LinkRefusal>(&read);
+  ASSERT_NE(received, nullptr);
+  EXPECT_EQ(received->count, 3u);
+  EXPECT_STREQ(received->actor, "uid 1000");
+  EXPECT_STREQ(received->method, "KillWorker");
+  EXPECT_STREQ(received->reason, "ROLE_TOO_LOW");
+  EXPECT_EQ(std::strlen(received->message), sizeof refusal.message - 1);
+}
+
 TEST_F(ControlLinkTest, OtherVersionsTypesSizesAndCommandsAreMalformed) {
   auto is_malformed = [&](const void* bytes, size_t size) {
     EXPECT_EQ(send(sidecar_.get(), bytes, size, 0), static_cast<ssize_t>(size));
@@ -89,6 +107,9 @@ TEST_F(ControlLinkTest, OtherVersionsTypesSizesAndCommandsAreMalformed) {
   LinkRequest command;
   command.command = static_cast<LinkCommand>(99);
   EXPECT_TRUE(is_malformed(&command, sizeof command));
+  LinkRefusal none;
+  none.count = 0;
+  EXPECT_TRUE(is_malformed(&none, sizeof none));
   const LinkRequest whole;
   EXPECT_TRUE(is_malformed(&whole, sizeof whole - 1));
   EXPECT_TRUE(is_malformed(&whole, 1));

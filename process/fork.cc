@@ -153,6 +153,7 @@ void CloseAllBut(std::vector<int> keep) {
   Sidecar sidecar = std::move(master->sidecar());
   Scoreboard scoreboard = master->TakeScoreboard();
   OperationBoard operations = master->TakeOperations();
+  EventLog events = master->TakeEvents();
   master->RestoreSignalsInChild();
   // ^C reaches the whole group; the master decides what it means.
   signal(SIGINT, SIG_IGN);
@@ -161,8 +162,11 @@ void CloseAllBut(std::vector<int> keep) {
   internal::DieWithMaster(master->pid(), SIGKILL);
   master.reset();
 
-  SidecarContext context{
-      .scoreboard = scoreboard, .operations = operations, .link = std::move(role.link), .fds = {}};
+  SidecarContext context{.scoreboard = scoreboard,
+                         .operations = operations,
+                         .events = events,
+                         .link = std::move(role.link),
+                         .fds = {}};
   std::vector<int> keep = {context.link.get()};
   for (const UniqueFd& fd : sidecar.fds) {
     context.fds.push_back(fd.get());
@@ -174,6 +178,7 @@ void CloseAllBut(std::vector<int> keep) {
     LOG(FATAL) << "cannot make the scoreboard read-only: " << status.message();
   }
   if (absl::Status status = operations.RestrictToReading(); !status.ok()) LOG(FATAL) << status;
+  if (absl::Status status = events.RestrictToReading(); !status.ok()) LOG(FATAL) << status;
   internal::ReseedGenerators();
   prctl(PR_SET_NAME, sidecar.name.c_str());
   SetLogRole(sidecar.name);

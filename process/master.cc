@@ -42,27 +42,32 @@ absl::StatusOr<std::unique_ptr<Master>> Master::Create(MasterOptions options) {
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return StatusFromErrno(errno, "epoll_create1 for the master");
   ASSIGN_OR_RETURN(OperationBoard operations, OperationBoard::Create());
+  ASSIGN_OR_RETURN(EventLog events, EventLog::Create());
   ASSIGN_OR_RETURN(MasterSignals signals, MasterSignals::Create());
   const uint64_t seed = static_cast<uint64_t>(Clock::Real().Now().nanos());
   return std::unique_ptr<Master>(new Master(std::move(options), seed, std::move(signals),
                                             std::move(scoreboard), std::move(operations),
-                                            std::move(epoll)));
+                                            std::move(events), std::move(epoll)));
 }
 
 Master::Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scoreboard scoreboard,
-               OperationBoard operations, UniqueFd epoll)
+               OperationBoard operations, EventLog events, UniqueFd epoll)
     : pid_(getpid()),
       options_(std::move(options)),
       signals_(std::move(signals)),
       scoreboard_(std::move(scoreboard)),
       operations_(std::move(operations)),
+      events_(std::move(events)),
       epoll_(std::move(epoll)),
       pool_(options_.pool, seed),
       monitor_(options_.monitor, pool_.rows(), seed),
       systemd_(SystemdNotifier::FromEnvironment(), options_.pool),
       oom_watch_(OomWatch::OfProcess(pid_)),
       processes_(static_cast<size_t>(pool_.rows())) {
-  if (options_.sidecar.has_value()) sidecar_.emplace(std::move(*options_.sidecar), seed);
+  if (options_.sidecar.has_value()) {
+    sidecar_.emplace(std::move(*options_.sidecar), seed,
+                     [this](const PoolNote& note) { journal_.Add(note); });
+  }
   g_master = this;
 }
 
@@ -80,10 +85,10 @@ Master::Outcome Master::Run() {
   // The sidecar first, so that the pool can be watched while it comes up.
   if (sidecar_.has_value()) StartSidecar();
   if (Waits()) Dispatch(PoolStart{});
-  LogNotes();
+  TellNotes();
   while (Waits()) {
     Poll();
-    LogNotes();
+    TellNotes();
   }
   if (std::holds_alternative<Ended>(*outcome_) && sidecar_.has_value()) sidecar_->Finish();
   return std::move(*outcome_);
@@ -91,7 +96,8 @@ Master::Outcome Master::Run() {
 
 void Master::Poll() {
   MonotonicTime deadline =
-      std::min({pool_.next_deadline(), monitor_.next_look(), systemd_.next_deadline(), hear_at_});
+      std::min({pool_.next_deadline(), monitor_.next_look(), systemd_.next_deadline(), hear_at_,
+                journal_.next_deadline()});
   if (sidecar_.has_value()) deadline = std::min(deadline, sidecar_->next_start());
   std::array<epoll_event, 64> events;
   const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
@@ -122,7 +128,8 @@ void Master::Poll() {
         break;
       case Source::kSidecarLink:
         if (sidecar_->link_fd() >= 0) {
-          sidecar_->OnLink([this](const LinkRequest& request) { return OnRequest(request); });
+          sidecar_->OnLink([this](const LinkRequest& request) { return OnRequest(request); },
+                           [this](const LinkRefusal& refusal) { journal_.Add(refusal); });
         }
         break;
       case Source::kSidecarPidfd: {
@@ -199,7 +206,13 @@ void Master::OnSignal(int signo) {
 // The configuration first, and only if it is good the new workers: a mistake in it costs nothing.
 void Master::Reload(const std::string& actor) {
   if (const absl::Status read = ReadConfiguration(); !read.ok()) {
-    LOG(ERROR) << "restart by " << actor << " refused, the workers stay: " << read.message();
+    PerformOne(PoolNote{.severity = PoolNote::Severity::kError,
+                        .type = PoolNote::Type::kRestartRefused,
+                        .generation = pool_.pool().generation,
+                        .text = absl::StrCat("restart by ", actor,
+                                             " refused, the workers stay: ", read.message()),
+                        .actor = actor,
+                        .reason = "RELOAD_REFUSED"});
     return systemd_.ReloadRefused(ToStd(read.message()));
   }
   Dispatch(RestartRequest{.actor = actor});
@@ -279,7 +292,7 @@ void Master::Unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullpt
 void Master::Publish() {
   const bool operations_changed = commands_.Update(pool_, now_);
   if (pool_.revision() == published_) {
-    if (operations_changed && sidecar_.has_value()) sidecar_->Notify();
+    notify_ |= operations_changed;
     return;
   }
   scoreboard_.PublishPool(pool_.pool());
@@ -287,7 +300,7 @@ void Master::Publish() {
     if (pool_.row_revision(row) > published_) scoreboard_.PublishSlot(pool_.row(row));
   }
   published_ = pool_.revision();
-  if (sidecar_.has_value()) sidecar_->Notify();
+  notify_ = true;
   PublishServing();
   systemd_.Report(pool_.pool());
   if (options_.on_ready && pool_.pool().observed_generation > 0) {

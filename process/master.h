@@ -27,11 +27,13 @@
 #include "squall/base/unique_fd.h"
 #include "squall/process/child_process.h"
 #include "squall/process/control_link.h"
+#include "squall/process/event_log.h"
 #include "squall/process/hooks.h"
 #include "squall/process/master_signals.h"
 #include "squall/process/oom_watch.h"
 #include "squall/process/operation_board.h"
 #include "squall/process/pool_commands.h"
+#include "squall/process/pool_journal.h"
 #include "squall/process/pool_monitor.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/scoreboard.h"
@@ -96,6 +98,7 @@ class Master {
   void RestoreSignalsInChild() const { signals_.RestoreInChild(); }
   Scoreboard TakeScoreboard() { return std::move(scoreboard_); }
   OperationBoard TakeOperations() { return std::move(operations_); }
+  EventLog TakeEvents() { return std::move(events_); }
   ResolvedWorkerSettings TakeWorkerSettings() { return std::move(options_.worker); }
   Sidecar& sidecar() { return sidecar_->sidecar(); }
 
@@ -120,7 +123,7 @@ class Master {
   static constexpr int RowOf(uint64_t tag) { return static_cast<int>(static_cast<uint32_t>(tag)); }
 
   Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scoreboard scoreboard,
-         OperationBoard operations, UniqueFd epoll);
+         OperationBoard operations, EventLog events, UniqueFd epoll);
 
   void Dispatch(PoolEvent event);
   void Perform(const PoolAction& action);
@@ -153,7 +156,7 @@ class Master {
   void OnChannel(int row);
   void OnDeath(int row);
   void HearWorkers();
-  void LogNotes();
+  void TellNotes();
   static void LogStack(const Process& process, const std::string& stack);
 
   std::optional<LinkReply> OnRequest(const LinkRequest& request);
@@ -168,21 +171,23 @@ class Master {
   MasterSignals signals_;
   Scoreboard scoreboard_;
   OperationBoard operations_;
+  EventLog events_;
   UniqueFd epoll_;
   PoolState pool_;
   PoolCommands commands_{operations_};
+  PoolJournal journal_{events_};
   PoolMonitor monitor_;
   SystemdReporter systemd_;
   OomWatch oom_watch_;
   std::optional<SidecarKeeper> sidecar_;
   std::vector<Process> processes_;  // by row
   std::deque<PoolEvent> pending_;
-  std::vector<PoolNote> notes_;                        // Not logged yet.
   MonotonicTime hear_at_ = MonotonicTime::Infinite();  // For those not heard yet.
   const LinkRequest* request_ = nullptr;               // That is handled now.
   std::optional<Outcome> outcome_;
   std::vector<int> serving_;  // Slots, as on_serving was told last.
   uint64_t published_ = 0;    // PoolState::revision() that the scoreboard shows
+  bool notify_ = false;       // The sidecar is to look again.
   MonotonicTime now_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "squall/base/logging.h"
 #include "squall/base/status.h"
 #include "squall/process/master.h"
@@ -19,20 +20,6 @@ namespace {
 // So long after a fork nothing that the new worker says wakes the master: it would say READY just
 // before its first answer, and the master be in its way. Its death is seen at once.
 constexpr absl::Duration kFirstAnswer = absl::Milliseconds(2);
-
-void Log(const PoolNote& note) {
-  switch (note.severity) {
-    case PoolNote::Severity::kInfo:
-      LOG(INFO) << note.text;
-      return;
-    case PoolNote::Severity::kWarning:
-      LOG(WARNING) << note.text;
-      return;
-    case PoolNote::Severity::kError:
-      LOG(ERROR) << note.text;
-      return;
-  }
-}
 
 }  // namespace
 
@@ -117,16 +104,19 @@ void Master::PerformOne(const SetLeader& action) {
 }
 
 void Master::PerformOne(const PoolNote& note) {
-  commands_.On(note);
-  notes_.push_back(note);
+  PoolNote told = note;
+  commands_.On(told);
+  journal_.Add(told);
 }
 
 // After the forks: for a new worker clients wait, for the log nobody does.
-void Master::LogNotes() {
+void Master::TellNotes() {
   // In a child they are still the master's to tell.
   if (outcome_.has_value() && !std::holds_alternative<Ended>(*outcome_)) return;
-  for (const PoolNote& note : notes_) Log(note);
-  notes_.clear();
+  notify_ |= journal_.Record(now_, absl::Now());
+  // After the events, so that one notice is for them, too.
+  if (std::exchange(notify_, false) && sidecar_.has_value()) sidecar_->Notify();
+  journal_.Log();
 }
 
 void Master::HearWorkers() {

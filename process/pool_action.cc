@@ -2,16 +2,16 @@
 
 namespace squall {
 
-std::string_view RefusalReasonName(RefusalReason reason) {
+std::string_view RefusalReasonName(RefusalReason reason, absl::StatusCode code) {
   switch (reason) {
     case RefusalReason::kNone:
       return "";
     case RefusalReason::kNegativeTarget:
-      return "NEGATIVE_TARGET";
+      return "INVALID_FIELD";
     case RefusalReason::kSlotCapacity:
       return "SLOT_CAPACITY";
     case RefusalReason::kStaleGeneration:
-      return "STALE_GENERATION";
+      return "STALE_ETAG";
     case RefusalReason::kRequestIdReused:
       return "REQUEST_ID_REUSED";
     case RefusalReason::kTooManyRequestIds:
@@ -21,13 +21,13 @@ std::string_view RefusalReasonName(RefusalReason reason) {
     case RefusalReason::kNotStarted:
       return "NOT_STARTED";
     case RefusalReason::kBadRestartOption:
-      return "BAD_RESTART_OPTION";
+      return code == absl::StatusCode::kFailedPrecondition ? "NO_SURGE_SLOTS" : "INVALID_FIELD";
     case RefusalReason::kNoSuchSlot:
       return "NO_SUCH_SLOT";
     case RefusalReason::kWrongIncarnation:
       return "WRONG_INCARNATION";
     case RefusalReason::kNotReady:
-      return "NOT_READY";
+      return "WORKER_NOT_READY";
     case RefusalReason::kOperationInProgress:
       return "OPERATION_IN_PROGRESS";
     case RefusalReason::kReloadRefused:

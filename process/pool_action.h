@@ -78,8 +78,9 @@ enum class RefusalReason : uint8_t {
   kBreakerClosed = 19,        // FAILED_PRECONDITION: no slot has failed.
 };
 
-// "SLOT_CAPACITY", … as in the details of the RPC's error; "" for kNone.
-std::string_view RefusalReasonName(RefusalReason reason);
+// "SLOT_CAPACITY", … as in the details of the RPC's error; "" for kNone. `code` is that of the
+// refusal.
+std::string_view RefusalReasonName(RefusalReason reason, absl::StatusCode code);
 
 // The answer to one ResizeRequest or ResizeBy.
 struct ResizeResult {
@@ -100,9 +101,10 @@ struct RestartResult {
   std::string message{};    // One sentence; empty when accepted.
 };
 
-// A transition or a decision, for the log and, later, the event stream.
+// A transition or a decision, for the log and the event stream.
 struct PoolNote {
   enum class Severity : uint8_t { kInfo, kWarning, kError };
+  // Of one start of the master; the values mean nothing outside of it.
   enum class Type : uint8_t {
     kPoolStarted,
     kWorkerStarting,
@@ -142,8 +144,14 @@ struct PoolNote {
     kWorkerRecovered,
     kAutoscale,  // The autoscaler's decision, with its inputs.
     // PoolCommands'.
+    kRequestAccepted,  // That no other note tells of.
     kRequestRefused,
     kOperationCancelled,
+    // SidecarKeeper's.
+    kSidecarStarted,
+    kSidecarExited,
+    kSidecarCut,          // Killed, for it misbehaved.
+    kSidecarStartFailed,  // Told once, not for each attempt.
   };
   Severity severity = Severity::kInfo;
   Type type = Type::kPoolStarted;
@@ -155,6 +163,12 @@ struct PoolNote {
   // How long until the next step (SIGTERM, SIGKILL, next start, trial); zero when there is none.
   absl::Duration time_left = absl::ZeroDuration();
   std::string text{};  // One line for people, complete in itself.
+  // Of what somebody asked for: who ("uid 1000", "signal HUP", "autoscaler"), by which method of the
+  // control API ("ResizePool"; empty: not by it), and RefusalReasonName of a refusal.
+  std::string actor{};
+  std::string method{};
+  std::string reason{};
+  uint64_t count = 1;  // How often; of refusals that are told together.
 };
 
 // No process lives and none will: the master exits with this status. Nothing follows it.

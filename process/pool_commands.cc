@@ -43,6 +43,10 @@ RestartOptions FromLink(const LinkRestart& link, const RestartOptions& configure
   return options;
 }
 
+std::string ActorName(const LinkRequest& request) {
+  return absl::StrCat("uid ", request.actor_uid);
+}
+
 std::string CommandName(LinkCommand command) {
   switch (command) {
     case LinkCommand::kResize:
@@ -63,6 +67,54 @@ std::string CommandName(LinkCommand command) {
   return "request";
 }
 
+// Of the control API.
+std::string MethodName(LinkCommand command) {
+  switch (command) {
+    case LinkCommand::kResize:
+      return "ResizePool";
+    case LinkCommand::kRestart:
+      return "RestartPool";
+    case LinkCommand::kDrainWorker:
+      return "DrainWorker";
+    case LinkCommand::kKillWorker:
+      return "KillWorker";
+    case LinkCommand::kResetBreaker:
+      return "ResetBreaker";
+    case LinkCommand::kShutdown:
+      return "ShutdownServer";
+    case LinkCommand::kCancelOperation:
+      return "CancelOperation";
+  }
+  return "";
+}
+
+// Does a note of this type say that the request was accepted, or that it was refused?
+bool Answers(PoolNote::Type type, LinkCommand command) {
+  switch (type) {
+    case PoolNote::Type::kRequestAccepted:
+    case PoolNote::Type::kRequestRefused:
+      return true;
+    case PoolNote::Type::kResizeAccepted:
+    case PoolNote::Type::kResizeRefused:
+      return command == LinkCommand::kResize;
+    case PoolNote::Type::kRestartStarted:
+    case PoolNote::Type::kRestartRefused:
+      return command == LinkCommand::kRestart;
+    case PoolNote::Type::kReplaceWanted:
+      return command == LinkCommand::kDrainWorker;
+    case PoolNote::Type::kKillRequested:
+      return command == LinkCommand::kKillWorker;
+    case PoolNote::Type::kBreakerReset:
+      return command == LinkCommand::kResetBreaker;
+    case PoolNote::Type::kShutdownRequested:
+      return command == LinkCommand::kShutdown;
+    case PoolNote::Type::kOperationCancelled:
+      return command == LinkCommand::kCancelOperation;
+    default:
+      return false;
+  }
+}
+
 // "worker 3 (pid 4711)"
 std::string Name(const SlotView& view) {
   return absl::StrCat("worker ", view.slot, " (pid ", view.pid, ")");
@@ -72,13 +124,14 @@ std::string Name(const SlotView& view) {
 
 std::optional<LinkReply> PoolCommands::Handle(const LinkRequest& request, const PoolState& pool,
                                               MonotonicTime now, const Hooks& hooks) {
-  const Context context{request, pool, now, hooks, absl::StrCat("uid ", request.actor_uid)};
+  const Context context{request, pool, now, hooks, ActorName(request)};
   LinkReply reply;
   reply.generation = pool.pool().generation;
   reply.desired = pool.pool().desired;
   reply.max_workers = pool.pool().max_workers;
   bool master = true;
-  refusal_noted_ = false;
+  handled_ = &request;
+  noted_ = false;
   switch (requests_.Recall(request, now)) {
     case RequestMemory::Known::kAnswered:
       reply = requests_.answer(request);
@@ -122,30 +175,40 @@ std::optional<LinkReply> PoolCommands::Handle(const LinkRequest& request, const 
       if (!master) return std::nullopt;
       if (reply.code == 0 && request.validate_only == 0) requests_.Remember(request, reply, now);
   }
-  if (reply.code != 0 && !refusal_noted_) NoteRefusal(context, reply);
+  const bool changed = request.validate_only == 0 && reply.replayed == 0;
+  if (!noted_ && (reply.code != 0 || changed)) NoteOutcome(context, reply);
+  handled_ = nullptr;
   reply.sequence = request.sequence;
   return reply;
 }
 
-void PoolCommands::On(const PoolNote& note) {
+void PoolCommands::On(PoolNote& note) {
   if (note.type == PoolNote::Type::kRestartFailed) operations_.NoteRestartFailure(note.text);
-  refusal_noted_ |=
-      note.type == PoolNote::Type::kResizeRefused || note.type == PoolNote::Type::kRestartRefused;
+  if (handled_ == nullptr || !Answers(note.type, handled_->command)) return;
+  noted_ = true;
+  note.method = MethodName(handled_->command);
+  if (note.actor.empty()) note.actor = ActorName(*handled_);
 }
 
-void PoolCommands::NoteRefusal(const Context& context, const LinkReply& reply) {
+void PoolCommands::NoteOutcome(const Context& context, const LinkReply& reply) {
   const LinkRequest& request = context.request;
   std::string what = CommandName(request.command);
   const bool of_slot = request.command == LinkCommand::kDrainWorker ||
                        request.command == LinkCommand::kKillWorker ||
                        (request.command == LinkCommand::kResetBreaker && request.slot >= 0);
   if (of_slot) absl::StrAppend(&what, " of slot ", request.slot);
+  const bool refused = reply.code != 0;
+  const auto code = static_cast<absl::StatusCode>(reply.code);
   context.hooks.note(
-      {.severity = PoolNote::Severity::kWarning,
-       .type = PoolNote::Type::kRequestRefused,
+      {.severity = refused ? PoolNote::Severity::kWarning : PoolNote::Severity::kInfo,
+       .type = refused ? PoolNote::Type::kRequestRefused : PoolNote::Type::kRequestAccepted,
        .slot = of_slot && request.slot < context.pool.pool().max_workers ? request.slot : -1,
        .generation = context.pool.pool().generation,
-       .text = absl::StrCat(what, " by ", context.actor, " refused: ", reply.message)});
+       .text = absl::StrCat(what, " by ", context.actor,
+                            refused ? absl::StrCat(" refused: ", reply.message)
+                                    : std::string(" accepted")),
+       .actor = context.actor,
+       .reason = std::string(RefusalReasonName(reply.reason, code))});
 }
 
 bool PoolCommands::Update(const PoolState& pool, MonotonicTime now) {

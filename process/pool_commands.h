@@ -37,7 +37,7 @@ class PoolCommands {
     absl::FunctionRef<bool(PoolEvent)> dispatch;
     // Before a restart: reads the configuration. An error refuses the restart.
     absl::FunctionRef<absl::Status()> reload;
-    // Every refusal is noted: by PoolState, or here.
+    // Every refusal and every change is noted: by PoolState, or here.
     absl::FunctionRef<void(const PoolNote&)> note;
   };
 
@@ -51,7 +51,8 @@ class PoolCommands {
   // What the pool said, whoever had asked.
   void On(const ResizeResult& result) { resize_result_ = result; }
   void On(const RestartResult& result) { restart_result_ = result; }
-  void On(const PoolNote& note);
+  // Says in the note of which request it tells, if it does.
+  void On(PoolNote& note);
 
   // After each change of the pool. True: the board changed.
   bool Update(const PoolState& pool, MonotonicTime now);
@@ -77,14 +78,15 @@ class PoolCommands {
   // The row of the worker that the request names; null, and the reply says why, when it is not
   // there.
   static const SlotView* FindWorker(const Context& context, LinkReply& reply);
-  void NoteRefusal(const Context& context, const LinkReply& reply);
+  void NoteOutcome(const Context& context, const LinkReply& reply);
   void Begin(const Context& context, OperationView operation, LinkReply& reply);
 
   OperationTable operations_;
   RequestMemory requests_;
   std::optional<ResizeResult> resize_result_;
   std::optional<RestartResult> restart_result_;
-  bool refusal_noted_ = false;  // Of the request that is handled.
+  const LinkRequest* handled_ = nullptr;  // Null between requests.
+  bool noted_ = false;                    // Does a note tell of it?
   uint64_t seen_revision_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -42,7 +43,9 @@ class PoolCommandsTest : public ::testing::Test {
         } else if (const auto* restart = std::get_if<RestartResult>(&action)) {
           commands_.On(*restart);
         } else if (const auto* note = std::get_if<PoolNote>(&action)) {
-          commands_.On(*note);
+          PoolNote told = *note;
+          commands_.On(told);
+          told_.push_back(std::move(told));
         }
       }
     }
@@ -64,7 +67,12 @@ class PoolCommandsTest : public ::testing::Test {
                                 ++reloads_;
                                 return reload_;
                               },
-                          .note = [this](const PoolNote& note) { notes_.push_back(note.text); }});
+                          .note = [this](const PoolNote& note) {
+                            PoolNote told = note;
+                            commands_.On(told);
+                            notes_.push_back(told.text);
+                            told_.push_back(std::move(told));
+                          }});
     EXPECT_TRUE(reply.has_value());
     EXPECT_EQ(reply->sequence, sequence_);
     return *reply;
@@ -131,6 +139,7 @@ class PoolCommandsTest : public ::testing::Test {
   int reloads_ = 0;
   uint64_t sequence_ = 0;
   std::vector<std::string> notes_;
+  std::vector<PoolNote> told_;
 };
 
 TEST_F(PoolCommandsTest, AResizeIsAnOperationUntilTheLastHasDrained) {
@@ -426,6 +435,54 @@ TEST_F(PoolCommandsTest, AnOperationThatRunsKeepsItsCell) {
   AllReady();
   AllDrained();
   EXPECT_EQ(Operation(drain).state, OperationState::kSucceeded);
+}
+
+// Each change that was asked for, and each refusal, has a note with who asked for what.
+TEST_F(PoolCommandsTest, EachRequestIsToldWithItsActor) {
+  const auto told = [this](const LinkRequest& request) {
+    told_.clear();
+    Send(request);
+    std::vector<std::string> texts;
+    for (const PoolNote& note : told_) {
+      if (note.method.empty()) continue;
+      texts.push_back(absl::StrCat(note.method, " ", note.actor, " ", note.reason, " ", note.slot));
+    }
+    return texts;
+  };
+  EXPECT_THAT(told(Resize(3)), ElementsAre("ResizePool uid 1000  -1"));
+  EXPECT_THAT(told(Resize(9)), ElementsAre("ResizePool uid 1000 SLOT_CAPACITY -1"));
+  AllReady();
+  EXPECT_THAT(told(OfWorker(LinkCommand::kDrainWorker, 0, 1)),
+              ElementsAre("DrainWorker uid 1000  0"));
+  EXPECT_THAT(told(OfWorker(LinkCommand::kDrainWorker, 0, 1)),
+              ElementsAre("DrainWorker uid 1000  0"))
+      << "also when there is nothing left to do";
+  EXPECT_THAT(told(OfWorker(LinkCommand::kDrainWorker, 0, 7)),
+              ElementsAre("DrainWorker uid 1000 WRONG_INCARNATION 0"));
+  EXPECT_THAT(told(OfWorker(LinkCommand::kKillWorker, 1, 1)),
+              ElementsAre("KillWorker uid 1000  1"));
+  EXPECT_THAT(told(Request(LinkCommand::kResetBreaker)),
+              ElementsAre("ResetBreaker uid 1000 BREAKER_CLOSED -1"));
+  EXPECT_THAT(told(Request(LinkCommand::kRestart)), ElementsAre("RestartPool uid 1000  -1"));
+  EXPECT_THAT(told(Request(LinkCommand::kRestart)),
+              ElementsAre("RestartPool uid 1000 OPERATION_IN_PROGRESS -1"));
+  EXPECT_THAT(told(Cancel(99)), ElementsAre("CancelOperation uid 1000 NO_SUCH_OPERATION -1"));
+  const uint64_t grow = Send(Resize(4)).operation;
+  EXPECT_THAT(told(Cancel(grow)), ElementsAre("CancelOperation uid 1000  -1"));
+  LinkRequest would = Resize(2);
+  would.validate_only = 1;
+  EXPECT_THAT(told(would), IsEmpty()) << "nothing was changed";
+  would.target = 9;
+  EXPECT_THAT(told(would), ElementsAre("ResizePool uid 1000 SLOT_CAPACITY -1"));
+  LinkRequest end = Request(LinkCommand::kShutdown);
+  end.target = static_cast<int32_t>(ShutdownMode::kGraceful);
+  EXPECT_THAT(told(end), ElementsAre("ShutdownServer uid 1000  -1"));
+
+  told_.clear();
+  Dispatch(ShutdownRequest{ShutdownMode::kFast, "signal INT"});
+  ASSERT_EQ(told_[0].type, PoolNote::Type::kShutdownRequested);
+  EXPECT_EQ(told_[0].actor, "signal INT");
+  EXPECT_EQ(told_[0].method, "");
 }
 
 }  // namespace

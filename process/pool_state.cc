@@ -191,8 +191,8 @@ void PoolState::OnEvent(const ShutdownRequest& event) {
   pool_.shutdown = std::max(pool_.shutdown, asked_);
   queued_restart_.reset();
   if (pool_.restart.runs()) EndRestart(RestartPhase::kFailed);
-  Note(
-      PoolNote::Type::kShutdownRequested, PoolNote::Severity::kInfo,
+  NoteRequest(
+      event.actor, PoolNote::Type::kShutdownRequested, PoolNote::Severity::kInfo,
       absl::StrCat("shutdown (", ToAbsl(ShutdownModeName(asked_)), ") requested", By(event.actor)));
   switch (asked_) {
     case ShutdownMode::kNone:

@@ -201,6 +201,12 @@ class PoolState {
   RestartResult Restart(const RestartRequest& request);
   void BeginRestart(const RestartOptions& options, const std::string& actor);
   void FailRestart(const std::string& why);
+  // Gives the note of a refusal, the last one, the refusal's reason.
+  template <typename Result>
+  void NameReason(const Result& result) {
+    std::get<PoolNote>(actions_.back()).reason =
+        std::string(RefusalReasonName(result.reason, result.code));
+  }
   void NoteRestart(PoolNote::Type type, PoolNote::Severity severity, std::string text);
   void EndRestart(RestartPhase phase);
   void CheckRestart();
@@ -247,6 +253,9 @@ class PoolState {
   void SetRole(Row& row, RowRole role);
   void Touch(Row& row);
   static std::string Name(const Row& row);          // "worker 3 (pid 4711)"
+  // Of what `actor` asked for.
+  void NoteRequest(const std::string& actor, PoolNote::Type type, PoolNote::Severity severity,
+                   std::string text, const Row* row = nullptr);
   static std::string By(const std::string& actor);  // " by signal TERM"; "" for nobody.
   static std::string In(absl::Duration duration);   // For people: to the millisecond.
 

@@ -155,7 +155,7 @@ void PoolState::OnEvent(const ResetBreaker& event) {
     const SlotView& view = row.view;
     if (event.slot >= 0 && view.slot != event.slot) continue;
     if (view.state != WorkerState::kFailed && view.state != WorkerState::kBackoff) continue;
-    Note(PoolNote::Type::kBreakerReset, PoolNote::Severity::kInfo,
+    NoteRequest(event.actor, PoolNote::Type::kBreakerReset, PoolNote::Severity::kInfo,
          absl::StrCat("slot ", view.slot, " was ", ToAbsl(WorkerStateName(view.state)),
                       " and starts anew, asked for", By(event.actor)),
          &row);

@@ -28,14 +28,14 @@ void PoolState::OnEvent(const CancelReplace& event) {
   if (row == nullptr || row->replace_reason.empty()) return;
   if (row->view.role != RowRole::kHolder || SuccessorOf(event.slot) != nullptr) return;
   row->replace_reason.clear();
-  Note(PoolNote::Type::kReplaceCancelled, PoolNote::Severity::kInfo,
+  NoteRequest(event.actor, PoolNote::Type::kReplaceCancelled, PoolNote::Severity::kInfo,
        absl::StrCat(Name(*row), " stays: its replacement was cancelled", By(event.actor)), row);
 }
 
 void PoolState::OnEvent(const KillWorker& event) {
   Row* row = Find(event.slot, event.incarnation);
   if (row == nullptr || !HasProcess(row->view.state)) return;
-  Note(PoolNote::Type::kKillRequested, PoolNote::Severity::kWarning,
+  NoteRequest(event.actor, PoolNote::Type::kKillRequested, PoolNote::Severity::kWarning,
        absl::StrCat(Name(*row), " is to be killed, requested", By(event.actor)), row);
   if (Assigned(row->view)) {
     Row* const successor = SuccessorOf(row->view.slot);

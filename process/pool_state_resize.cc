@@ -10,8 +10,10 @@ namespace squall {
 void PoolState::OnEvent(const ResizeRequest& event) {
   ResizeResult result = Resize(event);
   if (result.code != absl::StatusCode::kOk) {
-    Note(PoolNote::Type::kResizeRefused, PoolNote::Severity::kWarning,
-         absl::StrCat("resize to ", event.target, By(event.actor), " refused: ", result.message));
+    NoteRequest(
+        event.actor, PoolNote::Type::kResizeRefused, PoolNote::Severity::kWarning,
+        absl::StrCat("resize to ", event.target, By(event.actor), " refused: ", result.message));
+    NameReason(result);
   }
   actions_.push_back(std::move(result));
 }
@@ -22,7 +24,7 @@ void PoolState::OnEvent(const ResizeBy& event) {
   // A pool that was resized to 0 does not grow by "one less".
   if (event.delta < 0) target = std::min<int64_t>(target, pool_.desired);
   if (target == pool_.desired && started_ && pool_.shutdown == ShutdownMode::kNone) {
-    Note(PoolNote::Type::kResizeRefused, PoolNote::Severity::kInfo,
+    NoteRequest(event.actor, PoolNote::Type::kResizeRefused, PoolNote::Severity::kInfo,
          absl::StrCat("resize by ", event.delta, By(event.actor), " changes nothing: ", target,
                       target == 1 ? " worker is" : " workers are",
                       event.delta < 0 ? " the fewest" : " the most (max_workers)"));
@@ -73,7 +75,7 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
   const int before = pool_.desired;
   SetTarget(request.target);
   result.generation = pool_.generation;
-  Note(PoolNote::Type::kResizeAccepted, PoolNote::Severity::kInfo,
+  NoteRequest(request.actor, PoolNote::Type::kResizeAccepted, PoolNote::Severity::kInfo,
        absl::StrCat("resize from ", before, " to ", request.target, By(request.actor),
                     " accepted, generation ", pool_.generation));
   return result;

@@ -11,10 +11,11 @@ namespace squall {
 void PoolState::OnEvent(const RestartRequest& event) {
   RestartResult result = Restart(event);
   if (result.code != absl::StatusCode::kOk) {
-    Note(PoolNote::Type::kRestartRefused, PoolNote::Severity::kWarning,
-         absl::StrCat("restart", By(event.actor), " refused: ", result.message));
+    NoteRequest(event.actor, PoolNote::Type::kRestartRefused, PoolNote::Severity::kWarning,
+                absl::StrCat("restart", By(event.actor), " refused: ", result.message));
+    NameReason(result);
   } else if (result.queued) {
-    Note(PoolNote::Type::kRestartQueued, PoolNote::Severity::kInfo,
+    NoteRequest(event.actor, PoolNote::Type::kRestartQueued, PoolNote::Severity::kInfo,
          absl::StrCat("restart", By(event.actor), " follows the one that runs"));
   }
   actions_.push_back(std::move(result));
@@ -79,6 +80,7 @@ void PoolState::BeginRestart(const RestartOptions& options, const std::string& a
               absl::StrCat("restart of ", pool_.desired, " workers begins",
                            actor.empty() ? std::string() : absl::StrCat(", asked for by ", actor),
                            ", generation ", pool_.generation));
+  std::get<PoolNote>(actions_.back()).actor = actor;
 }
 
 void PoolState::CountRestartFailure(const Row& row, const std::string& what) {

@@ -364,6 +364,12 @@ void PoolState::Note(PoolNote::Type type, PoolNote::Severity severity, std::stri
   actions_.push_back(std::move(note));
 }
 
+void PoolState::NoteRequest(const std::string& actor, PoolNote::Type type,
+                            PoolNote::Severity severity, std::string text, const Row* row) {
+  Note(type, severity, std::move(text), row);
+  std::get<PoolNote>(actions_.back()).actor = actor;
+}
+
 std::string PoolState::By(const std::string& actor) {
   return actor.empty() ? std::string() : absl::StrCat(" by ", actor);
 }

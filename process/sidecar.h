@@ -19,6 +19,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "squall/base/unique_fd.h"
+#include "squall/process/event_log.h"
 #include "squall/process/operation_board.h"
 #include "squall/process/scoreboard.h"
 
@@ -29,6 +30,8 @@ struct SidecarContext {
   const Scoreboard& scoreboard;
   // What operators asked the master for; likewise.
   const OperationBoard& operations;
+  // What happened in the pool; likewise.
+  const EventLog& events;
   // SOCK_SEQPACKET, non-blocking, packets of process/control_link.h. End of file means that the
   // master is gone; the sidecar is then expected to end at once.
   UniqueFd link;

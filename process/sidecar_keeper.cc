@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
 
 namespace squall::internal {
@@ -18,8 +19,10 @@ constexpr int kFinishMilliseconds = 1000;
 
 }  // namespace
 
-SidecarKeeper::SidecarKeeper(Sidecar sidecar, uint64_t seed)
+SidecarKeeper::SidecarKeeper(Sidecar sidecar, uint64_t seed,
+                             absl::AnyInvocable<void(PoolNote)> note)
     : sidecar_(std::move(sidecar)),
+      note_(std::move(note)),
       backoff_(kSidecarBackoff),
       healthy_after_(kSidecarBackoff.healthy_after),
       random_(static_cast<std::minstd_rand::result_type>(seed)) {}
@@ -38,7 +41,8 @@ SidecarKeeper::Spawned SidecarKeeper::Start(MonotonicTime now) {
   link_ = std::move(ends->first);
   started_at_ = now;
   why_not_started_.clear();
-  LOG(INFO) << "the " << sidecar_.name << " process is running as pid " << process_.pid;
+  Note(PoolNote::Severity::kInfo, PoolNote::Type::kSidecarStarted,
+       absl::StrCat("the ", sidecar_.name, " process is running as pid ", process_.pid));
   return Spawned::kParent;
 }
 
@@ -47,8 +51,9 @@ SidecarKeeper::Spawned SidecarKeeper::Failed(const absl::Status& status, Monoton
   std::string why = WhyNotStarted(status);
   // One line, not one for each attempt.
   if (why != why_not_started_) {
-    LOG(ERROR) << "cannot start the " << sidecar_.name << " process: " << why
-               << "; tried again until it goes";
+    Note(PoolNote::Severity::kError, PoolNote::Type::kSidecarStartFailed,
+         absl::StrCat("cannot start the ", sidecar_.name, " process: ", why,
+                      "; tried again until it goes"));
     why_not_started_ = std::move(why);
   }
   return Spawned::kParent;
@@ -61,9 +66,10 @@ void SidecarKeeper::OnPidfd(MonotonicTime now) {
   CHECK(status.has_value()) << "a pidfd was readable but its process is not dead";
   if (now - started_at_ >= healthy_after_) backoff_.Reset();
   ScheduleStart(now);
-  LOG(WARNING) << "the " << sidecar_.name << " process (pid " << process_.pid << ") "
-               << status->ToString() << "; it is started again in "
-               << absl::FormatDuration(next_start_ - now) << ", the workers are not concerned";
+  Note(PoolNote::Severity::kWarning, PoolNote::Type::kSidecarExited,
+       absl::StrCat("the ", sidecar_.name, " process (pid ", process_.pid, ") ", status->ToString(),
+                    "; it is started again in ", absl::FormatDuration(next_start_ - now),
+                    ", the workers are not concerned"));
   process_ = {};
   link_.reset();
 }
@@ -76,12 +82,18 @@ void SidecarKeeper::GiveUp(MonotonicTime now) {
 }
 
 void SidecarKeeper::Cut(const char* why) {
-  LOG(ERROR) << "the " << sidecar_.name << " process (pid " << process_.pid << ") " << why
-             << "; it is killed and started again";
+  Note(PoolNote::Severity::kError, PoolNote::Type::kSidecarCut,
+       absl::StrCat("the ", sidecar_.name, " process (pid ", process_.pid, ") ", why,
+                    "; it is killed and started again"));
   Signal(process_.pidfd, SIGKILL);
 }
 
-void SidecarKeeper::OnLink(absl::FunctionRef<std::optional<LinkReply>(const LinkRequest&)> handle) {
+void SidecarKeeper::Note(PoolNote::Severity severity, PoolNote::Type type, std::string text) {
+  note_({.severity = severity, .type = type, .pid = process_.pid, .text = std::move(text)});
+}
+
+void SidecarKeeper::OnLink(absl::FunctionRef<std::optional<LinkReply>(const LinkRequest&)> handle,
+                           absl::FunctionRef<void(const LinkRefusal&)> refused) {
   // A bound, so that a sidecar that never stops asking does not keep the master from its workers.
   for (int i = 0; i < 32; ++i) {
     const LinkRead read = ReceiveLink(link_.get());
@@ -91,9 +103,13 @@ void SidecarKeeper::OnLink(absl::FunctionRef<std::optional<LinkReply>(const Link
       Signal(process_.pidfd, SIGKILL);
       return;
     }
+    if (const auto* refusal = std::get_if<LinkRefusal>(&read)) {
+      refused(*refusal);
+      continue;
+    }
     const auto* request = std::get_if<LinkRequest>(&read);
     if (request == nullptr) {
-      Cut("sent a packet that is no request of this version");
+      Cut("sent a packet that is none of this version");
       return;
     }
     const std::optional<LinkReply> reply = handle(*request);

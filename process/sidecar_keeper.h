@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "squall/base/clock.h"
@@ -14,13 +15,15 @@
 #include "squall/process/backoff.h"
 #include "squall/process/child_process.h"
 #include "squall/process/control_link.h"
+#include "squall/process/pool_action.h"
 #include "squall/process/sidecar.h"
 
 namespace squall::internal {
 
 class SidecarKeeper {
  public:
-  SidecarKeeper(Sidecar sidecar, uint64_t seed);
+  // `note` is told of each of its lives.
+  SidecarKeeper(Sidecar sidecar, uint64_t seed, absl::AnyInvocable<void(PoolNote)> note);
 
   enum class Spawned { kParent, kChild };
   // Forks the sidecar. In the child it returns kChild and TakeChildLink() is the child's end of the
@@ -41,10 +44,12 @@ class SidecarKeeper {
   // Ends a sidecar that cannot be watched; it is started again later.
   void GiveUp(MonotonicTime now);
 
-  // The link became readable: answers the requests on it with `handle`. A sidecar that sends what
+  // The link became readable: answers the requests on it with `handle`, and tells `refused` what the
+  // sidecar refused itself. A sidecar that sends what
   // cannot be read, or does not take its answers, is killed. `handle` returns nothing in a child
   // that was forked for the request: there is nobody to answer then.
-  void OnLink(absl::FunctionRef<std::optional<LinkReply>(const LinkRequest&)> handle);
+  void OnLink(absl::FunctionRef<std::optional<LinkReply>(const LinkRequest&)> handle,
+              absl::FunctionRef<void(const LinkRefusal&)> refused);
 
   // Says that the pool changed. Dropped when the link is full.
   void Notify();
@@ -61,8 +66,10 @@ class SidecarKeeper {
   void Cut(const char* why);
   Spawned Failed(const absl::Status& status, MonotonicTime now);
   void ScheduleStart(MonotonicTime now);
+  void Note(PoolNote::Severity severity, PoolNote::Type type, std::string text);
 
   Sidecar sidecar_;
+  absl::AnyInvocable<void(PoolNote)> note_;
   Backoff backoff_;
   absl::Duration healthy_after_;
   std::minstd_rand random_;

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "squall/base/clock.h"
 #include "squall/base/logging.h"
 #include "squall/process/control_link.h"
@@ -47,9 +48,28 @@ void FakePool::Send(const LinkRequest& request, Done done) {
                                     return true;
                                   },
                               .reload = [] { return absl::OkStatus(); },
-                              .note = [](const PoolNote&) {}});
+                              .note = [this](const PoolNote& note) { Add(note); }});
+    journal_.Record(Clock::RealNow(), absl::Now());
   }
   done(*reply);
+  Changed();
+}
+
+void FakePool::Report(const LinkRefusal& refusal) {
+  {
+    std::lock_guard lock(mutex_);
+    journal_.Add(refusal);
+    journal_.Record(Clock::RealNow(), absl::Now());
+  }
+  Changed();
+}
+
+void FakePool::Note(const PoolNote& note) {
+  {
+    std::lock_guard lock(mutex_);
+    journal_.Add(note);
+    journal_.Record(Clock::RealNow(), absl::Now());
+  }
   Changed();
 }
 
@@ -130,15 +150,21 @@ void FakePool::Step(const PoolEvent& event) {
       } else if (const auto* restart = std::get_if<RestartResult>(&action)) {
         commands_.On(*restart);
       } else if (const auto* note = std::get_if<PoolNote>(&action)) {
-        commands_.On(*note);
+        Add(*note);
       }
     }
     events.pop_front();
   }
   // In the master's order.
+  journal_.Record(Clock::RealNow(), absl::Now());
   commands_.Update(state_, Clock::Real().Now());
   scoreboard_.PublishPool(state_.pool());
   for (int row = 0; row < state_.rows(); ++row) scoreboard_.PublishSlot(state_.row(row));
+}
+
+void FakePool::Add(PoolNote note) {
+  commands_.On(note);
+  journal_.Add(note);
 }
 
 void FakePool::Changed() {

@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "squall/control/pool_backend.h"
+#include "squall/process/event_log.h"
 #include "squall/process/exit_status.h"
 #include "squall/process/operation.h"
 #include "squall/process/operation_board.h"
 #include "squall/process/pool_commands.h"
+#include "squall/process/pool_journal.h"
 #include "squall/process/pool_options.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/scoreboard.h"
@@ -27,6 +29,9 @@ namespace squall::testing {
 // All functions may be called from any thread.
 class FakePool : public PoolReader, public PoolCommander {
  public:
+  // So that a test can fill the log.
+  static constexpr size_t kEventBytes = size_t{256} * 1024;
+
   FakePool(int desired, int max_workers)
       : FakePool(PoolOptions{.desired = desired, .max_workers = max_workers}) {}
   explicit FakePool(const PoolOptions& options);
@@ -34,7 +39,12 @@ class FakePool : public PoolReader, public PoolCommander {
   PoolSnapshot Read() override;
   std::optional<OperationView> FindOperation(uint64_t id) override { return board_.Find(id); }
   std::vector<OperationView> ListOperations() override { return board_.List(); }
+  const EventLog& events() override { return events_; }
   void Send(const LinkRequest& request, Done done) override;
+  void Report(const LinkRefusal& refusal) override;
+
+  // An event.
+  void Note(const PoolNote& note);
 
   // As if somebody had asked for it.
   void Resize(int workers);
@@ -59,6 +69,7 @@ class FakePool : public PoolReader, public PoolCommander {
  private:
   // With mutex_ held.
   void Step(const PoolEvent& event);
+  void Add(PoolNote note);
   void Changed();
 
   std::mutex mutex_;
@@ -66,6 +77,8 @@ class FakePool : public PoolReader, public PoolCommander {
   Scoreboard scoreboard_;
   OperationBoard board_ = OperationBoard::Create().value();
   PoolCommands commands_{board_};
+  EventLog events_ = EventLog::Create(kEventBytes).value();
+  PoolJournal journal_{events_};
   bool unreachable_ = false;
   LinkRequest last_command_;
   std::function<void()> on_change_;
