@@ -350,22 +350,20 @@ absl::StatusOr<v1::Operation> ControlClient::ResizePoolBy(int32_t delta, ResizeO
                                          kConditionalWrites, " times: ", status.message()));
 }
 
-absl::Status ControlClient::WatchPool(
-    absl::Duration counter_interval,
-    const std::function<bool(const v1::WatchPoolResponse&)>& on_event) {
+template <typename Method, typename Request, typename Response>
+absl::Status ControlClient::Watch(Method method, const Request& request,
+                                  const std::function<bool(const Response&)>& on_message) {
   // The stream has no deadline, so this finds out whether anybody answers.
   absl::StatusOr<v1::Pool> pool = GetPool();
   if (!pool.ok()) return pool.status();
   absl::StatusOr<std::shared_ptr<Connection>> connection = Connect();
   if (!connection.ok()) return connection.status();
-  v1::WatchPoolRequest request;
-  internal::ToProto(counter_interval, request.mutable_counter_interval());
   grpc::ClientContext context;
-  std::unique_ptr<grpc::ClientReader<v1::WatchPoolResponse>> reader =
-      (*connection)->stub().WatchPool(&context, request);
-  v1::WatchPoolResponse response;
+  std::unique_ptr<grpc::ClientReader<Response>> reader =
+      ((*connection)->stub().*method)(&context, request);
+  Response response;
   bool wanted = true;
-  while (wanted && reader->Read(&response)) wanted = on_event(response);
+  while (wanted && reader->Read(&response)) wanted = on_message(response);
   if (!wanted) context.TryCancel();
   const absl::Status status = internal::StatusFromGrpc(reader->Finish());
   if (!wanted) return absl::OkStatus();
@@ -374,6 +372,38 @@ absl::Status ControlClient::WatchPool(
     if (connection_ == *connection) connection_.reset();
   }
   return status;
+}
+
+absl::Status ControlClient::WatchPool(
+    absl::Duration counter_interval,
+    const std::function<bool(const v1::WatchPoolResponse&)>& on_event) {
+  v1::WatchPoolRequest request;
+  internal::ToProto(counter_interval, request.mutable_counter_interval());
+  return Watch(&Stub::WatchPool, request, on_event);
+}
+
+absl::StatusOr<v1::ListEventsResponse> ControlClient::ListEvents(v1::ListEventsRequest request) {
+  v1::ListEventsResponse all;
+  do {
+    v1::ListEventsResponse page;
+    RETURN_IF_ERROR(Call(&Stub::ListEvents, options_.timeout, request, &page));
+    if (!all.instance_id().empty() && page.instance_id() != all.instance_id()) {
+      return absl::AbortedError("the server was restarted while its events were read");
+    }
+    std::move(page.mutable_events()->begin(), page.mutable_events()->end(),
+              google::protobuf::RepeatedFieldBackInserter(all.mutable_events()));
+    page.clear_events();
+    all.MergeFrom(page);
+    all.clear_next_page_token();
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
+absl::Status ControlClient::WatchEvents(
+    const v1::WatchEventsRequest& request,
+    const std::function<bool(const v1::WatchEventsResponse&)>& on_message) {
+  return Watch(&Stub::WatchEvents, request, on_message);
 }
 
 }  // namespace squall

@@ -107,6 +107,17 @@ class ControlClient {
       absl::Duration counter_interval,
       const std::function<bool(const control::v1::WatchPoolResponse&)>& on_event);
 
+  // All pages, the oldest event first. OutOfRange, EVENTS_COMPACTED, when what was wanted went while
+  // they were read.
+  absl::StatusOr<control::v1::ListEventsResponse> ListEvents(
+      control::v1::ListEventsRequest request = {});
+
+  // Calls `on_message` for each message, as WatchPool. A caller that wants to go on when the control
+  // process was replaced (Unavailable) calls again with the version behind its last one.
+  absl::Status WatchEvents(
+      const control::v1::WatchEventsRequest& request,
+      const std::function<bool(const control::v1::WatchEventsResponse&)>& on_message);
+
   const std::string& address() const { return address_; }
 
  private:
@@ -121,6 +132,11 @@ class ControlClient {
   template <typename Method, typename Request, typename Response>
   absl::Status Call(Method method, absl::Duration timeout, const Request& request,
                     Response* response);
+
+  // A stream, until `on_message` has enough.
+  template <typename Method, typename Request, typename Response>
+  absl::Status Watch(Method method, const Request& request,
+                     const std::function<bool(const Response&)>& on_message);
 
   const std::string address_;
   const ControlClientOptions options_;

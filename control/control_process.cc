@@ -42,9 +42,7 @@ constexpr unsigned kShutdownLimitSeconds = 3;
 class ScoreboardReader : public PoolReader {
  public:
   explicit ScoreboardReader(const SidecarContext& context)
-      : scoreboard_(context.scoreboard),
-        operations_(context.operations),
-        events_(context.events) {}
+      : scoreboard_(context.scoreboard), operations_(context.operations), events_(context.events) {}
   PoolSnapshot Read() override { return scoreboard_.Read(Clock::Real().Now()); }
   std::optional<OperationView> FindOperation(uint64_t id) override { return operations_.Find(id); }
   std::vector<OperationView> ListOperations() override { return operations_.List(); }

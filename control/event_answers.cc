@@ -21,14 +21,13 @@ constexpr int kMaxPage = 500;
 ControlError EventsNotKept(const EventLog& log, uint64_t version) {
   const EventLog::Range range = log.range();
   if (version > range.next) {
-    return InvalidField("from_version",
-                        absl::StrCat("from_version must be at most ", range.next,
-                                     ", the next event to come: ", version));
+    return InvalidField("from_version", absl::StrCat("from_version must be at most ", range.next,
+                                                     ", the next event to come: ", version));
   }
   return {.code = absl::StatusCode::kOutOfRange,
           .reason = "EVENTS_COMPACTED",
-          .message = absl::StrCat("event ", version, " is not kept any more; the oldest is ",
-                                  range.first),
+          .message =
+              absl::StrCat("event ", version, " is not kept any more; the oldest is ", range.first),
           .metadata = {{"first_version", absl::StrCat(range.first)}}};
 }
 
@@ -44,8 +43,7 @@ std::optional<ControlError> ListEvents(ControlCore& core, const Caller& caller,
                                        v1::ListEventsResponse& response) {
   const EventLog& log = core.reader.events();
   uint64_t from = request.from_version() == 0 ? log.range().first : request.from_version();
-  if (const auto error =
-          CheckPage(request.page_size(), request.page_token(), UINT64_MAX, &from)) {
+  if (const auto error = CheckPage(request.page_size(), request.page_token(), UINT64_MAX, &from)) {
     return error;
   }
   std::optional<EventCursor> cursor = log.Seek(from);

@@ -75,14 +75,14 @@ void EventStream::OnSnapshot(const PoolSnapshot&) {
     const std::lock_guard lock(mutex_);
     if (finished_) return;
     if (writing_ && now - last_message_ >= core_.limits.event_patience) {
-      error = ControlError{
-          .code = absl::StatusCode::kResourceExhausted,
-          .reason = "SLOW_READER",
-          .message = absl::StrCat("no message was taken for ",
-                                  absl::FormatDuration(core_.limits.event_patience),
-                                  "; go on from version ", cursor_.version),
-          .metadata = {{"resume_version", absl::StrCat(cursor_.version)},
-                       {"instance_id", instance_id_}}};
+      error =
+          ControlError{.code = absl::StatusCode::kResourceExhausted,
+                       .reason = "SLOW_READER",
+                       .message = absl::StrCat("no message was taken for ",
+                                               absl::FormatDuration(core_.limits.event_patience),
+                                               "; go on from version ", cursor_.version),
+                       .metadata = {{"resume_version", absl::StrCat(cursor_.version)},
+                                    {"instance_id", instance_id_}}};
     }
   }
   if (error.has_value()) return FinishOnce(error->ToGrpc());

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,7 +11,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/ioloop.h"
@@ -43,6 +46,7 @@ class LinkClientTest : public ::testing::Test {
       end_ = why;
       loop_.Stop();
     };
+    client_fd_ = sidecar_.get();
     client_.emplace(loop_, std::move(sidecar_), std::move(options));
   }
 
@@ -67,6 +71,24 @@ class LinkClientTest : public ::testing::Test {
     EXPECT_FALSE(late);
   }
 
+  void Refuse(const char* actor) {
+    LinkRefusal refusal;
+    SetLinkText(refusal.actor, actor);
+    SetLinkText(refusal.method, "KillWorker");
+    client_->Report(refusal);
+  }
+
+  // "uid 1: 1", …
+  std::vector<std::string> Refusals() {
+    std::vector<std::string> refusals;
+    for (;;) {
+      const LinkRead read = ReceiveLink(master_.get());
+      const auto* refusal = std::get_if<LinkRefusal>(&read);
+      if (refusal == nullptr) return refusals;
+      refusals.push_back(absl::StrCat(refusal->actor, ": ", refusal->count));
+    }
+  }
+
   // Runs the loop for the callbacks that are there.
   void RunOnce() {
     loop_.AddCallback([this] { loop_.Stop(); });
@@ -89,6 +111,8 @@ class LinkClientTest : public ::testing::Test {
   IOLoop& loop_;
   UniqueFd master_;
   UniqueFd sidecar_;
+  int client_fd_ = -1;  // sidecar_'s, once it is the client's
+  Timeout next_look_;
   std::optional<LinkClient> client_;
   std::vector<absl::StatusOr<LinkReply>> answers_;
   size_t wanted_answers_ = 1;
@@ -206,6 +230,46 @@ TEST_F(LinkClientTest, ACommandThatComesAfterTheClientIsAnswered) {
   RunOnce();
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_EQ(answers_[0].status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(LinkClientTest, RefusalsThatAreAlikeGoTogether) {
+  Start();
+  for (int i = 0; i < 100; ++i) Refuse("uid 1");
+  Refuse("uid 2");
+  RunOnce();
+  EXPECT_EQ(Refusals(), std::vector<std::string>({"uid 1: 1", "uid 2: 1"}));
+  std::vector<std::string> later;
+  const std::function<void()> look = [&] {
+    later = Refusals();
+    if (!later.empty()) return loop_.Stop();
+    next_look_ = loop_.CallLater(absl::Milliseconds(5), look);
+  };
+  look();
+  RunLoop();
+  EXPECT_EQ(later, std::vector<std::string>({"uid 1: 99"}));
+}
+
+// The master does not read: what it was not told is told when it does.
+TEST_F(LinkClientTest, RefusalsWaitForAFullLink) {
+  Start();
+  for (int i = 0; i < 40; ++i) Refuse("uid 1");
+  RunOnce();
+  EXPECT_EQ(Refusals().size(), 1u);
+  while (SendLink(client_fd_, LinkRefusal{})) {
+  }
+  Refuse("uid 2");
+  RunOnce();
+  std::vector<std::string> told;
+  const std::function<void()> look = [&] {
+    for (std::string& refusal : Refusals()) {
+      if (refusal[0] == 'u') told.push_back(std::move(refusal));
+    }
+    if (told.size() == 2) return loop_.Stop();
+    next_look_ = loop_.CallLater(absl::Milliseconds(5), look);
+  };
+  look();
+  RunLoop();
+  EXPECT_THAT(told, ::testing::UnorderedElementsAre("uid 1: 39", "uid 2: 1"));
 }
 
 }  // namespace

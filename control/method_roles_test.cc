@@ -27,8 +27,8 @@ const google::protobuf::ServiceDescriptor& Service() {
 
 // What a viewer, an operator and an admin may call. Written out, so that a change of who may do what
 // is a change here.
-constexpr const char* kViewer[] = {"GetPool",   "ListWorkers",  "GetWorker",      "GetServerInfo",
-                                   "WatchPool", "GetOperation", "ListOperations", "WaitOperation",
+constexpr const char* kViewer[] = {"GetPool",    "ListWorkers",  "GetWorker",      "GetServerInfo",
+                                   "WatchPool",  "GetOperation", "ListOperations", "WaitOperation",
                                    "ListEvents", "WatchEvents"};
 constexpr const char* kOperator[] = {"ResizePool", "RestartPool", "DrainWorker", "CancelOperation"};
 constexpr const char* kAdmin[] = {"KillWorker", "ResetBreaker", "ShutdownServer"};

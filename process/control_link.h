@@ -118,9 +118,8 @@ bool SendLink(int fd, const LinkRefusal& packet);
 struct LinkNothing {};    // nothing to read now
 struct LinkEndOfFile {};  // the peer is gone
 struct LinkMalformed {};  // a packet of another version, type or size
-using LinkRead =
-    std::variant<LinkNothing, LinkEndOfFile, LinkMalformed, LinkRequest, LinkReply, LinkNotice,
-                 LinkRefusal>;
+using LinkRead = std::variant<LinkNothing, LinkEndOfFile, LinkMalformed, LinkRequest, LinkReply,
+                              LinkNotice, LinkRefusal>;
 
 // Takes one packet off the link, never blocks. Text fields of what it returns are terminated.
 LinkRead ReceiveLink(int fd);

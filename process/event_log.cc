@@ -49,19 +49,19 @@ struct EventLog::Header {
 struct EventLog::Record {
   static constexpr size_t kTexts = 4;
 
-  uint64_t version;
-  uint64_t words;  // Of all of it.
-  int64_t at_ns;
-  uint64_t incarnation;
-  uint64_t generation;
-  int64_t time_left_ns;
-  uint64_t count;
-  int32_t slot;
-  int32_t pid;
-  uint16_t sizes[kTexts];
-  PoolNote::Severity severity;
-  PoolNote::Type type;
-  uint8_t reserved[6];
+  uint64_t version = 0;
+  uint64_t words = 0;  // Of all of it.
+  int64_t at_ns = 0;
+  uint64_t incarnation = 0;
+  uint64_t generation = 0;
+  int64_t time_left_ns = 0;
+  uint64_t count = 0;
+  int32_t slot = 0;
+  int32_t pid = 0;
+  uint16_t sizes[kTexts] = {};
+  PoolNote::Severity severity = PoolNote::Severity::kInfo;
+  PoolNote::Type type = PoolNote::Type::kPoolStarted;
+  uint8_t reserved[6] = {};
 
   static constexpr uint64_t WordsFor(size_t text) {
     return (sizeof(Record) + text + kWord - 1) / kWord;
@@ -114,9 +114,8 @@ void EventLog::CopyIn(uint64_t position, const void* data, uint64_t words) {
 
 uint64_t EventLog::Append(const PoolNote& note, absl::Time at) {
   const std::string text = CutText(note.text);
-  const std::string_view texts[Record::kTexts] = {Cut(note.actor, kMaxName),
-                                                  Cut(note.method, kMaxName),
-                                                  Cut(note.reason, kMaxName), text};
+  const std::string_view texts[Record::kTexts] = {
+      Cut(note.actor, kMaxName), Cut(note.method, kMaxName), Cut(note.reason, kMaxName), text};
   constexpr size_t kLongest = sizeof(Record) + 3 * kMaxName + kMaxText;
   static_assert(kLongest + kWord < kLeastBytes / 4);
   char bytes[(kLongest / kWord + 1) * kWord] = {};

@@ -95,9 +95,8 @@ Master::Outcome Master::Run() {
 }
 
 void Master::Poll() {
-  MonotonicTime deadline =
-      std::min({pool_.next_deadline(), monitor_.next_look(), systemd_.next_deadline(), hear_at_,
-                journal_.next_deadline()});
+  MonotonicTime deadline = std::min({pool_.next_deadline(), monitor_.next_look(),
+                                     systemd_.next_deadline(), hear_at_, journal_.next_deadline()});
   if (sidecar_.has_value()) deadline = std::min(deadline, sidecar_->next_start());
   std::array<epoll_event, 64> events;
   const int ready = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
@@ -206,13 +205,13 @@ void Master::OnSignal(int signo) {
 // The configuration first, and only if it is good the new workers: a mistake in it costs nothing.
 void Master::Reload(const std::string& actor) {
   if (const absl::Status read = ReadConfiguration(); !read.ok()) {
-    PerformOne(PoolNote{.severity = PoolNote::Severity::kError,
-                        .type = PoolNote::Type::kRestartRefused,
-                        .generation = pool_.pool().generation,
-                        .text = absl::StrCat("restart by ", actor,
-                                             " refused, the workers stay: ", read.message()),
-                        .actor = actor,
-                        .reason = "RELOAD_REFUSED"});
+    PerformOne(PoolNote{
+        .severity = PoolNote::Severity::kError,
+        .type = PoolNote::Type::kRestartRefused,
+        .generation = pool_.pool().generation,
+        .text = absl::StrCat("restart by ", actor, " refused, the workers stay: ", read.message()),
+        .actor = actor,
+        .reason = "RELOAD_REFUSED"});
     return systemd_.ReloadRefused(ToStd(read.message()));
   }
   Dispatch(RestartRequest{.actor = actor});

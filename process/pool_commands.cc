@@ -204,9 +204,9 @@ void PoolCommands::NoteOutcome(const Context& context, const LinkReply& reply) {
        .type = refused ? PoolNote::Type::kRequestRefused : PoolNote::Type::kRequestAccepted,
        .slot = of_slot && request.slot < context.pool.pool().max_workers ? request.slot : -1,
        .generation = context.pool.pool().generation,
-       .text = absl::StrCat(what, " by ", context.actor,
-                            refused ? absl::StrCat(" refused: ", reply.message)
-                                    : std::string(" accepted")),
+       .text = absl::StrCat(
+           what, " by ", context.actor,
+           refused ? absl::StrCat(" refused: ", reply.message) : std::string(" accepted")),
        .actor = context.actor,
        .reason = std::string(RefusalReasonName(reply.reason, code))});
 }

@@ -24,14 +24,14 @@ std::string KindOf(const PoolNote& note) {
 void PoolJournal::Add(const LinkRefusal& refusal) {
   const std::string actor = absl::CHexEscape(refusal.actor);
   const std::string method = absl::CHexEscape(refusal.method);
-  Add(PoolNote{.severity = PoolNote::Severity::kWarning,
-               .type = PoolNote::Type::kRequestRefused,
-               .text = absl::StrCat(method, " by ", actor,
-                                    " refused: ", absl::CHexEscape(refusal.message)),
-               .actor = actor,
-               .method = method,
-               .reason = absl::CHexEscape(refusal.reason),
-               .count = refusal.count});
+  Add(PoolNote{
+      .severity = PoolNote::Severity::kWarning,
+      .type = PoolNote::Type::kRequestRefused,
+      .text = absl::StrCat(method, " by ", actor, " refused: ", absl::CHexEscape(refusal.message)),
+      .actor = actor,
+      .method = method,
+      .reason = absl::CHexEscape(refusal.reason),
+      .count = refusal.count});
 }
 
 bool PoolJournal::Record(MonotonicTime now, absl::Time wall) {

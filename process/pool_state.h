@@ -252,7 +252,7 @@ class PoolState {
   void ShowHistory(int slot);
   void SetRole(Row& row, RowRole role);
   void Touch(Row& row);
-  static std::string Name(const Row& row);          // "worker 3 (pid 4711)"
+  static std::string Name(const Row& row);  // "worker 3 (pid 4711)"
   // Of what `actor` asked for.
   void NoteRequest(const std::string& actor, PoolNote::Type type, PoolNote::Severity severity,
                    std::string text, const Row* row = nullptr);

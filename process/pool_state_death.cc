@@ -156,9 +156,9 @@ void PoolState::OnEvent(const ResetBreaker& event) {
     if (event.slot >= 0 && view.slot != event.slot) continue;
     if (view.state != WorkerState::kFailed && view.state != WorkerState::kBackoff) continue;
     NoteRequest(event.actor, PoolNote::Type::kBreakerReset, PoolNote::Severity::kInfo,
-         absl::StrCat("slot ", view.slot, " was ", ToAbsl(WorkerStateName(view.state)),
-                      " and starts anew, asked for", By(event.actor)),
-         &row);
+                absl::StrCat("slot ", view.slot, " was ", ToAbsl(WorkerStateName(view.state)),
+                             " and starts anew, asked for", By(event.actor)),
+                &row);
     row.deaths.clear();
     row.backoff.Reset();
     row.spawn_backoff.Reset();

@@ -29,14 +29,15 @@ void PoolState::OnEvent(const CancelReplace& event) {
   if (row->view.role != RowRole::kHolder || SuccessorOf(event.slot) != nullptr) return;
   row->replace_reason.clear();
   NoteRequest(event.actor, PoolNote::Type::kReplaceCancelled, PoolNote::Severity::kInfo,
-       absl::StrCat(Name(*row), " stays: its replacement was cancelled", By(event.actor)), row);
+              absl::StrCat(Name(*row), " stays: its replacement was cancelled", By(event.actor)),
+              row);
 }
 
 void PoolState::OnEvent(const KillWorker& event) {
   Row* row = Find(event.slot, event.incarnation);
   if (row == nullptr || !HasProcess(row->view.state)) return;
   NoteRequest(event.actor, PoolNote::Type::kKillRequested, PoolNote::Severity::kWarning,
-       absl::StrCat(Name(*row), " is to be killed, requested", By(event.actor)), row);
+              absl::StrCat(Name(*row), " is to be killed, requested", By(event.actor)), row);
   if (Assigned(row->view)) {
     Row* const successor = SuccessorOf(row->view.slot);
     SetRole(*row, successor != nullptr ? RowRole::kLeaving : RowRole::kRefill);

@@ -25,9 +25,9 @@ void PoolState::OnEvent(const ResizeBy& event) {
   if (event.delta < 0) target = std::min<int64_t>(target, pool_.desired);
   if (target == pool_.desired && started_ && pool_.shutdown == ShutdownMode::kNone) {
     NoteRequest(event.actor, PoolNote::Type::kResizeRefused, PoolNote::Severity::kInfo,
-         absl::StrCat("resize by ", event.delta, By(event.actor), " changes nothing: ", target,
-                      target == 1 ? " worker is" : " workers are",
-                      event.delta < 0 ? " the fewest" : " the most (max_workers)"));
+                absl::StrCat("resize by ", event.delta, By(event.actor), " changes nothing: ",
+                             target, target == 1 ? " worker is" : " workers are",
+                             event.delta < 0 ? " the fewest" : " the most (max_workers)"));
     actions_.push_back(ResizeResult{.generation = pool_.generation,
                                     .desired = pool_.desired,
                                     .max_workers = pool_.max_workers});
@@ -76,8 +76,8 @@ ResizeResult PoolState::Resize(const ResizeRequest& request) {
   SetTarget(request.target);
   result.generation = pool_.generation;
   NoteRequest(request.actor, PoolNote::Type::kResizeAccepted, PoolNote::Severity::kInfo,
-       absl::StrCat("resize from ", before, " to ", request.target, By(request.actor),
-                    " accepted, generation ", pool_.generation));
+              absl::StrCat("resize from ", before, " to ", request.target, By(request.actor),
+                           " accepted, generation ", pool_.generation));
   return result;
 }
 

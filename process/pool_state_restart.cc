@@ -16,7 +16,7 @@ void PoolState::OnEvent(const RestartRequest& event) {
     NameReason(result);
   } else if (result.queued) {
     NoteRequest(event.actor, PoolNote::Type::kRestartQueued, PoolNote::Severity::kInfo,
-         absl::StrCat("restart", By(event.actor), " follows the one that runs"));
+                absl::StrCat("restart", By(event.actor), " follows the one that runs"));
   }
   actions_.push_back(std::move(result));
 }

@@ -35,7 +35,9 @@ struct CommandLine {
   std::optional<int> slot;  // drain, kill, reset-breaker
   std::string operation;    // wait, cancel: its name
   control::v1::RestartPoolRequest restart;
-  bool fast = false;  // shutdown
+  bool fast = false;             // shutdown
+  bool follow = false;           // events
+  std::optional<uint64_t> from;  // events: the first one
   bool watch = false;
   bool wait = false;
   bool dry_run = false;

@@ -18,7 +18,7 @@ using control::v1::RestartPoolRequest;
 
 constexpr unsigned Bit(Verb verb) { return 1u << static_cast<unsigned>(verb); }
 constexpr unsigned kReads = Bit(Verb::kTop) | Bit(Verb::kStatus) | Bit(Verb::kWorkers) |
-                            Bit(Verb::kExplain) | Bit(Verb::kOperations);
+                            Bit(Verb::kExplain) | Bit(Verb::kOperations) | Bit(Verb::kEvents);
 // Begin an operation.
 constexpr unsigned kBegins =
     Bit(Verb::kResize) | Bit(Verb::kRestart) | Bit(Verb::kDrain) | Bit(Verb::kKill);
@@ -101,6 +101,16 @@ absl::Status SetTime(std::string_view flag, std::string_view value, CommandLine&
   return status;
 }
 
+absl::Status SetFrom(std::string_view flag, std::string_view value, CommandLine& line) {
+  uint64_t version = 0;
+  if (!absl::SimpleAtoi(ToAbsl(value), &version) || version == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        ToAbsl(flag), " takes the version of an event, from 1 on, not \"", ToAbsl(value), "\""));
+  }
+  line.from = version;
+  return absl::OkStatus();
+}
+
 absl::Status SetOnFailure(std::string_view, std::string_view value, CommandLine& line) {
   if (value != "rollback" && value != "pause") {
     return absl::InvalidArgumentError(
@@ -123,6 +133,11 @@ const std::vector<Flag>& Flags() {
        &SetTrue<&CommandLine::watch>},
       {"--interval", Bit(Verb::kStatus) | Bit(Verb::kTop), "TIME", "",
        "how often counters are renewed; 1s if not given", &SetInterval},
+      {"--follow", Bit(Verb::kEvents), "", "",
+       "go on with what happens; until ^C. Begins with the last 10 if not told by --from",
+       &SetTrue<&CommandLine::follow>},
+      {"--from", Bit(Verb::kEvents), "VERSION", "", "begin with this event; else the oldest",
+       &SetFrom},
       {"--wait", kBegins, "", "",
        "return when it is done; --timeout is then for the waiting, 2m if not given. ^C and a "
        "timeout end the waiting, the operation goes on",

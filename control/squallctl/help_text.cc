@@ -54,6 +54,10 @@ std::string_view Description(Verb verb) {
              "all of them.";
     case Verb::kOperations:
       return "Shows what was asked for and what became of it, the newest first.";
+    case Verb::kEvents:
+      return "Shows what happened in the pool, the oldest first: the lives of its workers, what "
+             "was "
+             "asked for and by whom, what was refused. The server keeps the last 1 MiB of it.";
     case Verb::kWait:
       return "Waits for the end of an operation; --timeout is for the waiting, 2m if not given.";
     case Verb::kCancel:

@@ -19,6 +19,7 @@
 #include "squall/control/squallctl/changes.h"
 #include "squall/control/squallctl/command_line.h"
 #include "squall/control/squallctl/completion.h"
+#include "squall/control/squallctl/events.h"
 #include "squall/control/squallctl/explain.h"
 #include "squall/control/squallctl/help_text.h"
 #include "squall/control/squallctl/print.h"
@@ -175,6 +176,8 @@ ExitCode RunSquallctl(const std::vector<std::string_view>& args, Console& consol
       return ExplainPool(client, *line, console);
     case Verb::kOperations:
       return Operations(client, *line, console);
+    case Verb::kEvents:
+      return Events(client, *line, console);
     case Verb::kResize:
       return Resize(client, *line, console);
     case Verb::kRestart:

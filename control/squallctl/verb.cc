@@ -20,6 +20,7 @@ const std::vector<VerbSpec>& Verbs() {
        "start workers that died too often"},
       {"operations", Verb::kOperations, Argument::kNone,
        "what was asked for, and what became of it"},
+      {"events", Verb::kEvents, Argument::kNone, "what happened, and what happens"},
       {"wait", Verb::kWait, Argument::kOperation, "wait for the end of an operation"},
       {"cancel", Verb::kCancel, Argument::kOperation, "take an operation back"},
       {"shutdown", Verb::kShutdown, Argument::kNone, "end the server"},

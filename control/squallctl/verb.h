@@ -24,6 +24,7 @@ enum class Verb {
   kKill,
   kResetBreaker,
   kOperations,
+  kEvents,
   kWait,
   kCancel,
   kShutdown,
