@@ -1,4 +1,8 @@
 // An operation as the master keeps it, in the words of squall.control.v1.
+//
+//   if (const std::optional<OperationView> view = reader.FindOperation(id)) {
+//     *response->mutable_operation() = OperationToProto(*view, snapshot.instance_id, RightNow());
+//   }
 #ifndef SQUALL_CONTROL_OPERATION_TO_PROTO_H_
 #define SQUALL_CONTROL_OPERATION_TO_PROTO_H_
 

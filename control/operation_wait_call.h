@@ -1,4 +1,6 @@
 // One WaitOperation call: it ends when the operation does, or when its time is over.
+//
+//   return OperationWaitCall::Start(core, id, absl::Minutes(1), *response);
 #ifndef SQUALL_CONTROL_OPERATION_WAIT_CALL_H_
 #define SQUALL_CONTROL_OPERATION_WAIT_CALL_H_
 

@@ -149,6 +149,10 @@ ControlError FromRefusal(const LinkReply& reply, const PoolSnapshot& snapshot,
     case RefusalReason::kBreakerClosed:
       error.reason = "BREAKER_CLOSED";
       break;
+    case RefusalReason::kNoSuchMode:
+      error.reason = "INVALID_FIELD";
+      error.field = "mode";
+      break;
   }
   if (error.message.empty()) error.message = absl::StrCat("the master refused: ", error.reason);
   return error;

@@ -1,4 +1,8 @@
 // What is wrong with a request by itself, and the master's refusals, both in the API's words.
+//
+//   if (const auto error = CheckRequestId(request->request_id())) return error->ToGrpc();
+//   …
+//   if (reply.code != 0) return FromRefusal(reply, snapshot, command).ToGrpc();
 #ifndef SQUALL_CONTROL_REQUEST_CHECK_H_
 #define SQUALL_CONTROL_REQUEST_CHECK_H_
 

@@ -1,5 +1,10 @@
 // What an operator asked for and that takes its time: a resize, a rolling restart, a worker that is
 // drained or killed. The master keeps it and sees how it goes; whoever asked may go away.
+//
+//   std::optional<squall::OperationView> operation = board.Find(17);
+//   if (operation.has_value() && operation->state == squall::OperationState::kFailed) {
+//     LOG(WARNING) << "operation 17 failed: " << operation->message;
+//   }
 #ifndef SQUALL_PROCESS_OPERATION_H_
 #define SQUALL_PROCESS_OPERATION_H_
 

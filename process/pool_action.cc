@@ -42,6 +42,8 @@ std::string_view RefusalReasonName(RefusalReason reason, absl::StatusCode code) 
       return "TOO_MANY_OPERATIONS";
     case RefusalReason::kBreakerClosed:
       return "BREAKER_CLOSED";
+    case RefusalReason::kNoSuchMode:
+      return "NO_SUCH_MODE";
   }
   return "UNKNOWN";
 }

@@ -76,6 +76,7 @@ enum class RefusalReason : uint8_t {
   kNotCancellable = 17,       // FAILED_PRECONDITION: it has gone too far.
   kTooManyOperations = 18,    // RESOURCE_EXHAUSTED: so many run.
   kBreakerClosed = 19,        // FAILED_PRECONDITION: no slot has failed.
+  kNoSuchMode = 20,           // INVALID_ARGUMENT: of a shutdown.
 };
 
 // "SLOT_CAPACITY", … as in the details of the RPC's error; "" for kNone. `code` is that of the

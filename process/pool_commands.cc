@@ -19,6 +19,17 @@ void Refuse(LinkReply& reply, absl::StatusCode code, RefusalReason reason,
   SetLinkText(reply.message, message);
 }
 
+void RefuseWithoutRoom(LinkReply& reply) {
+  Refuse(reply, absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyOperations,
+         absl::StrCat(OperationBoard::kCapacity, " operations run already, the most that may"));
+}
+
+void RefuseNoSlot(int slot, const PoolState& pool, LinkReply& reply) {
+  Refuse(reply, absl::StatusCode::kNotFound, RefusalReason::kNoSuchSlot,
+         absl::StrCat("there is no slot ", slot, ": this pool's slots are 0 to ",
+                      pool.pool().max_workers - 1));
+}
+
 bool RefuseAtEnd(const PoolState& pool, LinkReply& reply) {
   if (pool.pool().shutdown == ShutdownMode::kNone) return false;
   Refuse(reply, absl::StatusCode::kFailedPrecondition, RefusalReason::kShuttingDown,
@@ -226,8 +237,7 @@ void PoolCommands::Begin(const Context& context, OperationView operation, LinkRe
 
 bool PoolCommands::Resize(const Context& context, LinkReply& reply) {
   if (!operations_.has_room()) {
-    Refuse(reply, absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyOperations,
-           absl::StrCat(OperationBoard::kCapacity, " operations run already, the most that may"));
+    RefuseWithoutRoom(reply);
     return true;
   }
   const LinkRequest& request = context.request;
@@ -283,8 +293,7 @@ bool PoolCommands::Restart(const Context& context, LinkReply& reply) {
     return true;
   }
   if (!operations_.has_room()) {
-    Refuse(reply, absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyOperations,
-           absl::StrCat(OperationBoard::kCapacity, " operations run already, the most that may"));
+    RefuseWithoutRoom(reply);
     return true;
   }
   if (request.validate_only != 0) return true;
@@ -305,9 +314,7 @@ const SlotView* PoolCommands::FindWorker(const Context& context, LinkReply& repl
   const PoolState& pool = context.pool;
   if (RefuseAtEnd(pool, reply)) return nullptr;
   if (request.slot < 0 || request.slot >= pool.pool().max_workers) {
-    Refuse(reply, absl::StatusCode::kNotFound, RefusalReason::kNoSuchSlot,
-           absl::StrCat("there is no slot ", request.slot, ": this pool's slots are 0 to ",
-                        pool.pool().max_workers - 1));
+    RefuseNoSlot(request.slot, pool, reply);
     return nullptr;
   }
   for (int row = 0; row < pool.rows(); ++row) {
@@ -342,8 +349,7 @@ bool PoolCommands::DrainWorker(const Context& context, LinkReply& reply) {
     return true;
   }
   if (!operations_.has_room()) {
-    Refuse(reply, absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyOperations,
-           absl::StrCat(OperationBoard::kCapacity, " operations run already, the most that may"));
+    RefuseWithoutRoom(reply);
     return true;
   }
   if (context.request.validate_only != 0) return true;
@@ -362,8 +368,7 @@ bool PoolCommands::KillWorker(const Context& context, LinkReply& reply) {
   const SlotView* const view = FindWorker(context, reply);
   if (view == nullptr) return true;
   if (!operations_.has_room()) {
-    Refuse(reply, absl::StatusCode::kResourceExhausted, RefusalReason::kTooManyOperations,
-           absl::StrCat(OperationBoard::kCapacity, " operations run already, the most that may"));
+    RefuseWithoutRoom(reply);
     return true;
   }
   if (context.request.validate_only != 0) return true;
@@ -380,9 +385,7 @@ bool PoolCommands::ResetBreaker(const Context& context, LinkReply& reply) {
   const PoolState& pool = context.pool;
   if (RefuseAtEnd(pool, reply)) return true;
   if (request.slot >= pool.pool().max_workers) {
-    Refuse(reply, absl::StatusCode::kNotFound, RefusalReason::kNoSuchSlot,
-           absl::StrCat("there is no slot ", request.slot, ": this pool's slots are 0 to ",
-                        pool.pool().max_workers - 1));
+    RefuseNoSlot(request.slot, pool, reply);
     return true;
   }
   int failed = 0;
@@ -408,8 +411,9 @@ bool PoolCommands::Shutdown(const Context& context, LinkReply& reply) {
   const LinkRequest& request = context.request;
   if (request.target != static_cast<int32_t>(ShutdownMode::kGraceful) &&
       request.target != static_cast<int32_t>(ShutdownMode::kFast)) {
-    Refuse(reply, absl::StatusCode::kInvalidArgument, RefusalReason::kNegativeTarget,
-           absl::StrCat("there is no shutdown mode ", request.target));
+    Refuse(
+        reply, absl::StatusCode::kInvalidArgument, RefusalReason::kNoSuchMode,
+        absl::StrCat("there is no shutdown mode ", request.target, "; 1 is graceful, 2 is fast"));
     return true;
   }
   if (request.validate_only != 0) return true;

@@ -427,6 +427,18 @@ TEST_F(PoolCommandsTest, ABreakerIsResetOnlyWhenItIsOpen) {
   EXPECT_FALSE(pool_->slot(1).on_trial) << "its past is forgotten";
 }
 
+TEST_F(PoolCommandsTest, AShutdownHasAMode) {
+  LinkRequest shutdown = Request(LinkCommand::kShutdown);
+  for (const int mode : {-1, static_cast<int>(ShutdownMode::kNone), 7}) {
+    shutdown.target = mode;
+    const LinkReply reply = Send(shutdown);
+    EXPECT_EQ(reply.code, static_cast<int32_t>(absl::StatusCode::kInvalidArgument)) << mode;
+    EXPECT_EQ(reply.reason, RefusalReason::kNoSuchMode) << mode;
+    EXPECT_THAT(reply.message, HasSubstr("there is no shutdown mode")) << mode;
+  }
+  EXPECT_EQ(pool_->pool().shutdown, ShutdownMode::kNone);
+}
+
 TEST_F(PoolCommandsTest, AnOperationThatRunsKeepsItsCell) {
   const uint64_t drain = Send(OfWorker(LinkCommand::kDrainWorker, 0, 1)).operation;
   for (size_t i = 0; i < 2 * OperationBoard::kCapacity; ++i) Send(Resize(2));

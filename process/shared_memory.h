@@ -25,7 +25,6 @@ class SharedMemory {
   ~SharedMemory();
 
   char* data() const { return data_; }
-  size_t size() const { return size_; }
 
   // From now on this process can only read; a write is a SIGSEGV.
   absl::Status RestrictToReading();
