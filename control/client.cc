@@ -281,6 +281,20 @@ absl::StatusOr<v1::Pool> ControlClient::ShutdownServer(v1::ShutdownServerRequest
   return std::move(*response.mutable_pool());
 }
 
+absl::StatusOr<v1::GetPoolConfigResponse> ControlClient::GetPoolConfig() {
+  v1::GetPoolConfigResponse response;
+  RETURN_IF_ERROR(
+      Call(&Stub::GetPoolConfig, options_.timeout, v1::GetPoolConfigRequest(), &response));
+  return response;
+}
+
+absl::StatusOr<v1::UpdatePoolResponse> ControlClient::UpdatePool(v1::UpdatePoolRequest request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  v1::UpdatePoolResponse response;
+  RETURN_IF_ERROR(Call(&Stub::UpdatePool, options_.timeout, request, &response));
+  return response;
+}
+
 absl::StatusOr<v1::Operation> ControlClient::CancelOperation(const std::string& name) {
   v1::CancelOperationRequest request;
   request.set_name(name);

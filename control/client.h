@@ -90,6 +90,10 @@ class ControlClient {
   absl::StatusOr<control::v1::Operation> KillWorker(control::v1::KillWorkerRequest request);
   absl::StatusOr<control::v1::Pool> ResetBreaker(control::v1::ResetBreakerRequest request);
   absl::StatusOr<control::v1::Pool> ShutdownServer(control::v1::ShutdownServerRequest request);
+  // The configuration, and a change of it. UpdatePool may be sent again as the changes above.
+  absl::StatusOr<control::v1::GetPoolConfigResponse> GetPoolConfig();
+  absl::StatusOr<control::v1::UpdatePoolResponse> UpdatePool(
+      control::v1::UpdatePoolRequest request);
   // `name` is Operation.name.
   absl::StatusOr<control::v1::Operation> CancelOperation(const std::string& name);
   absl::StatusOr<control::v1::Operation> GetOperation(const std::string& name);

@@ -59,6 +59,13 @@ class ControlService final : public control::v1::ControlService::CallbackService
   grpc::ServerUnaryReactor* ShutdownServer(grpc::CallbackServerContext* context,
                                            const control::v1::ShutdownServerRequest* request,
                                            control::v1::ShutdownServerResponse* response) override;
+  // control_service_config.cc
+  grpc::ServerUnaryReactor* GetPoolConfig(grpc::CallbackServerContext* context,
+                                          const control::v1::GetPoolConfigRequest* request,
+                                          control::v1::GetPoolConfigResponse* response) override;
+  grpc::ServerUnaryReactor* UpdatePool(grpc::CallbackServerContext* context,
+                                       const control::v1::UpdatePoolRequest* request,
+                                       control::v1::UpdatePoolResponse* response) override;
   grpc::ServerUnaryReactor* CancelOperation(
       grpc::CallbackServerContext* context, const control::v1::CancelOperationRequest* request,
       control::v1::CancelOperationResponse* response) override;

@@ -37,16 +37,21 @@ grpc::Status ControlError::ToGrpc() const {
   info.set_reason(reason);
   info.set_domain(kErrorDomain);
   for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
-  if (!field.empty()) {
-    (*info.mutable_metadata())["field"] = field;
+  if (!field.empty()) (*info.mutable_metadata())["field"] = field;
+  Attach(info, "ErrorInfo", status);
+  if (code == absl::StatusCode::kFailedPrecondition) {
+    wire::PreconditionFailure failure;
+    wire::PreconditionFailure::Violation* violation = failure.add_violations();
+    violation->set_type(reason);
+    violation->set_subject(field.empty() ? "pool" : field);
+    violation->set_description(message);
+    Attach(failure, "PreconditionFailure", status);
+  } else if (!field.empty()) {
     wire::BadRequest bad;
     wire::BadRequest::FieldViolation* violation = bad.add_field_violations();
     violation->set_field(field);
     violation->set_description(message);
-    Attach(info, "ErrorInfo", status);
     Attach(bad, "BadRequest", status);
-  } else {
-    Attach(info, "ErrorInfo", status);
   }
   if (retry_after > absl::ZeroDuration()) {
     wire::RetryInfo retry;

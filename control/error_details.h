@@ -29,7 +29,8 @@ struct ControlError {
   std::string reason = {};
   std::string message = {};
   std::map<std::string, std::string> metadata = {};
-  // With a field: the request's field at fault, told in a BadRequest too.
+  // With a field: the request's field at fault, told in a BadRequest too. Each FAILED_PRECONDITION
+  // has a PreconditionFailure, about the field or else about the pool.
   std::string field = {};
   // Positive: a RetryInfo.
   absl::Duration retry_after = absl::ZeroDuration();

@@ -27,6 +27,7 @@ constexpr Entry kTable[] = {
     {"GetPool", v1::ROLE_VIEWER, Effect::kReads},
     {"ListWorkers", v1::ROLE_VIEWER, Effect::kReads},
     {"GetWorker", v1::ROLE_VIEWER, Effect::kReads},
+    {"GetPoolConfig", v1::ROLE_VIEWER, Effect::kReads},
     {"GetServerInfo", v1::ROLE_VIEWER, Effect::kReads},
     {"WatchPool", v1::ROLE_VIEWER, Effect::kReads},
     {"ListEvents", v1::ROLE_VIEWER, Effect::kReads},
@@ -40,6 +41,7 @@ constexpr Entry kTable[] = {
     {"CancelOperation", v1::ROLE_OPERATOR, Effect::kChanges},
     {"KillWorker", v1::ROLE_ADMIN, Effect::kChanges},
     {"ResetBreaker", v1::ROLE_ADMIN, Effect::kChanges},
+    {"UpdatePool", v1::ROLE_ADMIN, Effect::kChanges},
     {"ShutdownServer", v1::ROLE_ADMIN, Effect::kChanges},
 };
 

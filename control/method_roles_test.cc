@@ -27,11 +27,11 @@ const google::protobuf::ServiceDescriptor& Service() {
 
 // What a viewer, an operator and an admin may call. Written out, so that a change of who may do what
 // is a change here.
-constexpr const char* kViewer[] = {"GetPool",    "ListWorkers",  "GetWorker",      "GetServerInfo",
-                                   "WatchPool",  "GetOperation", "ListOperations", "WaitOperation",
-                                   "ListEvents", "WatchEvents"};
+constexpr const char* kViewer[] = {
+    "GetPool",      "ListWorkers",    "GetWorker",     "GetServerInfo", "WatchPool",  "GetOperation",
+    "ListOperations", "WaitOperation", "GetPoolConfig", "ListEvents",    "WatchEvents"};
 constexpr const char* kOperator[] = {"ResizePool", "RestartPool", "DrainWorker", "CancelOperation"};
-constexpr const char* kAdmin[] = {"KillWorker", "ResetBreaker", "ShutdownServer"};
+constexpr const char* kAdmin[] = {"KillWorker", "ResetBreaker", "ShutdownServer", "UpdatePool"};
 
 v1::Role Expected(const std::string& method) {
   for (const char* name : kViewer) {

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
 #include "squall/base/string_view.h"
+#include "squall/control/autoscaler_to_proto.h"
 #include "squall/process/pool_snapshot.h"
 #include "squall/process/worker_row.h"
 #include "squall/process/worker_state.h"
@@ -158,6 +159,7 @@ v1::Pool PoolToProto(const PoolSnapshot& snapshot, const Moment& now) {
   if (view.restart.phase != RestartPhase::kNone) {
     *pool.mutable_restart() = RestartToProto(view.restart, now);
   }
+  *pool.mutable_autoscaler() = AutoscalerToProto(snapshot, now);
   pool.set_restarts(view.restarts);
   pool.set_spawn_failures(view.spawn_failures);
   return pool;

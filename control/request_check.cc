@@ -149,6 +149,11 @@ ControlError FromRefusal(const LinkReply& reply, const PoolSnapshot& snapshot,
     case RefusalReason::kBreakerClosed:
       error.reason = "BREAKER_CLOSED";
       break;
+    case RefusalReason::kBadConfig:
+      error.reason = "INVALID_FIELD";
+      // The sentence begins with the field's name.
+      error.field = absl::StrCat("config.", error.message.substr(0, error.message.find(' ')));
+      break;
     case RefusalReason::kNoSuchMode:
       error.reason = "INVALID_FIELD";
       error.field = "mode";

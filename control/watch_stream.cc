@@ -46,6 +46,13 @@ std::string LastingPart(v1::Pool pool) {
     pool.mutable_restart()->clear_start_time();
     pool.mutable_restart()->clear_end_time();
   }
+  if (pool.has_autoscaler()) {
+    pool.mutable_autoscaler()->clear_look_time();
+    pool.mutable_autoscaler()->clear_next_look_in();
+    if (pool.autoscaler().has_last_decision()) {
+      pool.mutable_autoscaler()->mutable_last_decision()->clear_decide_time();
+    }
+  }
   return pool.SerializeAsString();
 }
 

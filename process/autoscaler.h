@@ -45,25 +45,9 @@
 #include "squall/base/clock.h"
 #include "squall/process/autoscaler_inputs.h"
 #include "squall/process/autoscaler_options.h"
+#include "squall/process/scale_decision.h"
 
 namespace squall {
-
-struct ScaleDecision {
-  enum class Kind {
-    kGrow,
-    kShrink,
-    kAtMaximum,  // More are needed than max_workers. Said once, until the target is below it.
-    kHeldOff,    // More are needed, but workers do not start. Said once for each hold-off.
-  };
-
-  // Is there something to do?
-  bool resizes() const { return !dry_run && (kind == Kind::kGrow || kind == Kind::kShrink); }
-
-  Kind kind = Kind::kGrow;
-  int target = 0;      // The present one with kAtMaximum and kHeldOff.
-  std::string reason;  // For people, with all inputs.
-  bool dry_run = false;
-};
 
 class Autoscaler {
  public:

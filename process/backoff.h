@@ -45,6 +45,9 @@ class Backoff {
   // The delay before the next attempt; each call counts one failed attempt.
   absl::Duration Next(std::minstd_rand& random);
 
+  // Other delays from the next one on; the failures stay counted.
+  void SetOptions(const BackoffOptions& options) { options_ = options; }
+
   // Forgets all failures.
   void Reset();
 

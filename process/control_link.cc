@@ -12,7 +12,7 @@ namespace squall {
 namespace {
 
 // What the versions of the link agree on; another size is another kLinkVersion.
-static_assert(kLinkVersion == 3 && sizeof(LinkRequest) == 168 && sizeof(LinkReply) == 312 &&
+static_assert(kLinkVersion == 3 && sizeof(LinkRequest) == 456 && sizeof(LinkReply) == 312 &&
               sizeof(LinkRefusal) == 448);
 static_assert(sizeof(LinkRequest::request_id) == kMaxRequestId + 1);
 
@@ -25,6 +25,7 @@ bool IsCommand(LinkCommand command) {
     case LinkCommand::kResetBreaker:
     case LinkCommand::kShutdown:
     case LinkCommand::kCancelOperation:
+    case LinkCommand::kUpdate:
       return true;
   }
   return false;

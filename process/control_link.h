@@ -21,6 +21,7 @@
 
 #include "absl/status/statusor.h"
 #include "squall/base/unique_fd.h"
+#include "squall/process/config_field.h"
 #include "squall/process/operation.h"
 #include "squall/process/pool_action.h"
 #include "squall/process/pool_event.h"
@@ -40,6 +41,7 @@ enum class LinkCommand : uint32_t {
   kResetBreaker = 5,     // slot, -1 for all
   kShutdown = 6,         // target: ShutdownMode
   kCancelOperation = 7,  // operation
+  kUpdate = 8,           // config
 };
 
 struct LinkHeader {
@@ -72,6 +74,7 @@ struct LinkRequest {
   uint64_t incarnation = 0;
   uint64_t operation = 0;
   LinkRestart restart;
+  ConfigChange config;
   char request_id[kMaxRequestId + 1] = {};  // NUL-terminated; empty: none
 };
 

@@ -102,19 +102,7 @@ absl::Status Check(int num_processes, const ForkOptions& options) {
         absl::StrCat("restart.max_surge must not be above surge_slots (", pool.surge_slots,
                      "), but is ", *pool.restart.max_surge));
   }
-  RETURN_IF_ERROR(Validate(ToMonitorOptions(options), pool));
-  const AutoscalerOptions& autoscaler = options.autoscaler;
-  if (autoscaler.min_workers > pool.max_workers) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("autoscaler.min_workers must not be above max_workers (", pool.max_workers,
-                     "), but is ", autoscaler.min_workers));
-  }
-  if (autoscaler.max_workers.value_or(0) > pool.max_workers) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("autoscaler.max_workers must not be above max_workers (", pool.max_workers,
-                     "), but is ", *autoscaler.max_workers));
-  }
-  return absl::OkStatus();
+  return Validate(ConfigOf(pool, options.watchdog, options.recycle, options.autoscaler), pool);
 }
 
 // For a file that ForkProcesses would make: its directory must be there.
@@ -201,8 +189,9 @@ int BecomeWorker(std::unique_ptr<internal::Master> master, internal::Master::Bec
   setup.channel = std::move(role.channel);
   setup.scoreboard = master->TakeScoreboard();
   setup.on_supervisor_exit = options.on_supervisor_exit;
-  setup.grace = options.drain.grace;
-  setup.kill_after = options.drain.kill_after;
+  const DrainOptions drain = master->config().drain;
+  setup.grace = drain.grace;
+  setup.kill_after = drain.kill_after;
   SetLogTaskId(role.slot);
   const ResolvedWorkerSettings settings = master->TakeWorkerSettings();
   const pid_t master_pid = master->pid();

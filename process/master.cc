@@ -68,6 +68,7 @@ Master::Master(MasterOptions options, uint64_t seed, MasterSignals signals, Scor
     sidecar_.emplace(std::move(*options_.sidecar), seed,
                      [this](const PoolNote& note) { journal_.Add(note); });
   }
+  scoreboard_.PublishConfig(config());
   g_master = this;
 }
 
@@ -241,6 +242,18 @@ void Master::ReapForeign() {
   });
 }
 
+PoolConfig Master::config() const {
+  const PoolMonitorOptions& monitor = monitor_.options();
+  return ConfigOf(pool_.options(), monitor.watchdog, monitor.recycle, monitor.autoscaler);
+}
+
+// The pool has its part already.
+void Master::Configure(const PoolConfig& config) {
+  monitor_.Configure(config, scoreboard_);
+  systemd_.SetDrain(config.drain);
+  scoreboard_.PublishConfig(config);
+}
+
 int Master::Broadcast(std::string_view message) {
   int told = 0;
   for (Process& process : processes_) {
@@ -259,6 +272,8 @@ std::optional<LinkReply> Master::OnRequest(const LinkRequest& request) {
                               return Waits();
                             },
                         .reload = [this] { return ReadConfiguration(); },
+                        .config = [this] { return config(); },
+                        .configure = [this](const PoolConfig& config) { Configure(config); },
                         .note = [this](const PoolNote& note) { PerformOne(note); }});
   request_ = nullptr;
   return reply;

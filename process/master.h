@@ -33,6 +33,7 @@
 #include "squall/process/oom_watch.h"
 #include "squall/process/operation_board.h"
 #include "squall/process/pool_commands.h"
+#include "squall/process/pool_config.h"
 #include "squall/process/pool_journal.h"
 #include "squall/process/pool_monitor.h"
 #include "squall/process/pool_state.h"
@@ -47,8 +48,8 @@ namespace squall::internal {
 
 struct MasterOptions {
   PoolOptions pool;
-  PoolMonitorOptions monitor;
-  Hooks* hooks;  // Not owned; outlives the master.
+  PoolMonitorOptions monitor;  // Both valid, also together (pool_config.h).
+  Hooks* hooks;                // Not owned; outlives the master.
   ResolvedWorkerSettings worker;
   std::optional<Sidecar> sidecar;
   // See ForkOptions.
@@ -88,6 +89,9 @@ class Master {
   // See next_worker.h.
   void set_worker_settings(const ResolvedWorkerSettings& settings) { options_.worker = settings; }
   uint64_t serving_generation() const { return pool_.pool().worker_generation; }
+
+  // As it is now, in the children as of their fork.
+  PoolConfig config() const;
 
   // The master's pid, in its children too.
   pid_t pid() const { return pid_; }
@@ -146,6 +150,7 @@ class Master {
   absl::Status ReadConfiguration();
   void ReopenLogs();
   void ReapForeign();
+  void Configure(const PoolConfig& config);
 
   // master_workers.cc: what is said to the workers and what they say, their starts and deaths.
   // Null when another process, or none, is in the row, or it has closed its channel.

@@ -44,6 +44,8 @@ std::string_view RefusalReasonName(RefusalReason reason, absl::StatusCode code) 
       return "BREAKER_CLOSED";
     case RefusalReason::kNoSuchMode:
       return "NO_SUCH_MODE";
+    case RefusalReason::kBadConfig:
+      return "BAD_CONFIG";
   }
   return "UNKNOWN";
 }

@@ -77,6 +77,7 @@ enum class RefusalReason : uint8_t {
   kTooManyOperations = 18,    // RESOURCE_EXHAUSTED: so many run.
   kBreakerClosed = 19,        // FAILED_PRECONDITION: no slot has failed.
   kNoSuchMode = 20,           // INVALID_ARGUMENT: of a shutdown.
+  kBadConfig = 21,            // INVALID_ARGUMENT: the message begins with the field's name.
 };
 
 // "SLOT_CAPACITY", … as in the details of the RPC's error; "" for kNone. `code` is that of the
@@ -143,7 +144,8 @@ struct PoolNote {
     // Not PoolState's but the watchdog's: a warning, and its end.
     kWorkerSilent,
     kWorkerRecovered,
-    kAutoscale,  // The autoscaler's decision, with its inputs.
+    kAutoscale,      // The autoscaler's decision, with its inputs.
+    kConfigChanged,  // What was changed, from what to what.
     // PoolCommands'.
     kRequestAccepted,  // That no other note tells of.
     kRequestRefused,

@@ -74,6 +74,8 @@ std::string CommandName(LinkCommand command) {
       return "shutdown";
     case LinkCommand::kCancelOperation:
       return "cancellation";
+    case LinkCommand::kUpdate:
+      return "change of the configuration";
   }
   return "request";
 }
@@ -95,6 +97,8 @@ std::string MethodName(LinkCommand command) {
       return "ShutdownServer";
     case LinkCommand::kCancelOperation:
       return "CancelOperation";
+    case LinkCommand::kUpdate:
+      return "UpdatePool";
   }
   return "";
 }
@@ -121,6 +125,8 @@ bool Answers(PoolNote::Type type, LinkCommand command) {
       return command == LinkCommand::kShutdown;
     case PoolNote::Type::kOperationCancelled:
       return command == LinkCommand::kCancelOperation;
+    case PoolNote::Type::kConfigChanged:
+      return command == LinkCommand::kUpdate;
     default:
       return false;
   }
@@ -181,6 +187,9 @@ std::optional<LinkReply> PoolCommands::Handle(const LinkRequest& request, const 
           break;
         case LinkCommand::kCancelOperation:
           master = CancelOperation(context, reply);
+          break;
+        case LinkCommand::kUpdate:
+          master = Update(context, reply);
           break;
       }
       if (!master) return std::nullopt;
@@ -267,7 +276,7 @@ bool PoolCommands::Resize(const Context& context, LinkReply& reply) {
 
 bool PoolCommands::Restart(const Context& context, LinkReply& reply) {
   const LinkRequest& request = context.request;
-  RestartRequest event{.options = FromLink(request.restart, context.pool.restart_options()),
+  RestartRequest event{.options = FromLink(request.restart, context.pool.options().restart),
                        .validate_only = true,
                        .actor = context.actor};
   if (request.expected_generation != 0) event.expected_generation = request.expected_generation;

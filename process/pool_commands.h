@@ -23,6 +23,7 @@
 #include "squall/process/operation_board.h"
 #include "squall/process/operation_table.h"
 #include "squall/process/pool_action.h"
+#include "squall/process/pool_config.h"
 #include "squall/process/pool_event.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/request_memory.h"
@@ -37,6 +38,9 @@ class PoolCommands {
     absl::FunctionRef<bool(PoolEvent)> dispatch;
     // Before a restart: reads the configuration. An error refuses the restart.
     absl::FunctionRef<absl::Status()> reload;
+    // What is configured now, and what takes its place.
+    absl::FunctionRef<PoolConfig()> config;
+    absl::FunctionRef<void(const PoolConfig&)> configure;
     // Every refusal and every change is noted: by PoolState, or here.
     absl::FunctionRef<void(const PoolNote&)> note;
   };
@@ -74,6 +78,7 @@ class PoolCommands {
   bool ResetBreaker(const Context& context, LinkReply& reply);
   bool Shutdown(const Context& context, LinkReply& reply);
   bool CancelOperation(const Context& context, LinkReply& reply);
+  bool Update(const Context& context, LinkReply& reply);  // pool_commands_update.cc
 
   // The row of the worker that the request names; null, and the reply says why, when it is not
   // there.

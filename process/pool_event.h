@@ -19,6 +19,7 @@
 
 #include "absl/time/time.h"
 #include "squall/process/exit_status.h"
+#include "squall/process/pool_options.h"
 #include "squall/process/restart_options.h"
 
 namespace squall {
@@ -116,6 +117,14 @@ struct CancelReplace {
   std::string actor{};
 };
 
+// Other deadlines, back-off and breaker from now on; what has begun keeps the times it began with.
+// `options` are valid, and those that are fixed at the start (the slots) are as they were.
+struct ChangeOptions {
+  PoolOptions options;
+  std::string what{};  // For people: "drain.grace from 30s to 10s".
+  std::string actor{};
+};
+
 // An operator's absolute target. Answered by exactly one ResizeResult among the actions of this
 // Step.
 struct ResizeRequest {
@@ -152,7 +161,7 @@ struct PoolTick {};
 
 using PoolEvent = std::variant<PoolStart, WorkerSpawned, WorkerSpawnFailed, WorkerReady,
                                WorkerExited, AbortWorker, ReplaceWorker, CancelReplace, KillWorker,
-                               LeaderReleased, ResetBreaker, ResizeRequest, ResizeBy,
+                               LeaderReleased, ResetBreaker, ChangeOptions, ResizeRequest, ResizeBy,
                                RestartRequest, CancelRestart, ShutdownRequest, PoolTick>;
 
 }  // namespace squall

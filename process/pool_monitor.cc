@@ -1,11 +1,14 @@
 #include "squall/process/pool_monitor.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "squall/process/autoscaler_inputs.h"
+#include "squall/process/config_field.h"
 #include "squall/process/heartbeat.h"
 #include "squall/process/listen_backlog.h"
 
@@ -15,6 +18,11 @@ namespace {
 // What is only looked at by people: two system calls a worker each time.
 constexpr absl::Duration kSampleInterval = absl::Seconds(5);
 
+template <size_t kSize>
+void SetText(char (&field)[kSize], std::string_view text) {
+  field[text.copy(field, kSize - 1)] = '\0';
+}
+
 PoolNote Note(const SlotView& view, PoolNote::Type type, PoolNote::Severity severity,
               const std::string& what) {
   return {.severity = severity,
@@ -23,6 +31,14 @@ PoolNote Note(const SlotView& view, PoolNote::Type type, PoolNote::Severity seve
           .incarnation = view.incarnation,
           .pid = view.pid,
           .text = absl::StrCat("worker ", view.slot, " (pid ", view.pid, ") ", what)};
+}
+
+bool SameAutoscaler(const PoolConfig& config, const PoolMonitorOptions& options) {
+  const PoolConfig present{.autoscaler = options.autoscaler};
+  const auto fields = ConfigFields();
+  return std::all_of(fields.begin(), fields.end(), [&](const ConfigField& field) {
+    return !field.path.starts_with("autoscaler.") || field.get(config) == field.get(present);
+  });
 }
 
 // Decisions must not be made on numbers older than they are taken.
@@ -37,14 +53,6 @@ absl::Duration SampleInterval(const PoolMonitorOptions& options) {
 
 }  // namespace
 
-absl::Status Validate(const PoolMonitorOptions& options, const PoolOptions& pool) {
-  for (const absl::Status& status :
-       {Validate(options.watchdog), Validate(options.recycle), Validate(options.autoscaler)}) {
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 PoolMonitor::Watched::Watched(const PoolMonitorOptions& options, const SlotView& view,
                               std::minstd_rand& random)
     : incarnation(view.incarnation),
@@ -58,6 +66,24 @@ PoolMonitor::PoolMonitor(const PoolMonitorOptions& options, int rows, uint64_t s
       random_(static_cast<std::minstd_rand::result_type>(seed)),
       autoscaler_(options.autoscaler),
       watched_(static_cast<size_t>(rows)) {}
+
+void PoolMonitor::Configure(const PoolConfig& config, Scoreboard& scoreboard) {
+  const bool rescale = !SameAutoscaler(config, options_);
+  options_.watchdog = config.watchdog;
+  options_.recycle = config.recycle;
+  options_.autoscaler = config.autoscaler;
+  sample_interval_ = SampleInterval(options_);
+  for (std::optional<Watched>& watched : watched_) {
+    if (!watched.has_value()) continue;
+    watched->watchdog.SetOptions(config.watchdog);
+    watched->limits = RecycleLimits(config.recycle, random_);
+  }
+  next_watch_ = MonotonicTime();
+  if (!rescale) return;
+  autoscaler_ = Autoscaler(config.autoscaler);
+  autoscaler_view_ = {};
+  scoreboard.PublishAutoscaler(autoscaler_view_);
+}
 
 PoolMonitor::Findings PoolMonitor::Look(const PoolState& pool, Scoreboard& scoreboard,
                                         MonotonicTime now) {
@@ -156,10 +182,21 @@ void PoolMonitor::Recycle(const SlotView& view, const Scoreboard& scoreboard, Wa
   findings.events.push_back(ReplaceWorker{view.slot, view.incarnation, *std::move(reason)});
 }
 
-void PoolMonitor::Autoscale(const Scoreboard& scoreboard, MonotonicTime now, Findings& findings) {
+void PoolMonitor::Autoscale(Scoreboard& scoreboard, MonotonicTime now, Findings& findings) {
   AutoscalerInputs inputs = AutoscalerInputsOf(scoreboard.Read(now));
   inputs.backlog = ReadListenBacklog(options_.listeners);
   std::optional<ScaleDecision> decision = autoscaler_.Decide(inputs, now);
+  autoscaler_view_.looked_at = now;
+  autoscaler_view_.next_look = autoscaler_.next_tick();
+  SetText(autoscaler_view_.inputs, Describe(inputs));
+  if (decision.has_value()) {
+    autoscaler_view_.decided_at = now;
+    autoscaler_view_.kind = decision->kind;
+    autoscaler_view_.dry_run = decision->dry_run;
+    autoscaler_view_.target = decision->target;
+    SetText(autoscaler_view_.reason, decision->reason);
+  }
+  scoreboard.PublishAutoscaler(autoscaler_view_);
   if (!decision.has_value()) return;
   findings.notes.push_back(
       {.severity = PoolNote::Severity::kInfo,

@@ -18,17 +18,17 @@
 #include <random>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
 #include "squall/process/autoscaler.h"
 #include "squall/process/autoscaler_options.h"
 #include "squall/process/pool_action.h"
+#include "squall/process/pool_config.h"
 #include "squall/process/pool_event.h"
-#include "squall/process/pool_options.h"
 #include "squall/process/pool_state.h"
 #include "squall/process/process_stat.h"
 #include "squall/process/recycle.h"
+#include "squall/process/scale_decision.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/watchdog.h"
 
@@ -41,9 +41,6 @@ struct PoolMonitorOptions {
   std::vector<int> listeners;  // Whose backlog the autoscaler looks at; not owned.
 };
 
-// OK, or INVALID_ARGUMENT naming the first option that makes no sense, for itself or for `pool`.
-absl::Status Validate(const PoolMonitorOptions& options, const PoolOptions& pool);
-
 class PoolMonitor {
  public:
   struct Findings {
@@ -54,6 +51,12 @@ class PoolMonitor {
   PoolMonitor(const PoolMonitorOptions& options, int rows, uint64_t seed);
 
   MonotonicTime next_look() const { return std::min(next_watch_, autoscaler_.next_tick()); }
+
+  const PoolMonitorOptions& options() const { return options_; }
+
+  // Looks with other options from now on. An autoscaler that is changed begins anew; a worker that
+  // is silent stays so since the same moment.
+  void Configure(const PoolConfig& config, Scoreboard& scoreboard);
 
   Findings Look(const PoolState& pool, Scoreboard& scoreboard, MonotonicTime now);
 
@@ -78,12 +81,13 @@ class PoolMonitor {
              Findings& findings);
   void Recycle(const SlotView& view, const Scoreboard& scoreboard, Watched& watched,
                MonotonicTime now, Findings& findings);
-  void Autoscale(const Scoreboard& scoreboard, MonotonicTime now, Findings& findings);
+  void Autoscale(Scoreboard& scoreboard, MonotonicTime now, Findings& findings);
 
-  const PoolMonitorOptions options_;
-  const absl::Duration sample_interval_;
+  PoolMonitorOptions options_;
+  absl::Duration sample_interval_;
   std::minstd_rand random_;
   Autoscaler autoscaler_;
+  AutoscalerView autoscaler_view_;
   std::vector<std::optional<Watched>> watched_;  // By row.
   MonotonicTime next_watch_;
 };

@@ -15,7 +15,9 @@
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
 #include "squall/process/latency_histogram.h"
+#include "squall/process/pool_config.h"
 #include "squall/process/pool_view.h"
+#include "squall/process/scale_decision.h"
 #include "squall/process/worker_row.h"
 #include "squall/process/worker_sample.h"
 #include "squall/process/worker_state.h"
@@ -62,6 +64,8 @@ struct PoolSnapshot {
   pid_t master_pid = 0;
   absl::Time started_at;  // Of the master, wall clock.
   PoolView pool;          // Target, generations, counts by state, …
+  PoolConfig config;
+  AutoscalerView autoscaler;
   // Since the master's start, over all workers that ever were; they never go back from one Read to
   // the next of the same scoreboard.
   WorkerCounters totals;

@@ -88,6 +88,19 @@ MonotonicTime PoolState::next_deadline() const {
   return next;
 }
 
+void PoolState::OnEvent(const ChangeOptions& event) {
+  options_ = event.options;
+  const BackoffOptions spawn_backoff = SpawnBackoffOptions(options_.backoff);
+  for (Row& row : rows_) {
+    row.backoff.SetOptions(options_.backoff);
+    row.spawn_backoff.SetOptions(spawn_backoff);
+  }
+  replace_backoff_.SetOptions(spawn_backoff);
+  ++pool_.generation;
+  Note(PoolNote::Type::kConfigChanged, PoolNote::Severity::kInfo,
+       absl::StrCat("configuration changed", By(event.actor), ": ", event.what));
+}
+
 SlotView PoolState::slot(int slot) const {
   CHECK(slot >= 0 && slot < pool_.max_workers) << slot;
   const Row* last = nullptr;

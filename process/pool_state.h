@@ -63,8 +63,8 @@ class PoolState {
   bool finished() const { return finished_; }
 
   const PoolView& pool() const { return pool_; }
-  // Of a RestartRequest without options.
-  const RestartOptions& restart_options() const { return options_.restart; }
+  // As of the start, and as changed since (ChangeOptions); `desired` is that of the start.
+  const PoolOptions& options() const { return options_; }
   // The row that holds the slot, or the last one that did. 0 ≤ slot < max_workers.
   SlotView slot(int slot) const;
 
@@ -169,6 +169,7 @@ class PoolState {
   void OnEvent(const KillWorker& event);
   void OnEvent(const LeaderReleased& event);
   void OnEvent(const ResetBreaker& event);
+  void OnEvent(const ChangeOptions& event);
   void OnEvent(const ResizeRequest& event);
   void OnEvent(const ResizeBy& event);
   void OnEvent(const RestartRequest& event);

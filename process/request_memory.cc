@@ -5,7 +5,7 @@
 namespace squall {
 namespace {
 
-// A few hundred octets each: 16,384 of them are some 12 MB at most.
+// Less than a thousand octets each: 16,384 of them are some 17 MB at most.
 bool AskForTheSame(const LinkRequest& a, const LinkRequest& b) {
   const auto key = [](const LinkRequest& request) {
     const LinkRestart& restart = request.restart;
@@ -14,7 +14,7 @@ bool AskForTheSame(const LinkRequest& a, const LinkRequest& b) {
                       restart.min_healthy, restart.max_failures, restart.on_failure,
                       restart.ready_timeout_ns, restart.soak_ns);
   };
-  return key(a) == key(b);
+  return key(a) == key(b) && a.config == b.config;
 }
 
 }  // namespace

@@ -87,6 +87,8 @@ absl::StatusOr<Scoreboard> Scoreboard::Create(int rows) {
     board.PublishSlot(view);
   }
   board.PublishPool(PoolView{});
+  board.PublishConfig(PoolConfig{});
+  board.PublishAutoscaler(AutoscalerView{});
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   return board;
 }
@@ -180,6 +182,12 @@ const WorkerRow& Scoreboard::worker_row(int row) const {
 }
 
 void Scoreboard::PublishPool(const PoolView& view) { pool_row().pool.Store(view); }
+
+void Scoreboard::PublishConfig(const PoolConfig& config) { pool_row().config.Store(config); }
+
+void Scoreboard::PublishAutoscaler(const AutoscalerView& view) {
+  pool_row().autoscaler.Store(view);
+}
 
 void Scoreboard::PublishSlot(const SlotView& view) {
   CHECK(view.row >= 0 && view.row < static_cast<int>(views_.size())) << view.row;

@@ -24,8 +24,10 @@
 #include "absl/status/statusor.h"
 #include "squall/base/clock.h"
 #include "squall/base/unique_fd.h"
+#include "squall/process/pool_config.h"
 #include "squall/process/pool_snapshot.h"
 #include "squall/process/pool_view.h"
+#include "squall/process/scale_decision.h"
 #include "squall/process/worker_row.h"
 #include "squall/process/worker_sample.h"
 
@@ -34,7 +36,7 @@ namespace squall {
 class Scoreboard {
  public:
   // Of everything in the mapping. A reader of another version is refused.
-  static constexpr uint32_t kSchemaVersion = 2;
+  static constexpr uint32_t kSchemaVersion = 3;
   static constexpr int kMaxRows = 4096;
 
   // A new scoreboard in a memfd (close-on-exec, mode 0600, sealed against resizing), with
@@ -64,6 +66,10 @@ class Scoreboard {
   // (PoolState::row_revision). For a new worker after FoldWorker.
   void PublishPool(const PoolView& view);
   void PublishSlot(const SlotView& view);
+
+  // What is configured, and what the autoscaler last saw and decided.
+  void PublishConfig(const PoolConfig& config);
+  void PublishAutoscaler(const AutoscalerView& view);
 
   // What the master has found out about the process in `row`. It is shown until that process ends.
   void PublishSample(int row, const WorkerSample& sample);

@@ -43,6 +43,8 @@ struct Scoreboard::Header {
 
 struct alignas(64) Scoreboard::PoolRow {
   internal::Seqlock<PoolView> pool;
+  internal::Seqlock<PoolConfig> config;
+  internal::Seqlock<AutoscalerView> autoscaler;
 };
 
 // What the master writes about the process of a row. Each cell has a time of its own to be written,

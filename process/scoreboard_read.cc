@@ -26,6 +26,9 @@ PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
   snapshot.master_pid = static_cast<pid_t>(header.master_pid);
   snapshot.started_at = absl::FromUnixNanos(header.started_at_unix_ns);
   snapshot.torn = !pool_row().pool.Load(&snapshot.pool);
+  // A torn one is the one before.
+  static_cast<void>(pool_row().config.Load(&snapshot.config));
+  static_cast<void>(pool_row().autoscaler.Load(&snapshot.autoscaler));
   snapshot.workers.reserve(static_cast<size_t>(rows()));
   std::vector<ProcessKey> stacks;
   for (int i = 0; i < rows(); ++i) {

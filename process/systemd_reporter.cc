@@ -37,7 +37,13 @@ std::string StatusLine(const PoolView& pool) {
 }
 
 SystemdReporter::SystemdReporter(SystemdNotifier notifier, const PoolOptions& options)
-    : notifier_(std::move(notifier)), ladder_(options.drain.grace + 3 * options.drain.kill_after) {}
+    : notifier_(std::move(notifier)) {
+  SetDrain(options.drain);
+}
+
+void SystemdReporter::SetDrain(const DrainOptions& drain) {
+  ladder_ = drain.grace + 3 * drain.kill_after;
+}
 
 void SystemdReporter::Report(const PoolView& pool) {
   if (!notifier_.active()) return;

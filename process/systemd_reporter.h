@@ -28,6 +28,9 @@ class SystemdReporter {
  public:
   SystemdReporter(SystemdNotifier notifier, const PoolOptions& options);
 
+  // How long a worker may take to stop, from now on.
+  void SetDrain(const DrainOptions& drain);
+
   void Report(const PoolView& pool);
 
   // A reload was asked for, and the pool stays as it is. With Type=notify-reload systemd waits until
@@ -41,7 +44,7 @@ class SystemdReporter {
   SystemdNotifier notifier_;
   // A step of the pool that takes longer than this has gone wrong: TimeoutStopSec and its kin are
   // extended by it.
-  const absl::Duration ladder_;
+  absl::Duration ladder_;
   std::string status_;
   bool ready_ = false;
   bool stopping_ = false;

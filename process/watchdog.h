@@ -87,6 +87,9 @@ class Watchdog {
  public:
   explicit Watchdog(const WatchdogOptions& options);
 
+  // Other limits from the next call on; what is known of the worker stays.
+  void SetOptions(const WatchdogOptions& options) { options_ = options; }
+
   // The times in `sample` are this machine's; its `now` never goes back.
   //
   // A worker gets a fresh period, counted from now, when it was stopped and when the master itself

@@ -62,6 +62,35 @@ std::string ExplainWorker(const v1::Worker& worker) {
   }
 }
 
+// Who decides on the number of workers, if it is not the operator.
+std::string ExplainAutoscaler(const v1::AutoscalerStatus& autoscaler) {
+  std::string mode;
+  switch (autoscaler.mode()) {
+    case v1::AUTOSCALER_MODE_SPARE:
+      mode = "idle workers";
+      break;
+    case v1::AUTOSCALER_MODE_BACKLOG:
+      mode = "waiting connections";
+      break;
+    case v1::AUTOSCALER_MODE_CPU:
+      mode = "processor time";
+      break;
+    default:
+      return "";
+  }
+  std::string line = absl::StrCat("The autoscaler goes by ", mode,
+                                  autoscaler.dry_run() ? " (dry run: it changes nothing)" : "");
+  if (!autoscaler.has_look_time()) return absl::StrCat(line, " and has not looked yet.");
+  const v1::ScaleDecision& last = autoscaler.last_decision();
+  absl::StrAppend(&line, ". ",
+                  autoscaler.has_last_decision()
+                      ? absl::StrCat("Its last decision: ", last.reason(), ".")
+                      : std::string("It has decided nothing yet."),
+                  " It sees: ", autoscaler.inputs(), "; it looks again in ",
+                  FormatAge(FromProto(autoscaler.next_look_in())), ".");
+  return line;
+}
+
 }  // namespace
 
 std::vector<std::string> Explain(const v1::Pool& pool, const std::vector<v1::Worker>& workers) {
@@ -96,6 +125,9 @@ std::vector<std::string> Explain(const v1::Pool& pool, const std::vector<v1::Wor
   if (lines.empty()) {
     lines.push_back(absl::StrCat("All is well: ", pool.ready_workers(), " of ",
                                  pool.desired_workers(), " workers are ready."));
+  }
+  if (std::string line = ExplainAutoscaler(pool.autoscaler()); !line.empty()) {
+    lines.push_back(std::move(line));
   }
   return lines;
 }

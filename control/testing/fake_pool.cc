@@ -17,13 +17,23 @@
 namespace squall::testing {
 
 FakePool::FakePool(const PoolOptions& options)
-    : state_(options, /*seed=*/1),
+    : config_(ConfigOf(options, {}, {}, {})),
+      state_(options, /*seed=*/1),
       scoreboard_(Scoreboard::Create(options.max_workers + options.surge_slots).value()) {
   {
     std::lock_guard lock(mutex_);
+    scoreboard_.PublishConfig(config_);
     Step(PoolStart{});
   }
   MakeAllReady();
+}
+
+void FakePool::ShowAutoscaler(const AutoscalerView& view) {
+  {
+    std::lock_guard lock(mutex_);
+    scoreboard_.PublishAutoscaler(view);
+  }
+  Changed();
 }
 
 PoolSnapshot FakePool::Read() {
@@ -48,7 +58,13 @@ void FakePool::Send(const LinkRequest& request, Done done) {
                                     return true;
                                   },
                               .reload = [] { return absl::OkStatus(); },
-                              .note = [this](const PoolNote& note) { Add(note); }});
+                               .config = [this] { return config_; },
+                               .configure =
+                                   [this](const PoolConfig& config) {
+                                     config_ = config;
+                                     scoreboard_.PublishConfig(config);
+                                   },
+                               .note = [this](const PoolNote& note) { Add(note); }});
     journal_.Record(Clock::RealNow(), absl::Now());
   }
   done(*reply);

@@ -18,9 +18,11 @@
 #include "squall/process/operation.h"
 #include "squall/process/operation_board.h"
 #include "squall/process/pool_commands.h"
+#include "squall/process/pool_config.h"
 #include "squall/process/pool_journal.h"
 #include "squall/process/pool_options.h"
 #include "squall/process/pool_state.h"
+#include "squall/process/scale_decision.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/worker_row.h"
 
@@ -60,6 +62,8 @@ class FakePool : public PoolReader, public PoolCommander {
   void Kill(int slot, ExitStatus status);
   void BeginShutdown();
 
+  void ShowAutoscaler(const AutoscalerView& view);
+
   // Commands get no answer but Unavailable, as from a stopped master.
   void SetUnreachable(bool unreachable);
   // For what a worker writes itself.
@@ -73,6 +77,7 @@ class FakePool : public PoolReader, public PoolCommander {
   void Changed();
 
   std::mutex mutex_;
+  PoolConfig config_;
   PoolState state_;
   Scoreboard scoreboard_;
   OperationBoard board_ = OperationBoard::Create().value();
