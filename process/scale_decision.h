@@ -41,7 +41,7 @@ struct AutoscalerView {
   ScaleDecision::Kind kind = ScaleDecision::Kind::kGrow;
   bool dry_run = false;
   int target = 0;
-  char reason[320] = {};  // NUL-terminated.
+  char reason[256] = {};  // NUL-terminated.
 
   bool Looked() const { return !looked_at.is_infinite(); }
   bool Decided() const { return !decided_at.is_infinite(); }

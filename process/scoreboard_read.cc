@@ -28,7 +28,10 @@ PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
   snapshot.torn = !pool_row().pool.Load(&snapshot.pool);
   // A torn one is the one before.
   static_cast<void>(pool_row().config.Load(&snapshot.config));
-  static_cast<void>(pool_row().autoscaler.Load(&snapshot.autoscaler));
+  // By way of a variable, or gcc 12 warns of a write beyond the first member.
+  AutoscalerView autoscaler;
+  static_cast<void>(pool_row().autoscaler.Load(&autoscaler));
+  snapshot.autoscaler = autoscaler;
   snapshot.workers.reserve(static_cast<size_t>(rows()));
   std::vector<ProcessKey> stacks;
   for (int i = 0; i < rows(); ++i) {
