@@ -34,6 +34,7 @@
 #include "squall/control/error_details.h"
 #include "squall/control/error_details.pb.h"
 #include "squall/control/pool_to_proto.h"
+#include "squall/control/tls_channel.h"
 #include "squall/control/v1/control.grpc.pb.h"
 #include "squall/netutil/address.h"
 
@@ -65,7 +66,7 @@ absl::Status ConnectError(int error_number, const std::string& address) {
 
 // Ok when the server at the other end of a connected unix socket may be trusted: the default
 // address lies in /tmp, where any user may have been first. Root looks after the servers of all.
-absl::Status CheckServer(int fd, const std::string& address) {
+absl::Status CheckServer(int fd, const std::string& address, std::optional<uid_t> trusted) {
   const uid_t self = geteuid();
   if (self == 0) return absl::OkStatus();
   ucred server = {};
@@ -73,10 +74,11 @@ absl::Status CheckServer(int fd, const std::string& address) {
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &server, &size) != 0) {
     return StatusFromErrno(errno, absl::StrCat("cannot ask whose server is at ", address));
   }
-  if (server.uid == self || server.uid == 0) return absl::OkStatus();
+  if (server.uid == self || server.uid == 0 || server.uid == trusted) return absl::OkStatus();
   return absl::PermissionDeniedError(
       absl::StrCat("the server at ", address, " is one of uid ", server.uid,
-                   "; only one of root or of this user, uid ", self, ", is trusted"));
+                   "; only one of root or of this user, uid ", self,
+                   ", is trusted unless another user is named (squallctl --server-user)"));
 }
 
 // Whether trying again soon may help.
@@ -118,13 +120,14 @@ std::map<std::string, std::string> ErrorMetadata(const absl::Status& status) {
 class ControlClient::Connection {
  public:
   explicit Connection(UniqueFd socket)
-      : channel_(grpc::CreateInsecureChannelFromFd("squall", socket.release())),
-        stub_(v1::ControlService::NewStub(channel_)) {}
+      : Connection(grpc::CreateInsecureChannelFromFd("squall", socket.release())) {}
+  explicit Connection(std::shared_ptr<grpc::Channel> channel)
+      : channel_(std::move(channel)), stub_(v1::ControlService::NewStub(channel_)) {}
 
   v1::ControlService::Stub& stub() { return *stub_; }
 
  private:
-  // Owns the socket. It never reconnects; a new Connection does.
+  // Owns the socket. One from a descriptor never reconnects; a new Connection does.
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ControlService::Stub> stub_;
 };
@@ -137,20 +140,38 @@ ControlClient::~ControlClient() = default;
 absl::StatusOr<std::shared_ptr<ControlClient::Connection>> ControlClient::Connect() {
   std::lock_guard lock(mutex_);
   if (connection_ != nullptr) return connection_;
+  if (internal::IsTlsAddress(address_)) {
+    ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                     internal::OpenTlsChannel(address_, options_.tls));
+    connection_ = std::make_shared<Connection>(std::move(channel));
+    return connection_;
+  }
   const absl::StatusOr<SocketAddress> address = SocketAddress::Parse(address_);
   if (!address.ok() || !address->is_unix()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", address_, "\" is not a control address such as unix:/run/app/control",
-                     ".sock", address.ok() ? "; only unix sockets are served" : ""));
+                     ".sock", address.ok() ? "; over TCP it is served with TLS alone, as tls:host:port" : ""));
   }
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.valid() || connect(socket.get(), address->data(), address->size()) != 0) {
     return ConnectError(errno, address_);
   }
-  absl::Status status = CheckServer(socket.get(), address_);
+  absl::Status status = CheckServer(socket.get(), address_, options_.server_uid);
   if (!status.ok()) return status;
   connection_ = std::make_shared<Connection>(std::move(socket));
   return connection_;
+}
+
+absl::Status ControlClient::Broken(const absl::Status& why) const {
+  if (internal::IsTlsAddress(address_)) {
+    return absl::UnavailableError(absl::StrCat(
+        "no squall server can be used at ", address_, " (", why.message(),
+        "); it lets in only those whose certificate leads to its control_tls.client_ca and has a ",
+        "name with a role there"));
+  }
+  return absl::UnavailableError(
+      absl::StrCat("the squall server at ", address_, " closed the connection (", why.message(),
+                   "); it lets in only those who have a role there, and so many at a time"));
 }
 
 absl::Status ControlClient::Retry(
@@ -173,9 +194,7 @@ absl::Status ControlClient::Retry(
       // The next attempt makes a new connection.
       std::lock_guard lock(mutex_);
       if (connection_ == *connection) connection_.reset();
-      status = absl::UnavailableError(absl::StrCat("the squall server at ", address_,
-                                                   " closed the connection (", status.message(),
-                                                   "); it serves its own user and root only"));
+      status = Broken(status);
     }
     if (!IsTransient(status)) return status;
     const absl::Time now = absl::Now();

@@ -12,8 +12,9 @@
 // v1/control.proto); ErrorReason() has the reason. Unavailable without a reason comes from
 // connecting, with a sentence that names the address and what is wrong.
 //
-// A server of another user is PermissionDenied, unless this process is root: somebody else may have
-// taken the address first.
+// A server of another user is PermissionDenied, unless this process is root or `server_uid` names the
+// user: somebody else may have taken the address first. Over TLS the server's certificate has to be for
+// the host of the address.
 //
 // Unavailable is retried for up to a second, as AIP-194 allows: the control process may just be
 // restarted. A refused connection is not: then no master is there.
@@ -22,17 +23,21 @@
 #ifndef SQUALL_CONTROL_CLIENT_H_
 #define SQUALL_CONTROL_CLIENT_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "squall/control/client_tls.h"
 #include "squall/control/v1/control.pb.h"
 
 namespace squall {
@@ -47,6 +52,11 @@ struct ControlClientOptions {
   absl::Duration timeout = absl::Seconds(5);
   // How long Unavailable is retried.
   absl::Duration retry_for = absl::Seconds(1);
+  // For an address "tls:HOST:PORT".
+  ClientTls tls = {};
+  // Another user than root and the own one whose server at a unix socket is trusted. Whoever names the
+  // address should know whose server it is.
+  std::optional<uid_t> server_uid = {};
 };
 
 struct ResizeOptions {
@@ -62,7 +72,8 @@ struct ResizeOptions {
 
 class ControlClient {
  public:
-  // `address` is "unix:/path" or "unix-abstract:name"; a wrong one is an error of each call.
+  // `address` is "unix:/path", "unix-abstract:name" or "tls:host:port"; a wrong one is an error of each
+  // call.
   explicit ControlClient(std::string address, ControlClientOptions options = {});
   ~ControlClient();
 
@@ -128,6 +139,8 @@ class ControlClient {
   class Connection;
 
   absl::StatusOr<std::shared_ptr<Connection>> Connect();
+  // What a connection that broke means.
+  absl::Status Broken(const absl::Status& why) const;
   // Runs `call` on a connection until it gives anything but Unavailable or time is up.
   absl::Status Retry(absl::Duration timeout,
                      const std::function<absl::Status(Connection&, absl::Time deadline)>& call);

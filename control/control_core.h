@@ -6,32 +6,37 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "squall/control/control_limits.h"
 #include "squall/control/pool_backend.h"
+#include "squall/control/rate_limit.h"
 #include "squall/control/snapshot_hub.h"
 #include "squall/control/v1/control.pb.h"
 
 namespace squall::internal {
 
-// Who is at the other end of a connection, as the kernel said when it was accepted.
-struct Caller {
-  uid_t uid = 0;
-  control::v1::Role role = control::v1::ROLE_UNSPECIFIED;
+// What one caller uses, on all of its connections.
+struct CallerUse {
+  RateLimit changes;
+  std::atomic<int> watches = 0;
 };
 
-struct ControlLimits {
-  int max_message_octets = 64 * 1024;
-  int max_streams_per_connection = 64;
-  int max_watches = 256;
-  int max_waits = 1024;
-  absl::Duration handshake_timeout = absl::Seconds(5);
-  // A call that waits for the pool ends after this even if its caller has more patience.
-  absl::Duration max_wait = absl::Hours(1);
-  absl::Duration bookmark_interval = absl::Seconds(10);
-  // A reader of events that takes no message for so long is cut.
-  absl::Duration event_patience = absl::Seconds(10);
+// Who is at the other end of a connection, as the kernel or the certificate said when it was
+// accepted.
+struct Caller {
+  // Of a caller with a certificate: kNoUid.
+  uid_t uid = 0;
+  control::v1::Role role = control::v1::ROLE_UNSPECIFIED;
+  // "uid 1000", "uri:spiffe://example.org/deploy"
+  std::string name = {};
+  std::shared_ptr<CallerUse> use = std::make_shared<CallerUse>();
+
+  bool has_certificate() const { return uid == kNoUid; }
+  static constexpr uid_t kNoUid = static_cast<uid_t>(-1);
 };
 
 struct ControlCore {

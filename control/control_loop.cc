@@ -1,23 +1,23 @@
 #include "squall/control/control_loop.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <map>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "squall/base/logging.h"
+#include "squall/base/status_macros.h"
+#include "squall/control/peer_user.h"
 #include "squall/netutil/address.h"
 
 namespace squall::internal {
+namespace {
 
-std::map<uid_t, control::v1::Role> DefaultRoles() {
-  return {{0, control::v1::ROLE_ADMIN}, {geteuid(), control::v1::ROLE_ADMIN}};
-}
+std::string NameOf(uid_t uid) { return absl::StrCat("uid ", uid); }
+
+}  // namespace
 
 ControlLoop::ControlLoop(IOLoop& loop, PoolReader& reader, UniqueFd link, ListenSocket listener,
                          ControlLoopOptions options)
@@ -44,52 +44,48 @@ ControlLoop::ControlLoop(IOLoop& loop, PoolReader& reader, UniqueFd link, Listen
 ControlLoop::~ControlLoop() { Shutdown(absl::ZeroDuration()); }
 
 absl::Status ControlLoop::Start() {
-  for (const auto& [uid, role] : options_.roles) {
-    absl::StatusOr<std::unique_ptr<ControlServer>> server =
-        ControlServer::Start(core_, {.uid = uid, .role = role});
-    if (!server.ok()) return server.status();
-    servers_[uid] = *std::move(server);
-  }
+  RETURN_IF_ERROR(
+      callers_.Prepare({.uid = 0, .role = control::v1::ROLE_ADMIN, .name = NameOf(0)}));
   UpdateHealth();
   // One process accepts here, so that it may take all that wait.
   accepting_ = AddAcceptHandler(
       loop_, listener_,
       [this](UniqueFd connection, const SocketAddress&) { OnConnection(std::move(connection)); },
       {.policy = AcceptPolicy::kShared, .budget = 16});
-  return absl::OkStatus();
+  if (!options_.tls.has_value()) return absl::OkStatus();
+  tls_door_.emplace(core_, options_.roles, callers_, *std::move(options_.tls));
+  return tls_door_->Open();
 }
 
 void ControlLoop::Shutdown(absl::Duration patience) {
   accepting_.Stop();
+  if (tls_door_.has_value()) tls_door_->Close();
   tick_.Cancel();
-  for (auto& [uid, server] : servers_) {
-    server->Shutdown(patience);
-    patience = absl::ZeroDuration();  // One patience for all.
-  }
-  servers_.clear();
+  callers_.Shutdown(patience);
 }
 
 void ControlLoop::OnConnection(UniqueFd connection) {
-  // As of connect(2), filled in by the kernel. The pid may be another process' by now.
-  ucred peer = {};
-  socklen_t size = sizeof(peer);
-  if (getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    PLOG(WARNING) << "control connection closed: no peer credentials";
-    core_.refused_connections.fetch_add(1, std::memory_order_relaxed);
-    return;
+  const absl::StatusOr<PeerUser> peer = PeerOf(connection.get());
+  if (!peer.ok()) return Refuse(std::string(peer.status().message()));
+  const ControlRole role = options_.roles.OfUser(peer->uid, peer->groups);
+  if (role == ControlRole::kNone) {
+    return Refuse(absl::StrCat("uid ", peer->uid, " (pid ", peer->pid, ") has no role"));
   }
-  const auto server = servers_.find(peer.uid);
-  if (server == servers_.end()) {
-    const uint64_t refused = core_.refused_connections.fetch_add(1, std::memory_order_relaxed) + 1;
-    LOG_EVERY_T(WARNING, 1) << "control connection refused: uid " << peer.uid << " (pid "
-                            << peer.pid << ") is neither root nor uid " << geteuid() << "; "
-                            << refused << " refused so far";
-    return;
-  }
-  server->second->Adopt(std::move(connection));
+  const absl::Status admitted = callers_.Admit({.uid = peer->uid,
+                                                .role = static_cast<control::v1::Role>(role),
+                                                .name = NameOf(peer->uid)},
+                                               std::move(connection));
+  if (!admitted.ok()) Refuse(std::string(admitted.message()));
+}
+
+void ControlLoop::Refuse(const std::string& why) {
+  const uint64_t refused = core_.refused_connections.fetch_add(1, std::memory_order_relaxed) + 1;
+  LOG_EVERY_T(WARNING, 1) << "control connection refused: " << why << "; " << refused
+                          << " refused so far";
 }
 
 void ControlLoop::OnNotice() {
+  if (tls_door_.has_value()) tls_door_->LookAtFiles();
   UpdateHealth();
   hub_.Refresh();
 }
@@ -106,7 +102,7 @@ void ControlLoop::UpdateHealth() {
   const PoolSnapshot snapshot = reader_.Read();
   if (snapshot.torn) return;
   const bool serving = snapshot.pool.shutdown == ShutdownMode::kNone && snapshot.ready() > 0;
-  for (auto& [uid, server] : servers_) server->SetServing(serving);
+  callers_.SetServing(serving);
 }
 
 }  // namespace squall::internal

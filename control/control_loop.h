@@ -3,20 +3,22 @@
 #ifndef SQUALL_CONTROL_CONTROL_LOOP_H_
 #define SQUALL_CONTROL_CONTROL_LOOP_H_
 
-#include <sys/types.h>
-
 #include <functional>
-#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "squall/base/unique_fd.h"
+#include "squall/control/caller_table.h"
 #include "squall/control/control_core.h"
-#include "squall/control/control_server.h"
+#include "squall/control/control_roles.h"
+#include "squall/control/control_tls.h"
 #include "squall/control/link_client.h"
 #include "squall/control/pool_backend.h"
 #include "squall/control/snapshot_hub.h"
+#include "squall/control/tls_door.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/accept.h"
 #include "squall/netutil/sockets.h"
@@ -25,16 +27,15 @@ namespace squall::internal {
 
 struct ControlLoopOptions {
   // Who may connect, and as what.
-  std::map<uid_t, control::v1::Role> roles = {};
+  ControlRoles roles = {};
+  // Over TCP, too.
+  std::optional<ControlTls> tls = {};
   ControlLimits limits = {};
   // How often the pool is read while anyone waits for it to change.
   absl::Duration tick = absl::Milliseconds(200);
   // The master is gone, or the link to it is of no use.
   std::function<void(const absl::Status&)> on_master_gone = nullptr;
 };
-
-// Root and the user of this process are admin.
-std::map<uid_t, control::v1::Role> DefaultRoles();
 
 // Belongs to the thread of `loop`, which must outlive it.
 class ControlLoop {
@@ -56,6 +57,7 @@ class ControlLoop {
 
  private:
   void OnConnection(UniqueFd connection);
+  void Refuse(const std::string& why);
   void OnNotice();
   void StartTicking();
   void UpdateHealth();
@@ -69,7 +71,8 @@ class ControlLoop {
   LinkClient link_;
   SnapshotHub hub_;
   ControlCore core_;
-  std::map<uid_t, std::unique_ptr<ControlServer>> servers_;
+  CallerTable callers_{core_};
+  std::optional<TlsDoor> tls_door_;
   AcceptHandle accepting_;
   Timeout tick_;
 };

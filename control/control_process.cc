@@ -1,7 +1,9 @@
 #include "squall/control/control_process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,11 +16,18 @@
 
 #include "absl/base/config.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "squall/base/clock.h"
 #include "squall/base/logging.h"
+#include "squall/base/status.h"
+#include "squall/base/status_macros.h"
 #include "squall/base/unique_fd.h"
+#include "squall/control/control_limits.h"
 #include "squall/control/control_loop.h"
+#include "squall/control/control_privileges.h"
+#include "squall/control/control_roles.h"
+#include "squall/control/control_tls.h"
 #include "squall/control/pool_backend.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/address.h"
@@ -26,6 +35,7 @@
 #include "squall/process/event_log.h"
 #include "squall/process/operation.h"
 #include "squall/process/operation_board.h"
+#include "squall/process/privilege_drop.h"
 #include "squall/process/scoreboard.h"
 #include "squall/process/sidecar.h"
 
@@ -54,40 +64,69 @@ class ScoreboardReader : public PoolReader {
   const EventLog& events_;
 };
 
+// What each incarnation of the process is told.
+struct Settings {
+  ListenSocket listener;
+  ControlRoles roles;
+  ControlLimits limits;
+  std::optional<ControlTls> tls;
+  std::optional<Identity> identity;
+};
+
 // gRPC's threads may still run; destructors of statics must not run under them.
 [[noreturn]] void End(int status) {
 #ifdef ABSL_HAVE_LEAK_SANITIZER
-  // LeakSanitizer looks in exit(), which is not called here. It may take its time.
+  // LeakSanitizer looks in exit(), which is not called here. It may take its time. Where a process may
+  // not be traced, it cannot.
   alarm(0);
-  __lsan_do_leak_check();
+  if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1) __lsan_do_leak_check();
 #endif
   _exit(status);
 }
 
-int RunControlProcess(SidecarContext& context) {
-  CHECK_EQ(context.fds.size(), 1u);
+// A copy: the original stays open for the life of the process, whoever closes this one.
+absl::StatusOr<ListenSocket> CopyOf(int fd) {
+  UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return StatusFromErrno(errno, "a copy of the listener");
+  ASSIGN_OR_RETURN(const SocketAddress address, SocketAddress::Local(copy.get()));
+  return ListenSocket(std::move(copy), address);
+}
+
+// The first descriptor is the unix socket's, those behind it are for TLS.
+absl::Status TakeListeners(const std::vector<int>& fds, Settings& settings) {
+  ASSIGN_OR_RETURN(settings.listener, CopyOf(fds[0]));
+  for (size_t i = 1; i < fds.size(); ++i) {
+    ASSIGN_OR_RETURN(ListenSocket listener, CopyOf(fds[i]));
+    settings.tls->listeners.push_back(std::move(listener));
+  }
+  return absl::OkStatus();
+}
+
+int RunControlProcess(SidecarContext& context, Settings& settings) {
+  CHECK(!context.fds.empty());
+  if (const absl::Status less = internal::GiveUpPrivileges(
+          {.identity = settings.identity, .has_secrets = settings.tls.has_value()});
+      !less.ok()) {
+    LOG(ERROR) << "control process: " << less.message();
+    return 1;
+  }
+  // A change of user clears it.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   IOLoop& loop = IOLoop::Current();
   // Before gRPC starts threads, so that they inherit the blocked signal.
-  const absl::Status signals = loop.AddSignalHandler(SIGTERM, [&loop](int) { loop.Stop(); });
-  if (!signals.ok()) {
-    LOG(ERROR) << "control process: " << signals;
-    return 1;
-  }
-  // A copy: the original stays open for the life of the process, whoever closes this one.
-  UniqueFd listener(fcntl(context.fds[0], F_DUPFD_CLOEXEC, 0));
-  if (!listener.valid()) {
-    PLOG(ERROR) << "control process: dup of the listener";
-    return 1;
-  }
-  const absl::StatusOr<SocketAddress> address = SocketAddress::Local(listener.get());
-  if (!address.ok()) {
-    LOG(ERROR) << "control process: " << address.status();
+  absl::Status prepared = loop.AddSignalHandler(SIGTERM, [&loop](int) { loop.Stop(); });
+  if (prepared.ok()) prepared = TakeListeners(context.fds, settings);
+  if (!prepared.ok()) {
+    LOG(ERROR) << "control process: " << prepared;
     return 1;
   }
   ScoreboardReader reader(context);
   internal::ControlLoop control(
-      loop, reader, std::move(context.link), ListenSocket(std::move(listener), *address),
-      {.roles = internal::DefaultRoles(), .on_master_gone = [](const absl::Status& why) {
+      loop, reader, std::move(context.link), std::move(settings.listener),
+      {.roles = settings.roles,
+       .tls = std::move(settings.tls),
+       .limits = settings.limits,
+       .on_master_gone = [](const absl::Status& why) {
          if (!why.ok()) {
            LOG(ERROR) << "control process: " << why;
            End(1);
@@ -125,7 +164,6 @@ Sidecar MakeControlSidecar(ControlOptions options) {
       << "the control listener must be a unix socket, not " << options.listener.address();
   Sidecar sidecar;
   sidecar.name = "control";
-  sidecar.main = &RunControlProcess;
   const std::string path(options.listener.address().unix_path());
   struct stat bound;
   // An inherited socket's file belongs to its service manager.
@@ -134,7 +172,28 @@ Sidecar MakeControlSidecar(ControlOptions options) {
     sidecar.at_exit = [path, bound] { UnlinkIfSame(path, bound); };
   }
   sidecar.fds.push_back(options.listener.Release());
+  if (options.tls.has_value()) {
+    for (ListenSocket& listener : options.tls->listeners) {
+      CHECK(!listener.address().is_unix()) << "ControlTls::listeners has " << listener.address();
+      sidecar.fds.push_back(listener.Release());
+    }
+    options.tls->listeners.clear();
+  }
+  auto settings = std::make_shared<Settings>(Settings{.listener = {},
+                                                      .roles = std::move(options.roles),
+                                                      .limits = options.limits,
+                                                      .tls = std::move(options.tls),
+                                                      .identity = std::move(options.identity)});
+  // Each incarnation has its own copy, by the fork.
+  sidecar.main = [settings](SidecarContext& context) {
+    return RunControlProcess(context, *settings);
+  };
   return sidecar;
+}
+
+absl::StatusOr<std::optional<Identity>> ResolveControlUser(const std::string& user,
+                                                           const std::string& group) {
+  return internal::ResolveIdentity(user, group);
 }
 
 }  // namespace squall

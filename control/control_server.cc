@@ -20,6 +20,12 @@ namespace squall::internal {
 namespace {
 
 constexpr char kPoolHealth[] = "squall.pool";
+// For calls that are open when a connection is too old.
+constexpr absl::Duration kAgeGrace = absl::Minutes(1);
+
+void SetTime(grpc::ServerBuilder& builder, const char* argument, absl::Duration time) {
+  builder.AddChannelArgument(argument, static_cast<int>(absl::ToInt64Milliseconds(time)));
+}
 
 void LogFromGrpc(gpr_log_func_args* args) {
   if (args->severity == GPR_LOG_SEVERITY_ERROR) LOG(WARNING) << "gRPC: " << args->message;
@@ -40,7 +46,9 @@ void InitGrpcOnce() {
 class GrpcControlServer final : public ControlServer {
  public:
   GrpcControlServer(ControlCore& core, Caller caller)
-      : limits_(core.limits), service_(core, caller) {}
+      : limits_(core.limits),
+        has_certificate_(caller.has_certificate()),
+        service_(core, caller) {}
 
   ~GrpcControlServer() override {
     if (server_ != nullptr) Shutdown(absl::ZeroDuration());
@@ -53,15 +61,24 @@ class GrpcControlServer final : public ControlServer {
         grpc::InsecureServerCredentials());
     builder.RegisterService(&service_);
     builder.SetMaxReceiveMessageSize(limits_.max_message_octets);
+    builder.SetMaxSendMessageSize(limits_.max_answer_octets);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, limits_.max_metadata_octets);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits_.max_streams_per_connection);
+    // It binds nothing; should it ever, then not beside another server.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddChannelArgument(
-        GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
-        static_cast<int>(absl::ToInt64Milliseconds(limits_.handshake_timeout)));
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 30'000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 15 * 60'000);
+    SetTime(builder, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, limits_.handshake_timeout);
+    // Callers that watch an idle pool may ping, too.
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    SetTime(builder, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+            limits_.min_ping_interval);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
+    SetTime(builder, GRPC_ARG_KEEPALIVE_TIME_MS, limits_.keepalive_time);
+    SetTime(builder, GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limits_.keepalive_timeout);
+    SetTime(builder, GRPC_ARG_MAX_CONNECTION_IDLE_MS, limits_.max_connection_idle);
+    if (has_certificate_) {
+      SetTime(builder, GRPC_ARG_MAX_CONNECTION_AGE_MS, limits_.max_connection_age);
+      SetTime(builder, GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kAgeGrace);
+    }
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return absl::InternalError("gRPC could not start its server");
     return absl::OkStatus();
@@ -89,6 +106,7 @@ class GrpcControlServer final : public ControlServer {
 
  private:
   const ControlLimits limits_;
+  const bool has_certificate_;
   ControlService service_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;

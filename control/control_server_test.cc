@@ -127,7 +127,7 @@ TEST_F(ControlServerTest, ResizeIsAcceptedAndCarriesTheCaller) {
   EXPECT_EQ(operation.desired_workers(), 4);
   EXPECT_EQ(operation.pool().starting_workers(), 2);
   EXPECT_FALSE(operation.name().empty());
-  EXPECT_EQ(pool_.last_command().actor_uid, 4711u);
+  EXPECT_STREQ(pool_.last_command().actor, "uid 4711");
   EXPECT_STREQ(pool_.last_command().request_id, "abc");
   EXPECT_EQ(GetPool().desired_workers(), 4);
 }

@@ -6,10 +6,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
+#include "squall/base/clock.h"
 #include "squall/base/version.h"
 #include "squall/control/error_details.h"
 #include "squall/control/method_roles.h"
@@ -45,20 +48,45 @@ grpc::ServerUnaryReactor* ControlService::Answer(grpc::CallbackServerContext* co
   return reactor;
 }
 
+std::optional<ControlError> ControlService::Admit(std::string_view method) {
+  if (auto error = CheckRole(method, caller_.role)) return error;
+  if (!IsMutation(method)) return std::nullopt;
+  const ControlLimits& limits = core_.limits;
+  const absl::Duration wait = caller_.use->changes.Take(
+      Clock::RealNow(), {.per_second = limits.changes_per_second, .burst = limits.changes_burst});
+  if (wait == absl::ZeroDuration()) return std::nullopt;
+  return ControlError{
+      .code = absl::StatusCode::kResourceExhausted,
+      .reason = "RATE_LIMITED",
+      .message = absl::StrCat(
+          "this caller has asked for too many changes: ", limits.changes_burst, " at once and then ",
+          limits.changes_per_second, " a second are allowed; the next one in ",
+          absl::FormatDuration(wait)),
+      .metadata = {{"limit", absl::StrCat(limits.changes_burst)},
+                   {"per_second", absl::StrCat(limits.changes_per_second)}},
+      .retry_after = wait};
+}
+
 std::optional<ControlError> ControlService::CountWatch() {
-  if (core_.watches.fetch_add(1) < core_.limits.max_watches) return std::nullopt;
+  const bool too_many = core_.watches.fetch_add(1) >= core_.limits.max_watches;
+  const bool too_many_of_caller =
+      caller_.use->watches.fetch_add(1) >= core_.limits.max_watches_per_caller;
+  if (!too_many && !too_many_of_caller) return std::nullopt;
   core_.watches.fetch_sub(1);
+  caller_.use->watches.fetch_sub(1);
+  const int limit = too_many ? core_.limits.max_watches : core_.limits.max_watches_per_caller;
   return ControlError{.code = absl::StatusCode::kResourceExhausted,
                       .reason = "TOO_MANY_STREAMS",
-                      .message = absl::StrCat("there are ", core_.limits.max_watches,
-                                              " open watches already, the most there may be"),
-                      .metadata = {{"limit", absl::StrCat(core_.limits.max_watches)}}};
+                      .message = absl::StrCat("there are ", limit, " open watches ",
+                                              too_many ? "" : "of this caller ",
+                                              "already, the most there may be"),
+                      .metadata = {{"limit", absl::StrCat(limit)}}};
 }
 
 grpc::ServerUnaryReactor* ControlService::GetPool(grpc::CallbackServerContext* context,
                                                   const v1::GetPoolRequest*,
                                                   v1::GetPoolResponse* response) {
-  if (const auto error = CheckRole("GetPool", caller_.role)) {
+  if (const auto error = Admit("GetPool")) {
     return Answer(context, error->ToGrpc());
   }
   *response->mutable_pool() = PoolToProto(core_.reader.Read(), RightNow());
@@ -68,7 +96,7 @@ grpc::ServerUnaryReactor* ControlService::GetPool(grpc::CallbackServerContext* c
 grpc::ServerUnaryReactor* ControlService::ListWorkers(grpc::CallbackServerContext* context,
                                                       const v1::ListWorkersRequest* request,
                                                       v1::ListWorkersResponse* response) {
-  if (const auto error = CheckRole("ListWorkers", caller_.role)) {
+  if (const auto error = Admit("ListWorkers")) {
     return Answer(context, error->ToGrpc());
   }
   uint64_t first_slot = 0;
@@ -96,7 +124,7 @@ grpc::ServerUnaryReactor* ControlService::ListWorkers(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* ControlService::GetServerInfo(grpc::CallbackServerContext* context,
                                                         const v1::GetServerInfoRequest*,
                                                         v1::GetServerInfoResponse* response) {
-  if (const auto error = CheckRole("GetServerInfo", caller_.role)) {
+  if (const auto error = Admit("GetServerInfo")) {
     return Answer(context, error->ToGrpc());
   }
   const PoolSnapshot snapshot = core_.reader.Read();
@@ -115,7 +143,7 @@ grpc::ServerUnaryReactor* ControlService::GetServerInfo(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* ControlService::GetWorker(grpc::CallbackServerContext* context,
                                                     const v1::GetWorkerRequest* request,
                                                     v1::GetWorkerResponse* response) {
-  if (const auto error = CheckRole("GetWorker", caller_.role)) {
+  if (const auto error = Admit("GetWorker")) {
     return Answer(context, error->ToGrpc());
   }
   if (!request->has_slot()) {
@@ -169,7 +197,7 @@ std::optional<ControlError> ControlService::FindOperation(const std::string& nam
 grpc::ServerUnaryReactor* ControlService::GetOperation(grpc::CallbackServerContext* context,
                                                        const v1::GetOperationRequest* request,
                                                        v1::GetOperationResponse* response) {
-  if (const auto error = CheckRole("GetOperation", caller_.role)) {
+  if (const auto error = Admit("GetOperation")) {
     return Answer(context, error->ToGrpc());
   }
   const PoolSnapshot snapshot = core_.reader.Read();
@@ -188,7 +216,7 @@ grpc::ServerUnaryReactor* ControlService::GetOperation(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* ControlService::ListOperations(grpc::CallbackServerContext* context,
                                                          const v1::ListOperationsRequest* request,
                                                          v1::ListOperationsResponse* response) {
-  if (const auto error = CheckRole("ListOperations", caller_.role)) {
+  if (const auto error = Admit("ListOperations")) {
     return Answer(context, error->ToGrpc());
   }
   uint64_t newest = UINT64_MAX;
@@ -214,7 +242,7 @@ grpc::ServerUnaryReactor* ControlService::ListOperations(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* ControlService::WaitOperation(grpc::CallbackServerContext* context,
                                                         const v1::WaitOperationRequest* request,
                                                         v1::WaitOperationResponse* response) {
-  if (const auto error = CheckRole("WaitOperation", caller_.role)) {
+  if (const auto error = Admit("WaitOperation")) {
     return Answer(context, error->ToGrpc());
   }
   absl::Duration timeout = core_.limits.max_wait;
@@ -248,7 +276,7 @@ grpc::ServerUnaryReactor* ControlService::WaitOperation(grpc::CallbackServerCont
 
 grpc::ServerWriteReactor<v1::WatchPoolResponse>* ControlService::WatchPool(
     grpc::CallbackServerContext*, const v1::WatchPoolRequest* request) {
-  if (const auto error = CheckRole("WatchPool", caller_.role)) {
+  if (const auto error = Admit("WatchPool")) {
     return new RefusedWatch(error->ToGrpc());
   }
   absl::Duration interval = absl::Seconds(1);

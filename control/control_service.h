@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "grpcpp/grpcpp.h"
 #include "squall/control/control_core.h"
@@ -84,6 +85,9 @@ class ControlService final : public control::v1::ControlService::CallbackService
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
                                    const grpc::Status& status = grpc::Status::OK,
                                    const char* method = __builtin_FUNCTION());
+  // What stands in the way of a call of this method: the caller's role, or that it changes too much.
+  // Each method begins with it.
+  std::optional<ControlError> Admit(std::string_view method);
   // Counts one more watch, or says why there may not be one.
   std::optional<ControlError> CountWatch();
   // What stands in the way of the operation with this name; else its id.

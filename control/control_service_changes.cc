@@ -9,7 +9,6 @@
 #include "grpcpp/grpcpp.h"
 #include "squall/control/command_call.h"
 #include "squall/control/control_service.h"
-#include "squall/control/method_roles.h"
 #include "squall/control/operation_to_proto.h"
 #include "squall/control/pool_to_proto.h"
 #include "squall/control/request_check.h"
@@ -104,7 +103,7 @@ LinkRequest ControlService::Command(LinkCommand command, const std::string& requ
   LinkRequest request;
   request.command = command;
   request.validate_only = validate_only ? 1 : 0;
-  request.actor_uid = caller_.uid;
+  SetLinkText(request.actor, caller_.name);
   SetLinkText(request.request_id, request_id);
   return request;
 }
@@ -112,7 +111,7 @@ LinkRequest ControlService::Command(LinkCommand command, const std::string& requ
 grpc::ServerUnaryReactor* ControlService::ResizePool(grpc::CallbackServerContext* context,
                                                      const v1::ResizePoolRequest* request,
                                                      v1::ResizePoolResponse* response) {
-  if (const auto error = CheckRole("ResizePool", caller_.role)) {
+  if (const auto error = Admit("ResizePool")) {
     return Answer(context, error->ToGrpc());
   }
   return ResizeCall::Start(core_, caller_, *request, *response);
@@ -121,7 +120,7 @@ grpc::ServerUnaryReactor* ControlService::ResizePool(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* ControlService::RestartPool(grpc::CallbackServerContext* context,
                                                       const v1::RestartPoolRequest* request,
                                                       v1::RestartPoolResponse* response) {
-  if (const auto error = CheckRole("RestartPool", caller_.role)) {
+  if (const auto error = Admit("RestartPool")) {
     return Answer(context, error->ToGrpc());
   }
   LinkRequest command =
@@ -140,7 +139,7 @@ grpc::ServerUnaryReactor* ControlService::RestartPool(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* ControlService::DrainWorker(grpc::CallbackServerContext* context,
                                                       const v1::DrainWorkerRequest* request,
                                                       v1::DrainWorkerResponse* response) {
-  if (const auto error = CheckRole("DrainWorker", caller_.role)) {
+  if (const auto error = Admit("DrainWorker")) {
     return Answer(context, error->ToGrpc());
   }
   if (const auto error = CheckWorker(*request)) return Answer(context, error->ToGrpc());
@@ -156,7 +155,7 @@ grpc::ServerUnaryReactor* ControlService::DrainWorker(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* ControlService::KillWorker(grpc::CallbackServerContext* context,
                                                      const v1::KillWorkerRequest* request,
                                                      v1::KillWorkerResponse* response) {
-  if (const auto error = CheckRole("KillWorker", caller_.role)) {
+  if (const auto error = Admit("KillWorker")) {
     return Answer(context, error->ToGrpc());
   }
   if (const auto error = CheckWorker(*request)) return Answer(context, error->ToGrpc());
@@ -172,7 +171,7 @@ grpc::ServerUnaryReactor* ControlService::KillWorker(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* ControlService::ResetBreaker(grpc::CallbackServerContext* context,
                                                        const v1::ResetBreakerRequest* request,
                                                        v1::ResetBreakerResponse* response) {
-  if (const auto error = CheckRole("ResetBreaker", caller_.role)) {
+  if (const auto error = Admit("ResetBreaker")) {
     return Answer(context, error->ToGrpc());
   }
   if (const auto error = CheckRequestId(request->request_id())) {
@@ -192,7 +191,7 @@ grpc::ServerUnaryReactor* ControlService::ResetBreaker(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* ControlService::ShutdownServer(grpc::CallbackServerContext* context,
                                                          const v1::ShutdownServerRequest* request,
                                                          v1::ShutdownServerResponse* response) {
-  if (const auto error = CheckRole("ShutdownServer", caller_.role)) {
+  if (const auto error = Admit("ShutdownServer")) {
     return Answer(context, error->ToGrpc());
   }
   if (const auto error = CheckRequestId(request->request_id())) {
@@ -222,7 +221,7 @@ grpc::ServerUnaryReactor* ControlService::ShutdownServer(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* ControlService::CancelOperation(grpc::CallbackServerContext* context,
                                                           const v1::CancelOperationRequest* request,
                                                           v1::CancelOperationResponse* response) {
-  if (const auto error = CheckRole("CancelOperation", caller_.role)) {
+  if (const auto error = Admit("CancelOperation")) {
     return Answer(context, error->ToGrpc());
   }
   if (const auto error = CheckRequestId(request->request_id())) {

@@ -3,7 +3,6 @@
 #include "squall/control/command_call.h"
 #include "squall/control/config_to_proto.h"
 #include "squall/control/control_service.h"
-#include "squall/control/method_roles.h"
 #include "squall/control/pool_to_proto.h"
 #include "squall/control/request_check.h"
 
@@ -14,7 +13,7 @@ namespace v1 = ::squall::control::v1;
 grpc::ServerUnaryReactor* ControlService::GetPoolConfig(grpc::CallbackServerContext* context,
                                                         const v1::GetPoolConfigRequest*,
                                                         v1::GetPoolConfigResponse* response) {
-  if (const auto error = CheckRole("GetPoolConfig", caller_.role)) {
+  if (const auto error = Admit("GetPoolConfig")) {
     return Answer(context, error->ToGrpc());
   }
   const PoolSnapshot snapshot = core_.reader.Read();
@@ -26,7 +25,7 @@ grpc::ServerUnaryReactor* ControlService::GetPoolConfig(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* ControlService::UpdatePool(grpc::CallbackServerContext* context,
                                                      const v1::UpdatePoolRequest* request,
                                                      v1::UpdatePoolResponse* response) {
-  if (const auto error = CheckRole("UpdatePool", caller_.role)) {
+  if (const auto error = Admit("UpdatePool")) {
     return Answer(context, error->ToGrpc());
   }
   if (const auto error = CheckRequestId(request->request_id())) {

@@ -24,7 +24,7 @@ class RefusedStream final : public grpc::ServerWriteReactor<v1::WatchEventsRespo
 grpc::ServerUnaryReactor* ControlService::ListEvents(grpc::CallbackServerContext* context,
                                                      const v1::ListEventsRequest* request,
                                                      v1::ListEventsResponse* response) {
-  if (const auto error = CheckRole("ListEvents", caller_.role)) {
+  if (const auto error = Admit("ListEvents")) {
     return Answer(context, error->ToGrpc());
   }
   if (const auto error = internal::ListEvents(core_, caller_, *request, *response)) {
@@ -35,7 +35,7 @@ grpc::ServerUnaryReactor* ControlService::ListEvents(grpc::CallbackServerContext
 
 grpc::ServerWriteReactor<v1::WatchEventsResponse>* ControlService::WatchEvents(
     grpc::CallbackServerContext*, const v1::WatchEventsRequest* request) {
-  if (const auto error = CheckRole("WatchEvents", caller_.role)) {
+  if (const auto error = Admit("WatchEvents")) {
     return new RefusedStream(error->ToGrpc());
   }
   if (const auto error = CountWatch()) return new RefusedStream(error->ToGrpc());

@@ -121,6 +121,8 @@ v1::EventKind KindOf(PoolNote::Type type) {
       return v1::EVENT_KIND_WORKER_RECOVERED;
     case PoolNote::Type::kAutoscale:
       return v1::EVENT_KIND_AUTOSCALE;
+    case PoolNote::Type::kConfigChanged:
+      return v1::EVENT_KIND_CONFIG_CHANGED;
     case PoolNote::Type::kRequestAccepted:
       return v1::EVENT_KIND_REQUEST_ACCEPTED;
     case PoolNote::Type::kRequestRefused:

@@ -146,7 +146,7 @@ TEST_F(LinkClientTest, SendsTheWholeCommand) {
   whole.expected_generation = 7;
   SetLinkText(whole.request_id, "id");
   whole.validate_only = 1;
-  whole.actor_uid = 1000;
+  SetLinkText(whole.actor, "uid 1000");
   whole.restart.soak_ns = 5;
   client_->Send(whole, [](const absl::StatusOr<LinkReply>&) {});
   RunOnce();
@@ -158,7 +158,7 @@ TEST_F(LinkClientTest, SendsTheWholeCommand) {
   EXPECT_EQ(request->expected_generation, 7u);
   EXPECT_STREQ(request->request_id, "id");
   EXPECT_EQ(request->validate_only, 1u);
-  EXPECT_EQ(request->actor_uid, 1000u);
+  EXPECT_STREQ(request->actor, "uid 1000");
 }
 
 TEST_F(LinkClientTest, GivesUpAfterTheDeadlineAndIgnoresTheLateAnswer) {

@@ -2,17 +2,16 @@
 #include "squall/control/method_roles.h"
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "squall/base/clock.h"
 #include "squall/control/error_details.h"
+#include "squall/control/error_details.pb.h"
+#include "squall/control/testing/call_empty.h"
 #include "squall/control/testing/served_pool.h"
 #include "squall/control/v1/control.grpc.pb.h"
 
@@ -21,9 +20,7 @@ namespace {
 
 namespace v1 = ::squall::control::v1;
 
-const google::protobuf::ServiceDescriptor& Service() {
-  return *v1::GetPoolRequest::descriptor()->file()->FindServiceByName("ControlService");
-}
+using testing::ControlServiceDescriptor;
 
 // What a viewer, an operator and an admin may call. Written out, so that a change of who may do what
 // is a change here.
@@ -47,13 +44,13 @@ v1::Role Expected(const std::string& method) {
 }
 
 TEST(MethodRoles, EachMethodHasOne) {
-  for (int i = 0; i < Service().method_count(); ++i) {
-    const std::string& method = Service().method(i)->name();
+  for (int i = 0; i < ControlServiceDescriptor().method_count(); ++i) {
+    const std::string& method = ControlServiceDescriptor().method(i)->name();
     EXPECT_NE(LeastRole(method), v1::ROLE_UNSPECIFIED) << method << " is in no table";
     EXPECT_EQ(LeastRole(method), Expected(method)) << method;
     EXPECT_EQ(IsMutation(method), Expected(method) > v1::ROLE_VIEWER) << method;
   }
-  EXPECT_EQ(static_cast<size_t>(Service().method_count()),
+  EXPECT_EQ(static_cast<size_t>(ControlServiceDescriptor().method_count()),
             std::size(kViewer) + std::size(kOperator) + std::size(kAdmin));
 }
 
@@ -114,9 +111,9 @@ class RoleTest : public testing::ServedPoolTest, public ::testing::WithParamInte
 
 TEST_P(RoleTest, IsHeldByEveryMethod) {
   const auto role = static_cast<v1::Role>(GetParam());
-  for (int i = 0; i < Service().method_count(); ++i) {
-    const google::protobuf::MethodDescriptor& method = *Service().method(i);
-    const grpc::Status status = CallEmpty(method.name(), method.server_streaming());
+  for (int i = 0; i < ControlServiceDescriptor().method_count(); ++i) {
+    const google::protobuf::MethodDescriptor& method = *ControlServiceDescriptor().method(i);
+    const grpc::Status status = testing::CallEmpty(channel_, method);
     const bool may = role >= Expected(method.name()) && role != v1::ROLE_UNSPECIFIED;
     EXPECT_EQ(status.error_code() != grpc::StatusCode::PERMISSION_DENIED, may)
         << method.name() << " with role " << v1::Role_Name(role) << ": " << status.error_code()
@@ -158,6 +155,31 @@ TEST_P(RoleTest, RequestLinesAreForOperators) {
   ASSERT_TRUE(stream->Read(&first));
   EXPECT_EQ(first.snapshot().workers(0).has_current_request(), role >= v1::ROLE_OPERATOR);
   watch.TryCancel();
+}
+
+class RateLimitTest : public testing::ServedPoolTest {
+ protected:
+  RateLimitTest() : ServedPoolTest({.changes_burst = 2, .changes_per_second = 0.001}) {}
+};
+
+TEST_F(RateLimitTest, IsHeldByEveryChangeAndByNothingElse) {
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(Resize(testing::To(3)).ok());
+  for (int i = 0; i < ControlServiceDescriptor().method_count(); ++i) {
+    const google::protobuf::MethodDescriptor& method = *ControlServiceDescriptor().method(i);
+    const grpc::Status status = testing::CallEmpty(channel_, method);
+    const bool limited = status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
+    EXPECT_EQ(limited, IsMutation(method.name())) << method.name() << ": " << status.error_message();
+    if (!limited) continue;
+    EXPECT_EQ(testing::InfoOf(StatusFromGrpc(status)).reason(), "RATE_LIMITED");
+    control::internal::RpcStatus details;
+    ASSERT_TRUE(details.ParseFromString(status.error_details()));
+    control::internal::RetryInfo retry;
+    ASSERT_EQ(details.details_size(), 2);
+    EXPECT_EQ(details.details(1).type_url(), "type.googleapis.com/google.rpc.RetryInfo");
+    ASSERT_TRUE(retry.ParseFromString(details.details(1).value()));
+    EXPECT_GT(retry.retry_delay().seconds(), 900);
+  }
+  EXPECT_EQ(pool_.Read().pool.desired, 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Roles, RoleTest, ::testing::Range(0, 4),

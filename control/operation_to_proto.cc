@@ -89,7 +89,7 @@ v1::Operation OperationToProto(const OperationView& operation, uint64_t instance
     proto.mutable_error()->set_message(operation.message);
   }
   proto.set_request_id(operation.request_id);
-  proto.set_actor(absl::StrCat("uid ", operation.actor_uid));
+  proto.set_actor(operation.actor);
   return proto;
 }
 

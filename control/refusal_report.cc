@@ -4,7 +4,6 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/cord.h"
-#include "absl/strings/str_cat.h"
 #include "squall/control/error_details.h"
 #include "squall/control/error_details.pb.h"
 #include "squall/process/control_link.h"
@@ -14,7 +13,7 @@ namespace squall::internal {
 void ReportRefusal(ControlCore& core, const Caller& caller, std::string_view method,
                    const grpc::Status& status) {
   LinkRefusal refusal;
-  SetLinkText(refusal.actor, absl::StrCat("uid ", caller.uid));
+  SetLinkText(refusal.actor, caller.name);
   SetLinkText(refusal.method, method);
   SetLinkText(refusal.message, status.error_message());
   control::internal::ErrorInfo info;

@@ -62,7 +62,7 @@ void ResizeCall::Ask(const Caller& caller) {
   link_request_.command = LinkCommand::kResize;
   link_request_.target = request_.desired_workers();
   link_request_.validate_only = request_.validate_only() ? 1 : 0;
-  link_request_.actor_uid = caller.uid;
+  SetLinkText(link_request_.actor, caller.name);
   SetLinkText(link_request_.request_id, request_.request_id());
   if (const auto error = CheckEtag(request_.etag(), core_.reader.Read(), link_request_)) {
     return refuse(*error);

@@ -205,6 +205,7 @@ void WatchStream::OnCancel() { FinishOnce(grpc::Status(grpc::StatusCode::CANCELL
 
 void WatchStream::OnDone() {
   core_.watches.fetch_sub(1);
+  caller_.use->watches.fetch_sub(1);
   self_.reset();
 }
 

@@ -21,7 +21,7 @@ namespace squall::internal {
 class WatchStream final : public grpc::ServerWriteReactor<control::v1::WatchPoolResponse>,
                           public SnapshotHub::Listener {
  public:
-  // The caller has counted the stream in core.watches; the stream counts itself out.
+  // The caller has counted the stream in core.watches and caller.use; it counts itself out.
   static grpc::ServerWriteReactor<control::v1::WatchPoolResponse>* Start(ControlCore& core,
                                                                          const Caller& caller,
                                                                          absl::Duration interval);

@@ -176,6 +176,20 @@ absl::Time TimeOf(const ASN1_TIME* time) {
   return absl::FromTimeT(::timegm(&civil));
 }
 
+// Those of one kind, which all are IA5Strings.
+std::vector<std::string> AlternativeNames(const X509& certificate, int kind) {
+  std::vector<std::string> names;
+  const GeneralNamesPtr alternatives(static_cast<GENERAL_NAMES*>(
+      ::X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
+    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(alternatives.get(), i);
+    if (name->type != kind) continue;
+    names.emplace_back(reinterpret_cast<const char*>(::ASN1_STRING_get0_data(name->d.ia5)),
+                       static_cast<size_t>(::ASN1_STRING_length(name->d.ia5)));
+  }
+  return names;
+}
+
 std::string DayText(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
 }
@@ -265,17 +279,13 @@ void WarnOfExpiry(const X509& certificate, const std::string& path, absl::Time n
 }
 
 std::vector<std::string> DnsNames(const X509& certificate) {
-  std::vector<std::string> names;
-  const GeneralNamesPtr alternatives(static_cast<GENERAL_NAMES*>(
-      ::X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives.get()); ++i) {
-    const GENERAL_NAME* const name = sk_GENERAL_NAME_value(alternatives.get(), i);
-    if (name->type != GEN_DNS) continue;
-    const std::string text(reinterpret_cast<const char*>(::ASN1_STRING_get0_data(name->d.dNSName)),
-                           static_cast<size_t>(::ASN1_STRING_length(name->d.dNSName)));
-    names.push_back(absl::AsciiStrToLower(text));
-  }
+  std::vector<std::string> names = AlternativeNames(certificate, GEN_DNS);
+  for (std::string& name : names) absl::AsciiStrToLower(&name);
   return names;
+}
+
+std::vector<std::string> Uris(const X509& certificate) {
+  return AlternativeNames(certificate, GEN_URI);
 }
 
 std::vector<std::string> ServedNames(const X509& certificate) {

@@ -41,6 +41,8 @@ void WarnOfExpiry(const X509& certificate, const std::string& path, absl::Time n
 
 // The DNS names of subjectAltName, in lower case.
 std::vector<std::string> DnsNames(const X509& certificate);
+// Its URIs, as they stand there; of all names there may be some with a NUL inside.
+std::vector<std::string> Uris(const X509& certificate);
 // The names of servers that a certificate is for: its DnsNames(), or without a subjectAltName its
 // common name.
 std::vector<std::string> ServedNames(const X509& certificate);

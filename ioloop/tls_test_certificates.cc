@@ -68,6 +68,7 @@ X509Ptr MakeCertificate(const TestCertificateOptions& options, EVP_PKEY* key, X5
   std::string names;
   for (const std::string& name : options.dns_names) absl::StrAppend(&names, "DNS:", name, ",");
   for (const std::string& ip : options.ip_addresses) absl::StrAppend(&names, "IP:", ip, ",");
+  for (const std::string& uri : options.uris) absl::StrAppend(&names, "URI:", uri, ",");
   if (!names.empty()) {
     names.pop_back();
     AddExtension(x509, NID_subject_alt_name, names);

@@ -22,6 +22,7 @@ struct TestCertificateOptions {
   std::string common_name = "localhost";
   std::vector<std::string> dns_names = {"localhost"};
   std::vector<std::string> ip_addresses = {"127.0.0.1"};
+  std::vector<std::string> uris = {};
   TestKey key = TestKey::kEcdsa;
   absl::Time not_before = absl::Now() - absl::Hours(1);
   absl::Time not_after = absl::Now() + absl::Hours(1);

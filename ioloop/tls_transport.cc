@@ -434,6 +434,7 @@ std::optional<TlsPeerCertificate> TlsTransportImpl::peer_certificate() const {
   result.subject = internal::DistinguishedName(*certificate);
   result.common_name = internal::CommonName(*certificate);
   result.dns_names = internal::DnsNames(*certificate);
+  result.uris = internal::Uris(*certificate);
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   ::X509_digest(certificate, ::EVP_sha256(), digest, &size);

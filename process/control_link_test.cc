@@ -29,7 +29,7 @@ TEST_F(ControlLinkTest, CarriesRequestsAndReplies) {
   request.sequence = 7;
   request.target = 8;
   request.expected_generation = 3;
-  request.actor_uid = 1000;
+  SetLinkText(request.actor, "uid 1000");
   SetLinkText(request.request_id, "id");
   ASSERT_TRUE(SendLink(sidecar_.get(), request));
   const LinkRead read = ReceiveLink(master_.get());
@@ -38,7 +38,7 @@ TEST_F(ControlLinkTest, CarriesRequestsAndReplies) {
   EXPECT_EQ(received->sequence, 7u);
   EXPECT_EQ(received->target, 8);
   EXPECT_EQ(received->expected_generation, 3u);
-  EXPECT_EQ(received->actor_uid, 1000u);
+  EXPECT_STREQ(received->actor, "uid 1000");
   EXPECT_STREQ(received->request_id, "id");
 
   LinkReply reply;

@@ -19,6 +19,7 @@ namespace squall {
 
 // The longest request id, in octets.
 inline constexpr size_t kMaxRequestId = 63;
+inline constexpr size_t kMaxActor = 95;
 
 // The values stand in shared memory and in the packets of the control link.
 enum class OperationKind : uint8_t {
@@ -56,9 +57,9 @@ struct OperationView {
   uint64_t generation = 0;   // Of the pool after a resize, of the new workers of a restart.
   int slot = -1;             // Of a drain or a kill.
   uint64_t incarnation = 0;  // Likewise.
-  uid_t actor_uid = 0;
   MonotonicTime began_at{};
   MonotonicTime ended_at = MonotonicTime::Infinite();
+  char actor[kMaxActor + 1] = {};           // NUL-terminated: "uid 1000".
   char request_id[kMaxRequestId + 1] = {};  // NUL-terminated; empty: none.
   char message[200] = {};                   // NUL-terminated; of one that failed, for people.
 

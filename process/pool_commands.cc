@@ -55,7 +55,7 @@ RestartOptions FromLink(const LinkRestart& link, const RestartOptions& configure
 }
 
 std::string ActorName(const LinkRequest& request) {
-  return absl::StrCat("uid ", request.actor_uid);
+  return request.actor[0] != '\0' ? request.actor : "somebody";
 }
 
 std::string CommandName(LinkCommand command) {
@@ -237,7 +237,7 @@ bool PoolCommands::Update(const PoolState& pool, MonotonicTime now) {
 }
 
 void PoolCommands::Begin(const Context& context, OperationView operation, LinkReply& reply) {
-  operation.actor_uid = context.request.actor_uid;
+  SetLinkText(operation.actor, context.request.actor);
   SetLinkText(operation.request_id, context.request.request_id);
   reply.operation = operations_.Begin(operation, context.now);
   // It may be at its end already.

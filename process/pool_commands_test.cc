@@ -54,7 +54,7 @@ class PoolCommandsTest : public ::testing::Test {
 
   LinkReply Send(LinkRequest request) {
     request.sequence = ++sequence_;
-    request.actor_uid = 1000;
+    SetLinkText(request.actor, "uid 1000");
     const std::optional<LinkReply> reply =
         commands_.Handle(request, *pool_, now_,
                          {.dispatch =
@@ -155,7 +155,7 @@ TEST_F(PoolCommandsTest, AResizeIsAnOperationUntilTheLastHasDrained) {
   EXPECT_EQ(operation.state, OperationState::kRunning);
   EXPECT_EQ(operation.target, 3);
   EXPECT_EQ(operation.before, 2);
-  EXPECT_EQ(operation.actor_uid, 1000u);
+  EXPECT_STREQ(operation.actor, "uid 1000");
   EXPECT_STREQ(operation.request_id, "one");
   now_ += absl::Seconds(1);
   AllReady();

@@ -71,7 +71,7 @@ class PoolCommandsUpdateTest : public ::testing::Test {
   static LinkRequest Update(std::string_view path, int64_t value, const char* id = "") {
     LinkRequest request;
     request.command = LinkCommand::kUpdate;
-    request.actor_uid = 1000;
+    SetLinkText(request.actor, "uid 1000");
     request.config.Set(Index(path), value);
     SetLinkText(request.request_id, id);
     return request;

@@ -14,6 +14,8 @@
 #include "absl/strings/str_replace.h"
 #include "squall/base/string_view.h"
 #include "squall/control/config/option_text.h"
+#include "squall/control/control_plane_options.h"
+#include "squall/control/control_roles.h"
 #include "squall/process/scoreboard.h"
 
 namespace squall {
@@ -296,6 +298,36 @@ std::optional<TlsServerOptions> ReadTls(Reader& reader) {
   return std::nullopt;
 }
 
+void ReadControl(Reader& reader, const WorkerSettings& worker, ControlPlaneOptions& control) {
+  reader.ReadMode("control_socket_mode", control.socket.mode);
+  reader.Read("control_socket_group", control.socket.group);
+  const std::pair<std::string_view, std::vector<std::string>&> lists[] = {
+      {"control_viewers", control.roles.viewers},
+      {"control_operators", control.roles.operators},
+      {"control_admins", control.roles.admins}};
+  for (const auto& [path, entries] : lists) {
+    reader.ReadAll(path, entries);
+    reader.Each(path, "one of user:NAME, group:NAME, uri:URI and dns:NAME", &ControlRoles::IsEntry);
+  }
+  control.user = worker.user;
+  if (!worker.user.empty() && !worker.group.empty()) {
+    absl::StrAppend(&control.user, ":", worker.group);
+  }
+  reader.Read("control_user", control.user);
+  reader.Read("control_tls.address", control.tls.address);
+  reader.Read("control_tls.certificate", control.tls.certificate);
+  reader.Read("control_tls.key", control.tls.key);
+  reader.Read("control_tls.client_ca", control.tls.client_ca);
+  reader.ReadChoice<TlsVersion>("control_tls.min_version",
+                                {{"1.2", TlsVersion::kTls12}, {"1.3", TlsVersion::kTls13}},
+                                control.tls.min_version);
+  reader.Read("control_limits.max_connections", control.limits.max_connections);
+  reader.Read("control_limits.max_connections_per_caller",
+              control.limits.max_connections_per_caller);
+  reader.Read("control_limits.changes_burst", control.limits.changes_burst);
+  reader.Read("control_limits.changes_per_second", control.limits.changes_per_second);
+}
+
 // Nothing when there is to be none.
 std::optional<AccessLogOptions> ReadAccessLog(Reader& reader) {
   using Format = std::optional<AccessLogFormat>;
@@ -338,7 +370,9 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
   reader.ReadAll("listen", serve.listen);
   reader.Read("backlog", serve.backlog);
   reader.ReadMode("unix_mode", serve.unix_mode);
-  reader.Each("control", "\"unix:\" with an absolute path or \"none\"",
+  reader.Each("control",
+              "\"unix:\" with an absolute path or \"none\"; over TCP it is served with TLS alone, see "
+              "control_tls",
               [&](const std::string& text) {
                 options.control = text;
                 return text == "none" || absl::StartsWith(text, "unix:/");
@@ -373,6 +407,7 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
   ReadWatch(reader, fork);
   ReadAutoscaler(reader, fork.autoscaler);
   ReadWorker(reader, fork.worker);
+  ReadControl(reader, fork.worker, options.control_plane);
   ReadHttp(reader, serve.http);
   options.tls = ReadTls(reader);
   if (!reader.status().ok()) return reader.status();

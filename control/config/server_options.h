@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "squall/control/config/server_config.h"
+#include "squall/control/control_plane_options.h"
 #include "squall/httpserver/serve_options.h"
 #include "squall/ioloop/tls_options.h"
 #include "squall/web/access_log.h"
@@ -23,6 +24,8 @@ struct ServerOptions {
   ServeOptions serve = {};
   // Where operators reach the server, "unix:/PATH"; "none"; nothing: DefaultControlAddress().
   std::optional<std::string> control = {};
+  // The rest of the control plane; without `control`, and with a user once the workers' is known.
+  ControlPlaneOptions control_plane = {};
   // The directory behind /static/; empty: none.
   std::string static_root = {};
   bool static_list_directories = false;

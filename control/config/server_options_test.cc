@@ -117,6 +117,35 @@ TEST(ServerOptions, EveryOptionOfServeArrives) {
   EXPECT_EQ(http.proxy_protocol->max_header_size, 2u << 10);
 }
 
+TEST(ServerOptions, EveryOptionOfTheControlPlaneArrives) {
+  const ControlPlaneOptions control = ToServerOptions(EveryOption())->control_plane;
+  EXPECT_EQ(control.socket.mode, 0660u);
+  EXPECT_EQ(control.socket.group, "adm");
+  EXPECT_THAT(control.roles.viewers, ElementsAre("group:adm", "user:daemon"));
+  EXPECT_THAT(control.roles.operators, ElementsAre("uri:spiffe://example.org/deploy"));
+  EXPECT_THAT(control.roles.admins, ElementsAre("dns:admin.example.org"));
+  EXPECT_EQ(control.user, "daemon:adm");
+  EXPECT_EQ(control.tls.address, "127.0.0.1:8443");
+  EXPECT_EQ(control.tls.certificate, "/etc/control.pem");
+  EXPECT_EQ(control.tls.key, "/etc/control.key");
+  EXPECT_EQ(control.tls.client_ca, "/etc/operators.pem");
+  EXPECT_EQ(control.tls.min_version, TlsVersion::kTls13);
+  EXPECT_EQ(control.limits.max_connections, 64);
+  EXPECT_EQ(control.limits.max_connections_per_caller, 16);
+  EXPECT_EQ(control.limits.changes_burst, 100);
+  EXPECT_EQ(control.limits.changes_per_second, 2.5);
+}
+
+TEST(ServerOptions, TheControlProcessRunsAsTheWorkersUnlessToldOtherwise) {
+  const auto user_of = [](const char* text) {
+    return ToServerOptions(ParseServerConfig(text, "f").value())->control_plane.user;
+  };
+  EXPECT_EQ(user_of(""), "");
+  EXPECT_EQ(user_of("user: \"www-data\""), "www-data");
+  EXPECT_EQ(user_of("user: \"www-data\" group: \"adm\""), "www-data:adm");
+  EXPECT_EQ(user_of("user: \"www-data\" control_user: \"daemon\""), "daemon");
+}
+
 TEST(ServerOptions, EveryOptionOfTlsArrives) {
   const std::optional<TlsServerOptions> tls = ToServerOptions(EveryOption())->tls;
   ASSERT_TRUE(tls.has_value());

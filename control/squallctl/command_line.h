@@ -30,6 +30,10 @@ struct ResizeTarget {
 struct CommandLine {
   Verb verb = Verb::kHelp;
   std::string address;  // empty: SQUALL_CONTROL, else the default
+  std::string tls_ca;   // files; empty: SQUALL_TLS_CA and so on
+  std::string tls_cert;
+  std::string tls_key;
+  std::string server_user;  // whose server is trusted beside root's and the own one
   OutputFormat output = OutputFormat::kTable;
   ResizeTarget target;
   std::optional<int> slot;  // drain, kill, reset-breaker

@@ -48,6 +48,13 @@ absl::Status SetAddress(std::string_view, std::string_view value, CommandLine& l
   return absl::OkStatus();
 }
 
+template <std::string CommandLine::*kText>
+absl::Status SetText(std::string_view flag, std::string_view value, CommandLine& line) {
+  if (value.empty()) return absl::InvalidArgumentError(absl::StrCat(ToAbsl(flag), " is empty"));
+  line.*kText = std::string(value);
+  return absl::OkStatus();
+}
+
 absl::Status SetOutput(std::string_view, std::string_view value, CommandLine& line) {
   if (value != "table" && value != "json" && value != "yaml") {
     return absl::InvalidArgumentError(
@@ -165,10 +172,20 @@ const std::vector<Flag>& Flags() {
       {"--dry-run", kChanges & ~Bit(Verb::kCancel), "", "", "say what would happen, change nothing",
        &SetTrue<&CommandLine::dry_run>},
       {"--address", ~0u, "ADDRESS", "",
-       "where the server listens, unix:/PATH; else SQUALL_CONTROL, else "
+       "where the server listens, unix:/PATH or tls:HOST:PORT; else SQUALL_CONTROL, else "
        "unix:$XDG_RUNTIME_DIR/squall/control.sock, /run/squall/control.sock for root, "
        "/tmp/squall-UID/control.sock",
        &SetAddress},
+      {"--tls-ca", ~0u, "FILE", "",
+       "with tls: the roots that may sign the server, PEM; else SQUALL_TLS_CA",
+       &SetText<&CommandLine::tls_ca>},
+      {"--tls-cert", ~0u, "FILE", "", "the certificate to show, PEM; else SQUALL_TLS_CERT",
+       &SetText<&CommandLine::tls_cert>},
+      {"--tls-key", ~0u, "FILE", "", "its private key, PEM; else SQUALL_TLS_KEY",
+       &SetText<&CommandLine::tls_key>},
+      {"--server-user", ~0u, "USER", "",
+       "trust a server of this user, too, beside root's and one's own",
+       &SetText<&CommandLine::server_user>},
       {"--output", kCalls, "FORMAT", "table json yaml",
        "print as table, json or yaml; table if not given", &SetOutput},
       {"--timeout", kCalls, "TIME", "",

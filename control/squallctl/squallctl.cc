@@ -2,7 +2,6 @@
 
 #include <sys/ioctl.h>
 
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,10 +14,10 @@
 #include "google/protobuf/util/json_util.h"
 #include "squall/base/version.h"
 #include "squall/control/client.h"
-#include "squall/control/default_address.h"
 #include "squall/control/squallctl/changes.h"
 #include "squall/control/squallctl/command_line.h"
 #include "squall/control/squallctl/completion.h"
+#include "squall/control/squallctl/connection.h"
 #include "squall/control/squallctl/events.h"
 #include "squall/control/squallctl/explain.h"
 #include "squall/control/squallctl/help_text.h"
@@ -33,15 +32,6 @@ namespace {
 
 namespace v1 = ::squall::control::v1;
 
-std::string Address(const CommandLine& line) {
-  std::string address = line.address;
-  if (address.empty()) {
-    const char* const variable = std::getenv("SQUALL_CONTROL");
-    if (variable != nullptr) address = variable;
-  }
-  if (address.empty()) return DefaultControlAddress();
-  return address[0] == '/' ? absl::StrCat("unix:", address) : address;
-}
 
 TableStyle StyleOf(const Console& console) {
   TableStyle style{.color = console.color};
@@ -160,7 +150,10 @@ ExitCode RunSquallctl(const std::vector<std::string_view>& args, Console& consol
     console.out << CompletionScript(line->shell);
     return ExitCode::kDone;
   }
-  ControlClient client(Address(*line), {.timeout = CallTimeout(*line)});
+  absl::StatusOr<Connection> connection = ConnectionOf(*line);
+  if (!connection.ok()) return Fail(connection.status(), console);
+  connection->options.timeout = CallTimeout(*line);
+  ControlClient client(connection->address, connection->options);
   switch (line->verb) {
     case Verb::kStatus:
       if (line->watch) {

@@ -39,7 +39,7 @@ inline bool Eventually(const std::function<bool()>& condition) {
 
 class ServedPoolTest : public ::testing::Test {
  protected:
-  explicit ServedPoolTest(internal::ControlLimits limits = {},
+  explicit ServedPoolTest(ControlLimits limits = {},
                           control::v1::Role role = control::v1::ROLE_ADMIN)
       : core_(pool_, pool_, hub_) {
     core_.limits = limits;

@@ -35,8 +35,11 @@ std::string Describe(const Announcement& announcement, const squall::PoolSnapsho
   }
   const std::string& control = announcement.control;
   absl::StrAppend(&text, "  master ", pool.master_pid, ", workers ", absl::StrJoin(workers, " "),
-                  "\n  control ", control.empty() ? "none" : control, "\ntry\n  ",
-                  CurlCommand(announcement.addresses.front(), announcement.scheme), "\n");
+                  "\n  control ", control.empty() ? "none" : control);
+  for (const squall::SocketAddress& address : announcement.control_tls) {
+    absl::StrAppend(&text, " tls:", address.ToString());
+  }
+  absl::StrAppend(&text, "\ntry\n  ", CurlCommand(announcement.addresses.front(), announcement.scheme), "\n");
   if (!control.empty()) {
     absl::StrAppend(&text, "  bazel run admin --",
                     announcement.control_is_default ? "" : absl::StrCat(" --address=", control),

@@ -20,6 +20,7 @@ struct Announcement {
   std::string static_root = {};  // Empty: none.
   std::string control = {};      // Empty: none.
   bool control_is_default = false;
+  std::vector<squall::SocketAddress> control_tls = {};
   std::string scheme = "http";
 };
 

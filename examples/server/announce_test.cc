@@ -46,6 +46,9 @@ TEST(Announce, OnlyWhatThereIs) {
   EXPECT_NE(Describe(announcement, Pool()).find("  curl 'https://127.0.0.1:8888/?sleep=3'\n"),
             std::string::npos);
   announcement.control = "unix:/c";
+  announcement.control_tls = {SocketAddress::Parse("127.0.0.1:8443").value()};
+  EXPECT_NE(Describe(announcement, Pool()).find("  control unix:/c tls:127.0.0.1:8443\n"),
+            std::string::npos);
   EXPECT_NE(Describe(announcement, Pool()).find("admin -- --address=unix:/c resize 4\n"),
             std::string::npos);
 }

@@ -16,6 +16,7 @@
 #include "squall/base/logging.h"
 #include "squall/base/status_macros.h"
 #include "squall/control/config/config_file.h"
+#include "squall/control/control_plane.h"
 #include "squall/httpserver/serve_options.h"
 #include "squall/ioloop/tls_acceptor.h"
 #include "squall/web/access_log.h"
@@ -57,6 +58,10 @@ absl::StatusOr<Configuration::Loaded> Configuration::Load() const {
   RETURN_IF_ERROR(SetFromFlags(loaded.config));
   ASSIGN_OR_RETURN(loaded.options, squall::ToServerOptions(loaded.config));
   RETURN_IF_ERROR(loaded.config.Locate(Validate(loaded.options.serve)));
+  if (loaded.options.control != "none") {
+    loaded.options.control_plane.address = loaded.options.control.value_or("");
+    RETURN_IF_ERROR(loaded.config.Locate(CheckControlPlane(loaded.options.control_plane)));
+  }
   RETURN_IF_ERROR(ResolveStaticRoot(loaded.config, loaded.options.static_root));
   RETURN_IF_ERROR(CheckAccessLog(loaded.config, loaded.options.access_log));
   if (loaded.options.tls.has_value()) {

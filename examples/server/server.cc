@@ -23,10 +23,8 @@
 #include "squall/base/flags.h"
 #include "squall/base/status_macros.h"
 #include "squall/control/config/server_options.h"
-#include "squall/control/control_process.h"
-#include "squall/control/default_address.h"
+#include "squall/control/control_plane.h"
 #include "squall/httpserver/serve.h"
-#include "squall/netutil/sockets.h"
 #include "squall/web/access_log.h"
 #include "squall/web/application.h"
 #include "squall/web/settings.h"
@@ -58,18 +56,6 @@ int CheckConfig(const Configuration& configuration) {
 
 std::string ControlPath(const std::string& address) { return address.substr(sizeof("unix:") - 1); }
 
-absl::StatusOr<squall::ListenSocket> BindControl(const std::string& address, bool is_default) {
-  if (is_default) {
-    if (absl::Status made = squall::EnsurePrivateDirectory(address); !made.ok()) {
-      return absl::Status(
-          made.code(), absl::StrCat("the control socket cannot be at its default place, ", address,
-                                    ": ", made.message(),
-                                    "; --control=unix:PATH or --control=none decides otherwise"));
-    }
-  }
-  return squall::BindUnixSocket(ControlPath(address));
-}
-
 std::vector<squall::Rule> Rules() {
   return {{"/", squall::Handler<ArticleHandler>()}, {"/json", squall::Handler<JsonHandler>()}};
 }
@@ -79,12 +65,13 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
   squall::ServeOptions& serve = loaded.options.serve;
   Announcement announcement{.static_root = loaded.options.static_root};
   announcement.control_is_default = !loaded.options.control.has_value();
-  announcement.control = loaded.options.control.value_or(squall::DefaultControlAddress());
-  if (announcement.control == "none") announcement.control.clear();
-  if (!announcement.control.empty()) {
-    ASSIGN_OR_RETURN(squall::ListenSocket control,
-                     BindControl(announcement.control, announcement.control_is_default));
-    serve.fork.sidecar = squall::MakeControlSidecar({.listener = std::move(control)});
+  if (loaded.options.control != "none") {
+    absl::StatusOr<squall::ControlPlane> control =
+        squall::BindControlPlane(loaded.options.control_plane);
+    if (!control.ok()) return loaded.config.Locate(control.status());
+    serve.fork.sidecar = std::move(control->sidecar);
+    announcement.control = control->address;
+    announcement.control_tls = control->tls_addresses;
   }
   serve.on_listening = [&](const std::vector<squall::SocketAddress>& addresses) {
     announcement.addresses = addresses;

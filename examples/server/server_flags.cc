@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "squall/base/flags.h"
 #include "squall/control/config/config_file.h"
+#include "squall/control/control_limits.h"
 #include "squall/httpserver/serve_options.h"
 #include "squall/ioloop/tls_options.h"
 #include "squall/web/access_log.h"
@@ -45,6 +46,30 @@ ABSL_FLAG(std::string, accept_policy, "balanced",
 ABSL_FLAG(std::string, control, "",
           "where operators reach the server: unix:PATH, or none; by default a socket in the user's "
           "runtime directory, where squallctl looks, too");
+ABSL_FLAG(std::string, control_socket_mode, "0600", "permissions of that socket, octal");
+ABSL_FLAG(std::string, control_socket_group, "", "group of its file; by default the server's");
+ABSL_FLAG(Strings, control_viewers, {},
+          "who may look at the pool, beside root and the server's user, who may do everything: "
+          "user:NAME, group:NAME, uri:URI or dns:NAME of a certificate, with commas between");
+ABSL_FLAG(Strings, control_operators, {}, "who may also resize, restart and drain");
+ABSL_FLAG(Strings, control_admins, {}, "who may also kill, reset breakers and end the server");
+ABSL_FLAG(std::string, control_user, "",
+          "user of the control process, or USER:GROUP; by default the workers'");
+ABSL_FLAG(std::string, control_tls_address, "",
+          "HOST:PORT where operators with a certificate reach the server over TLS, too");
+ABSL_FLAG(std::string, control_tls_certificate, "", "PEM file of the certificate for it");
+ABSL_FLAG(std::string, control_tls_key, "", "PEM file of its private key");
+ABSL_FLAG(std::string, control_tls_client_ca, "",
+          "PEM file of the roots that may sign operators' certificates");
+ABSL_FLAG(std::string, control_tls_min_version, "1.2", "1.2 or 1.3");
+ABSL_FLAG(int, control_limits_max_connections, squall::ControlLimits().max_connections,
+          "of all operators; the last eighth is for admins");
+ABSL_FLAG(int, control_limits_max_connections_per_caller,
+          squall::ControlLimits().max_connections_per_caller, "of one operator");
+ABSL_FLAG(int, control_limits_changes_burst, squall::ControlLimits().changes_burst,
+          "changes that one operator may ask for at once");
+ABSL_FLAG(double, control_limits_changes_per_second, squall::ControlLimits().changes_per_second,
+          "and in each second after that");
 ABSL_FLAG(std::string, static, "", "directory to serve at /static/");
 ABSL_FLAG(bool, static_list_directories, false, "list a directory that has no index.html");
 ABSL_FLAG(bool, static_precompressed, false,
