@@ -24,12 +24,10 @@ absl::Status CallerTable::Admit(const Caller& caller, UniqueFd connection) {
   watched.socket.reset(fcntl(connection.get(), F_DUPFD_CLOEXEC, 0));
   if (!watched.socket.valid()) return StatusFromErrno(errno, "a copy of the connection");
   const uint64_t number = next_number_++;
-  ASSIGN_OR_RETURN(
-      watched.ends,
-      HandlerRegistration::Add(watched.socket.get(), EPOLLRDHUP,
-                               [this, key = Key(caller.name, caller.role), number](uint32_t) {
-                                 OnEnd(key, number);
-                               }));
+  ASSIGN_OR_RETURN(watched.ends,
+                   HandlerRegistration::Add(watched.socket.get(), EPOLLRDHUP,
+                                            [this, key = Key(caller.name, caller.role),
+                                             number](uint32_t) { OnEnd(key, number); }));
   entry->connections.emplace(number, std::move(watched));
   ++connections_;
   entry->server->Adopt(std::move(connection));
@@ -40,9 +38,9 @@ absl::Status CallerTable::CheckRoom(const Caller& caller, const Entry* entry) co
   const ControlLimits& limits = core_.limits;
   if (entry != nullptr &&
       static_cast<int>(entry->connections.size()) >= limits.max_connections_per_caller) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        caller.name, " has ", limits.max_connections_per_caller,
-        " connections already, the most that one caller may have"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(caller.name, " has ", limits.max_connections_per_caller,
+                     " connections already, the most that one caller may have"));
   }
   // So that an administrator gets in whatever others do.
   const int reserved =

@@ -148,9 +148,9 @@ absl::StatusOr<std::shared_ptr<ControlClient::Connection>> ControlClient::Connec
   }
   const absl::StatusOr<SocketAddress> address = SocketAddress::Parse(address_);
   if (!address.ok() || !address->is_unix()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", address_, "\" is not a control address such as unix:/run/app/control",
-                     ".sock", address.ok() ? "; over TCP it is served with TLS alone, as tls:host:port" : ""));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", address_, "\" is not a control address such as unix:/run/app/control", ".sock",
+        address.ok() ? "; over TCP it is served with TLS alone, as tls:host:port" : ""));
   }
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket.valid() || connect(socket.get(), address->data(), address->size()) != 0) {

@@ -34,9 +34,10 @@ using testing::ServedLoop;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-const std::map<ControlRole, std::string> kUris = {{ControlRole::kViewer, "spiffe://test/viewer"},
-                                                  {ControlRole::kOperator, "spiffe://test/operator"},
-                                                  {ControlRole::kAdmin, "spiffe://test/admin"}};
+const std::map<ControlRole, std::string> kUris = {
+    {ControlRole::kViewer, "spiffe://test/viewer"},
+    {ControlRole::kOperator, "spiffe://test/operator"},
+    {ControlRole::kAdmin, "spiffe://test/admin"}};
 
 class ControlAccessTest : public ::testing::Test {
  protected:
@@ -54,10 +55,11 @@ class ControlAccessTest : public ::testing::Test {
                                            .operators = {"uri:" + kUris.at(ControlRole::kOperator)},
                                            .admins = {"uri:" + kUris.at(ControlRole::kAdmin)}})
                         .value();
-    options.tls = ControlTls{.listeners = std::move(listeners),
-                             .certificate_file = site.certificate_file,
-                             .private_key_file = site.private_key_file,
-                             .client_ca_file = WriteTestFile("clients.pem", clients_.certificate())};
+    options.tls =
+        ControlTls{.listeners = std::move(listeners),
+                   .certificate_file = site.certificate_file,
+                   .private_key_file = site.private_key_file,
+                   .client_ca_file = WriteTestFile("clients.pem", clients_.certificate())};
     return options;
   }
 
@@ -217,8 +219,7 @@ TEST_F(ControlAccessTest, NewFilesAreForNewConnections) {
 TEST_F(ControlAccessTest, TheClientNamesTheCauseAndTheNextStep) {
   ServedLoop served(Tls());
   const std::string address = absl::StrCat("tls:127.0.0.1:", port_);
-  const TlsKeyPair mine =
-      clients_.Issue(Named(kUris.at(ControlRole::kViewer))).Write("mine");
+  const TlsKeyPair mine = clients_.Issue(Named(kUris.at(ControlRole::kViewer))).Write("mine");
   const ClientTls files{.ca_file = servers_.Write(),
                         .certificate_file = mine.certificate_file,
                         .key_file = mine.private_key_file};
@@ -226,11 +227,11 @@ TEST_F(ControlAccessTest, TheClientNamesTheCauseAndTheNextStep) {
             2);
 
   const auto error = [&](const ClientTls& wrong) {
-    const absl::Status status = ControlClient(address, {.timeout = kPatience,
-                                                        .retry_for = absl::ZeroDuration(),
-                                                        .tls = wrong})
-                                    .GetPool()
-                                    .status();
+    const absl::Status status =
+        ControlClient(address,
+                      {.timeout = kPatience, .retry_for = absl::ZeroDuration(), .tls = wrong})
+            .GetPool()
+            .status();
     return std::string(status.message());
   };
   ClientTls wrong = files;

@@ -44,8 +44,7 @@ ControlLoop::ControlLoop(IOLoop& loop, PoolReader& reader, UniqueFd link, Listen
 ControlLoop::~ControlLoop() { Shutdown(absl::ZeroDuration()); }
 
 absl::Status ControlLoop::Start() {
-  RETURN_IF_ERROR(
-      callers_.Prepare({.uid = 0, .role = control::v1::ROLE_ADMIN, .name = NameOf(0)}));
+  RETURN_IF_ERROR(callers_.Prepare({.uid = 0, .role = control::v1::ROLE_ADMIN, .name = NameOf(0)}));
   UpdateHealth();
   // One process accepts here, so that it may take all that wait.
   accepting_ = AddAcceptHandler(
@@ -71,10 +70,9 @@ void ControlLoop::OnConnection(UniqueFd connection) {
   if (role == ControlRole::kNone) {
     return Refuse(absl::StrCat("uid ", peer->uid, " (pid ", peer->pid, ") has no role"));
   }
-  const absl::Status admitted = callers_.Admit({.uid = peer->uid,
-                                                .role = static_cast<control::v1::Role>(role),
-                                                .name = NameOf(peer->uid)},
-                                               std::move(connection));
+  const absl::Status admitted = callers_.Admit(
+      {.uid = peer->uid, .role = static_cast<control::v1::Role>(role), .name = NameOf(peer->uid)},
+      std::move(connection));
   if (!admitted.ok()) Refuse(std::string(admitted.message()));
 }
 

@@ -48,7 +48,8 @@ absl::Status CheckReach(const ControlPlaneOptions& options, const ControlRoles& 
   }
   if (roles.names_certificates() && options.tls.address.empty()) {
     return Invalid(
-        "control_tls.address is not set, but a role is given to a certificate (uri: or dns:), which "
+        "control_tls.address is not set, but a role is given to a certificate (uri: or dns:), "
+        "which "
         "only callers over TLS have");
   }
   if (!roles.names_users()) return absl::OkStatus();
@@ -88,7 +89,8 @@ absl::StatusOr<std::optional<ControlTls>> ResolveTls(const ControlTlsOptions& op
     }
     if (!options.address.empty() && file.empty()) {
       return Invalid(absl::StrCat(
-          name, " is not set, but control_tls.address is: the control plane is served over TCP only ",
+          name,
+          " is not set, but control_tls.address is: the control plane is served over TCP only ",
           "with TLS and with certificates of its clients"));
     }
   }
@@ -105,8 +107,8 @@ absl::StatusOr<std::optional<ControlTls>> ResolveTls(const ControlTlsOptions& op
   if (const absl::Status usable = CheckControlTls(tls, identity); !usable.ok()) {
     return absl::Status(
         usable.code(),
-        absl::StrCat("control_tls: ", absl::StrReplaceAll(usable.message(),
-                                                          {{"client_ca_file", "client_ca"}})));
+        absl::StrCat("control_tls: ",
+                     absl::StrReplaceAll(usable.message(), {{"client_ca_file", "client_ca"}})));
   }
   return tls;
 }
@@ -117,8 +119,9 @@ absl::Status CheckLimits(const ControlLimits& limits) {
                                 limits.max_connections));
   }
   if (limits.max_connections_per_caller < 1) {
-    return Invalid(absl::StrCat("control_limits.max_connections_per_caller must be at least 1, not ",
-                                limits.max_connections_per_caller));
+    return Invalid(
+        absl::StrCat("control_limits.max_connections_per_caller must be at least 1, not ",
+                     limits.max_connections_per_caller));
   }
   if (limits.changes_burst < 1) {
     return Invalid(absl::StrCat("control_limits.changes_burst must be at least 1, not ",
@@ -134,8 +137,8 @@ absl::Status CheckLimits(const ControlLimits& limits) {
 absl::StatusOr<Resolved> Resolve(const ControlPlaneOptions& options) {
   Resolved resolved;
   if (!options.address.empty() && !absl::StartsWith(options.address, "unix:/")) {
-    return Invalid(absl::StrCat("control \"", options.address,
-                                "\" is not \"unix:\" with an absolute path"));
+    return Invalid(
+        absl::StrCat("control \"", options.address, "\" is not \"unix:\" with an absolute path"));
   }
   RETURN_IF_ERROR(CheckLimits(options.limits));
   ASSIGN_OR_RETURN(resolved.roles, ControlRoles::Resolve(options.roles));

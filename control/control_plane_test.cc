@@ -54,12 +54,14 @@ TEST(ControlPlane, NamesThatAreUnknown) {
   ControlPlaneOptions options = Good();
   options.socket.mode = 0666;
   options.roles.operators = {"group:no-such-group"};
-  EXPECT_THAT(CheckControlPlane(options),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("control_operators: \"group:no-such")));
+  EXPECT_THAT(
+      CheckControlPlane(options),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("control_operators: \"group:no-such")));
   options.roles = {};
   options.user = "no-such-user";
-  EXPECT_THAT(CheckControlPlane(options),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("control_user: user \"no-such-user\"")));
+  EXPECT_THAT(
+      CheckControlPlane(options),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("control_user: user \"no-such-user\"")));
 }
 
 TEST(ControlPlane, RolesOfThoseWhoCannotConnect) {
@@ -88,7 +90,8 @@ TEST(ControlPlane, NoTcpWithoutTlsAndCertificatesOfClients) {
        {&ControlTlsOptions::certificate, &ControlTlsOptions::key, &ControlTlsOptions::client_ca}) {
     options = WithTls();
     options.tls.*file = "";
-    EXPECT_THAT(Complaint(options), HasSubstr("only with TLS and with certificates of its clients"));
+    EXPECT_THAT(Complaint(options),
+                HasSubstr("only with TLS and with certificates of its clients"));
   }
   options = WithTls();
   options.tls.address = "";

@@ -23,11 +23,11 @@ namespace {
 constexpr rlim_t kMostDescriptors = 1024;
 
 // All rights of landlock's first version that change a file system.
-constexpr __u64 kWrites =
-    LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-    LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-    LANDLOCK_ACCESS_FS_MAKE_SYM;
+constexpr __u64 kWrites = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                          LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                          LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                          LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                          LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
 
 absl::Status Limit() {
   const rlimit no_core = {.rlim_cur = 0, .rlim_max = 0};
@@ -74,9 +74,10 @@ absl::Status GiveUpPrivileges(const ControlPrivileges& privileges) {
     return StatusFromErrno(errno, "PR_SET_DUMPABLE");
   }
   if (const absl::Status nowhere = WriteNowhere(); !nowhere.ok()) {
-    LOG(WARNING) << "control process: this kernel cannot keep it from writing to files that its user "
-                    "may write to ("
-                 << nowhere.message() << ")";
+    LOG(WARNING)
+        << "control process: this kernel cannot keep it from writing to files that its user "
+           "may write to ("
+        << nowhere.message() << ")";
   }
   return absl::OkStatus();
 }

@@ -121,19 +121,18 @@ int RunControlProcess(SidecarContext& context, Settings& settings) {
     return 1;
   }
   ScoreboardReader reader(context);
-  internal::ControlLoop control(
-      loop, reader, std::move(context.link), std::move(settings.listener),
-      {.roles = settings.roles,
-       .tls = std::move(settings.tls),
-       .limits = settings.limits,
-       .on_master_gone = [](const absl::Status& why) {
-         if (!why.ok()) {
-           LOG(ERROR) << "control process: " << why;
-           End(1);
-         }
-         // Nothing is left to control, and nothing here needs an orderly end.
-         End(0);
-       }});
+  internal::ControlLoop control(loop, reader, std::move(context.link), std::move(settings.listener),
+                                {.roles = settings.roles,
+                                 .tls = std::move(settings.tls),
+                                 .limits = settings.limits,
+                                 .on_master_gone = [](const absl::Status& why) {
+                                   if (!why.ok()) {
+                                     LOG(ERROR) << "control process: " << why;
+                                     End(1);
+                                   }
+                                   // Nothing is left to control, and nothing here needs an orderly end.
+                                   End(0);
+                                 }});
   const absl::Status started = control.Start();
   if (!started.ok()) {
     LOG(ERROR) << "control process: " << started;

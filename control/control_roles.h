@@ -61,8 +61,8 @@ class ControlRoles {
 
   // The role of a certificate that has been verified, by its names. `name`: the one that gave it, as
   // in its entry; of several the first of the highest role.
-  ControlRole OfCertificate(std::span<const std::string> uris, std::span<const std::string> dns_names,
-                            std::string* name) const;
+  ControlRole OfCertificate(std::span<const std::string> uris,
+                            std::span<const std::string> dns_names, std::string* name) const;
 
   // Does any entry name a user or a group? They have to get to the socket, then.
   bool names_users() const { return users_.size() + groups_.size() > owners_; }

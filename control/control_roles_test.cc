@@ -47,7 +47,8 @@ TEST(ControlRoles, TheHighestOfUserAndGroupsCounts) {
 }
 
 TEST(ControlRoles, NamesAreLookedUp) {
-  const auto roles = ControlRoles::Resolve({.viewers = {"user:daemon"}, .operators = {"group:adm"}});
+  const auto roles =
+      ControlRoles::Resolve({.viewers = {"user:daemon"}, .operators = {"group:adm"}});
   ASSERT_THAT(roles, IsOk());
   const std::vector<gid_t> adm = {4};
   EXPECT_EQ(roles->OfUser(1, {}), ControlRole::kViewer);
@@ -85,7 +86,8 @@ TEST(ControlRoles, ACertificateIsKnownByExactlyItsNames) {
   EXPECT_EQ(name, "dns:watch.example.org");
   EXPECT_EQ(of({"spiffe://a/b", "spiffe://a/ops"}, {"watch.example.org"}), ControlRole::kOperator);
   EXPECT_EQ(name, "uri:spiffe://a/ops");
-  for (const std::string uri : {"spiffe://a/B", "spiffe://a/b/", "spiffe://a", "spiffe://a/ops/x"}) {
+  for (const std::string uri :
+       {"spiffe://a/B", "spiffe://a/b/", "spiffe://a", "spiffe://a/ops/x"}) {
     EXPECT_EQ(of({uri}, {}), ControlRole::kNone) << uri;
   }
   EXPECT_EQ(of({std::string("spiffe://a/ops\0", 15)}, {}), ControlRole::kNone);

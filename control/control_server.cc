@@ -46,9 +46,7 @@ void InitGrpcOnce() {
 class GrpcControlServer final : public ControlServer {
  public:
   GrpcControlServer(ControlCore& core, Caller caller)
-      : limits_(core.limits),
-        has_certificate_(caller.has_certificate()),
-        service_(core, caller) {}
+      : limits_(core.limits), has_certificate_(caller.has_certificate()), service_(core, caller) {}
 
   ~GrpcControlServer() override {
     if (server_ != nullptr) Shutdown(absl::ZeroDuration());

@@ -55,16 +55,15 @@ std::optional<ControlError> ControlService::Admit(std::string_view method) {
   const absl::Duration wait = caller_.use->changes.Take(
       Clock::RealNow(), {.per_second = limits.changes_per_second, .burst = limits.changes_burst});
   if (wait == absl::ZeroDuration()) return std::nullopt;
-  return ControlError{
-      .code = absl::StatusCode::kResourceExhausted,
-      .reason = "RATE_LIMITED",
-      .message = absl::StrCat(
-          "this caller has asked for too many changes: ", limits.changes_burst, " at once and then ",
-          limits.changes_per_second, " a second are allowed; the next one in ",
-          absl::FormatDuration(wait)),
-      .metadata = {{"limit", absl::StrCat(limits.changes_burst)},
-                   {"per_second", absl::StrCat(limits.changes_per_second)}},
-      .retry_after = wait};
+  return ControlError{.code = absl::StatusCode::kResourceExhausted,
+                      .reason = "RATE_LIMITED",
+                      .message = absl::StrCat(
+                          "this caller has asked for too many changes: ", limits.changes_burst,
+                          " at once and then ", limits.changes_per_second,
+                          " a second are allowed; the next one in ", absl::FormatDuration(wait)),
+                      .metadata = {{"limit", absl::StrCat(limits.changes_burst)},
+                                   {"per_second", absl::StrCat(limits.changes_per_second)}},
+                      .retry_after = wait};
 }
 
 std::optional<ControlError> ControlService::CountWatch() {
@@ -75,12 +74,12 @@ std::optional<ControlError> ControlService::CountWatch() {
   core_.watches.fetch_sub(1);
   caller_.use->watches.fetch_sub(1);
   const int limit = too_many ? core_.limits.max_watches : core_.limits.max_watches_per_caller;
-  return ControlError{.code = absl::StatusCode::kResourceExhausted,
-                      .reason = "TOO_MANY_STREAMS",
-                      .message = absl::StrCat("there are ", limit, " open watches ",
-                                              too_many ? "" : "of this caller ",
-                                              "already, the most there may be"),
-                      .metadata = {{"limit", absl::StrCat(limit)}}};
+  return ControlError{
+      .code = absl::StatusCode::kResourceExhausted,
+      .reason = "TOO_MANY_STREAMS",
+      .message = absl::StrCat("there are ", limit, " open watches ",
+                              too_many ? "" : "of this caller ", "already, the most there may be"),
+      .metadata = {{"limit", absl::StrCat(limit)}}};
 }
 
 grpc::ServerUnaryReactor* ControlService::GetPool(grpc::CallbackServerContext* context,

@@ -30,7 +30,8 @@ TEST(ControlSocket, IsAGroupsToo) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to give a file to a group";
   const std::string path = testing::NewSocketPath();
   const auto socket = BindControlSocket(path, {.mode = 0660, .group = "adm"});
-  if (absl::IsInvalidArgument(socket.status())) GTEST_SKIP() << "this user namespace has no group adm";
+  if (absl::IsInvalidArgument(socket.status()))
+    GTEST_SKIP() << "this user namespace has no group adm";
   ASSERT_THAT(socket, IsOk());
   EXPECT_EQ(StatOf(path).st_mode & 07777, 0660u);
   EXPECT_EQ(StatOf(path).st_gid, 4u);

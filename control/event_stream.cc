@@ -146,6 +146,7 @@ void EventStream::OnCancel() { FinishOnce(grpc::Status(grpc::StatusCode::CANCELL
 
 void EventStream::OnDone() {
   core_.watches.fetch_sub(1);
+  caller_.use->watches.fetch_sub(1);
   self_.reset();
 }
 

@@ -24,9 +24,10 @@ using testing::ControlServiceDescriptor;
 
 // What a viewer, an operator and an admin may call. Written out, so that a change of who may do what
 // is a change here.
-constexpr const char* kViewer[] = {
-    "GetPool",      "ListWorkers",    "GetWorker",     "GetServerInfo", "WatchPool",  "GetOperation",
-    "ListOperations", "WaitOperation", "GetPoolConfig", "ListEvents",    "WatchEvents"};
+constexpr const char* kViewer[] = {"GetPool",        "ListWorkers",   "GetWorker",
+                                   "GetServerInfo",  "WatchPool",     "GetOperation",
+                                   "ListOperations", "WaitOperation", "GetPoolConfig",
+                                   "ListEvents",     "WatchEvents"};
 constexpr const char* kOperator[] = {"ResizePool", "RestartPool", "DrainWorker", "CancelOperation"};
 constexpr const char* kAdmin[] = {"KillWorker", "ResetBreaker", "ShutdownServer", "UpdatePool"};
 
@@ -168,7 +169,8 @@ TEST_F(RateLimitTest, IsHeldByEveryChangeAndByNothingElse) {
     const google::protobuf::MethodDescriptor& method = *ControlServiceDescriptor().method(i);
     const grpc::Status status = testing::CallEmpty(channel_, method);
     const bool limited = status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
-    EXPECT_EQ(limited, IsMutation(method.name())) << method.name() << ": " << status.error_message();
+    EXPECT_EQ(limited, IsMutation(method.name()))
+        << method.name() << ": " << status.error_message();
     if (!limited) continue;
     EXPECT_EQ(testing::InfoOf(StatusFromGrpc(status)).reason(), "RATE_LIMITED");
     control::internal::RpcStatus details;

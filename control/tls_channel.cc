@@ -33,9 +33,9 @@ absl::Status CheckNamed(const ClientTls& files) {
       {"tls-key, the key of the certificate,", files.key_file}};
   for (const auto& [what, file] : named) {
     if (file.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(what, " is not given; an address with tls: needs all of tls-ca, tls-cert and ",
-                       "tls-key"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          what, " is not given; an address with tls: needs all of tls-ca, tls-cert and ",
+          "tls-key"));
     }
   }
   return absl::OkStatus();

@@ -77,16 +77,16 @@ absl::Status TlsDoor::Open() {
   ASSIGN_OR_RETURN(acceptor_, TlsAcceptor::Create(ToTlsServerOptions(tls_)));
   shared_->acceptor = acceptor_;
   for (const ListenSocket& listener : tls_.listeners) {
-    accepting_.push_back(AddAcceptHandler(
-        IOLoop::Current(), listener,
-        [shared = shared_](UniqueFd connection, const SocketAddress& peer) {
-          if (shared->handshakes >= kMaxHandshakes) {
-            shared->Refuse(peer, "too many are shaking hands already");
-            return;
-          }
-          IOLoop::Current().Spawn(Serve(shared, std::move(connection), peer));
-        },
-        {.policy = AcceptPolicy::kShared, .budget = 16}));
+    accepting_.push_back(
+        AddAcceptHandler(IOLoop::Current(), listener,
+                         [shared = shared_](UniqueFd connection, const SocketAddress& peer) {
+                           if (shared->handshakes >= kMaxHandshakes) {
+                             shared->Refuse(peer, "too many are shaking hands already");
+                             return;
+                           }
+                           IOLoop::Current().Spawn(Serve(shared, std::move(connection), peer));
+                         },
+                         {.policy = AcceptPolicy::kShared, .budget = 16}));
   }
   LookLater();
   return absl::OkStatus();

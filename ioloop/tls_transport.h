@@ -33,7 +33,7 @@ struct TlsPeerCertificate {
   std::string subject;                 // RFC 2253: "CN=alice,O=Example"
   std::string common_name;             // "alice"; may be empty
   std::vector<std::string> dns_names;  // in lower case
-  std::vector<std::string> uris;    // of subjectAltName, as they stand there
+  std::vector<std::string> uris;       // of subjectAltName, as they stand there
   std::string sha256;                  // of the whole certificate, 64 hexadecimal digits
 };
 

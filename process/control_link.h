@@ -101,7 +101,7 @@ struct LinkNotice {
 // answer.
 struct LinkRefusal {
   LinkHeader header{kLinkVersion, LinkPacketType::kRefusal};
-  uint64_t count = 1;      // How many that were alike.
+  uint64_t count = 1;              // How many that were alike.
   char actor[kMaxActor + 1] = {};  // "uid 1000". NUL-terminated, as all of these.
   char method[32] = {};            // "ResizePool"
   char reason[48] = {};            // "ROLE_TOO_LOW"

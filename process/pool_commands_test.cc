@@ -55,27 +55,26 @@ class PoolCommandsTest : public ::testing::Test {
   LinkReply Send(LinkRequest request) {
     request.sequence = ++sequence_;
     SetLinkText(request.actor, "uid 1000");
-    const std::optional<LinkReply> reply =
-        commands_.Handle(request, *pool_, now_,
-                         {.dispatch =
-                              [this](PoolEvent event) {
-                                Dispatch(std::move(event));
-                                return true;
-                              },
-                          .reload =
-                              [this] {
-                                ++reloads_;
-                                return reload_;
-                              },
-                          .config = [] { return PoolConfig(); },
-                          .configure = [](const PoolConfig&) {},
-                          .note =
-                              [this](const PoolNote& note) {
-                                PoolNote told = note;
-                                commands_.On(told);
-                                notes_.push_back(told.text);
-                                told_.push_back(std::move(told));
-                              }});
+    const std::optional<LinkReply> reply = commands_.Handle(request, *pool_, now_,
+                                                            {.dispatch =
+                                                                 [this](PoolEvent event) {
+                                                                   Dispatch(std::move(event));
+                                                                   return true;
+                                                                 },
+                                                             .reload =
+                                                                 [this] {
+                                                                   ++reloads_;
+                                                                   return reload_;
+                                                                 },
+                                                             .config = [] { return PoolConfig(); },
+                                                             .configure = [](const PoolConfig&) {},
+                                                             .note =
+                                                                 [this](const PoolNote& note) {
+                                                                   PoolNote told = note;
+                                                                   commands_.On(told);
+                                                                   notes_.push_back(told.text);
+                                                                   told_.push_back(std::move(told));
+                                                                 }});
     EXPECT_TRUE(reply.has_value());
     EXPECT_EQ(reply->sequence, sequence_);
     return *reply;

@@ -370,13 +370,14 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
   reader.ReadAll("listen", serve.listen);
   reader.Read("backlog", serve.backlog);
   reader.ReadMode("unix_mode", serve.unix_mode);
-  reader.Each("control",
-              "\"unix:\" with an absolute path or \"none\"; over TCP it is served with TLS alone, see "
-              "control_tls",
-              [&](const std::string& text) {
-                options.control = text;
-                return text == "none" || absl::StartsWith(text, "unix:/");
-              });
+  reader.Each(
+      "control",
+      "\"unix:\" with an absolute path or \"none\"; over TCP it is served with TLS alone, see "
+      "control_tls",
+      [&](const std::string& text) {
+        options.control = text;
+        return text == "none" || absl::StartsWith(text, "unix:/");
+      });
   reader.Read("static", options.static_root);
   reader.Read("static_list_directories", options.static_list_directories);
   reader.Read("static_precompressed", options.static_precompressed);

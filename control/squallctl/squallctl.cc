@@ -32,7 +32,6 @@ namespace {
 
 namespace v1 = ::squall::control::v1;
 
-
 TableStyle StyleOf(const Console& console) {
   TableStyle style{.color = console.color};
   winsize size = {};

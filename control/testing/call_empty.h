@@ -28,8 +28,8 @@ inline grpc::Status CallEmpty(const std::shared_ptr<grpc::Channel>& channel,
   grpc::CompletionQueue queue;
   grpc::ByteBuffer request;
   bool own = false;
-  grpc::SerializationTraits<control::v1::GetPoolRequest>::Serialize(
-      control::v1::GetPoolRequest(), &request, &own);
+  grpc::SerializationTraits<control::v1::GetPoolRequest>::Serialize(control::v1::GetPoolRequest(),
+                                                                    &request, &own);
   auto call = stub.PrepareCall(
       &context, absl::StrCat("/", method.service()->full_name(), "/", method.name()), &queue);
   const auto next = [&queue] {

@@ -58,13 +58,13 @@ void FakePool::Send(const LinkRequest& request, Done done) {
                                     return true;
                                   },
                               .reload = [] { return absl::OkStatus(); },
-                               .config = [this] { return config_; },
-                               .configure =
-                                   [this](const PoolConfig& config) {
-                                     config_ = config;
-                                     scoreboard_.PublishConfig(config);
-                                   },
-                               .note = [this](const PoolNote& note) { Add(note); }});
+                              .config = [this] { return config_; },
+                              .configure =
+                                  [this](const PoolConfig& config) {
+                                    config_ = config;
+                                    scoreboard_.PublishConfig(config);
+                                  },
+                              .note = [this](const PoolNote& note) { Add(note); }});
     journal_.Record(Clock::RealNow(), absl::Now());
   }
   done(*reply);

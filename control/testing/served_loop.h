@@ -41,25 +41,25 @@ class ServedLoop {
     address = absl::StrCat("unix:", NewSocketPath());
     auto listener = BindUnixSocket(address.substr(strlen("unix:"))).value();
     std::atomic<bool> started = false;
-    thread_ = std::thread([this, &started, options = std::move(options),
-                           link = std::move(ends.second),
-                           listener = std::move(listener)]() mutable {
-      IOLoop& loop = IOLoop::Current();
-      options.on_master_gone = [&](const auto&) {
-        master_gone = true;
-        loop.Stop();
-      };
-      {
-        internal::ControlLoop control(loop, pool, std::move(link), std::move(listener),
-                                      std::move(options));
-        EXPECT_TRUE(control.Start().ok());
-        started = true;
-        started.notify_one();
-        loop.Start();
-        refused = control.refused_connections();
-      }
-      IOLoop::ClearCurrent();
-    });
+    thread_ =
+        std::thread([this, &started, options = std::move(options), link = std::move(ends.second),
+                     listener = std::move(listener)]() mutable {
+          IOLoop& loop = IOLoop::Current();
+          options.on_master_gone = [&](const auto&) {
+            master_gone = true;
+            loop.Stop();
+          };
+          {
+            internal::ControlLoop control(loop, pool, std::move(link), std::move(listener),
+                                          std::move(options));
+            EXPECT_TRUE(control.Start().ok());
+            started = true;
+            started.notify_one();
+            loop.Start();
+            refused = control.refused_connections();
+          }
+          IOLoop::ClearCurrent();
+        });
     started.wait(false);
   }
 

@@ -39,7 +39,8 @@ std::string Describe(const Announcement& announcement, const squall::PoolSnapsho
   for (const squall::SocketAddress& address : announcement.control_tls) {
     absl::StrAppend(&text, " tls:", address.ToString());
   }
-  absl::StrAppend(&text, "\ntry\n  ", CurlCommand(announcement.addresses.front(), announcement.scheme), "\n");
+  absl::StrAppend(&text, "\ntry\n  ",
+                  CurlCommand(announcement.addresses.front(), announcement.scheme), "\n");
   if (!control.empty()) {
     absl::StrAppend(&text, "  bazel run admin --",
                     announcement.control_is_default ? "" : absl::StrCat(" --address=", control),
