@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -164,6 +165,11 @@ absl::StatusOr<std::shared_ptr<ControlClient::Connection>> ControlClient::Connec
 
 absl::Status ControlClient::Broken(const absl::Status& why) const {
   if (internal::IsTlsAddress(address_)) {
+    if (absl::StrContains(why.message(), "certificate verify failed")) {
+      return absl::UnavailableError(absl::StrCat(
+          "the certificate of the server at ", address_, " does not lead to a root of tls-ca, ",
+          options_.tls.ca_file, ", or has expired (", why.message(), ")"));
+    }
     return absl::UnavailableError(absl::StrCat(
         "no squall server can be used at ", address_, " (", why.message(),
         "); it lets in only those whose certificate leads to its control_tls.client_ca and has a ",
