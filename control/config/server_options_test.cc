@@ -319,7 +319,7 @@ INSTANTIATE_TEST_SUITE_P(
              "the CPUs of each worker such as \"0,1;2,3\""},
         Case{"control: \"tcp:1\"",
              "server.conf:1:1: control: \"tcp:1\" is not \"unix:\" with an absolute path or "
-             "\"none\""},
+             "\"none\"; over TCP it is served with TLS alone, see control_tls"},
         Case{"max_workers: 8\nworkers: 9",
              "server.conf:2:1: workers: 9 is not a number of worker processes (0: one per CPU) "
              "from 0 to 8"},
