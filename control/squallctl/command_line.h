@@ -39,6 +39,7 @@ struct CommandLine {
   std::optional<int> slot;  // drain, kill, reset-breaker
   std::string operation;    // wait, cancel: its name
   control::v1::RestartPoolRequest restart;
+  control::v1::UpdatePoolRequest update;
   bool fast = false;             // shutdown
   bool follow = false;           // events
   std::optional<uint64_t> from;  // events: the first one

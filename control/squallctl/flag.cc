@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "squall/base/string_view.h"
 #include "squall/control/pool_to_proto.h"
+#include "squall/control/squallctl/config_text.h"
 
 namespace squall::internal {
 namespace {
@@ -18,12 +19,13 @@ using control::v1::RestartPoolRequest;
 
 constexpr unsigned Bit(Verb verb) { return 1u << static_cast<unsigned>(verb); }
 constexpr unsigned kReads = Bit(Verb::kTop) | Bit(Verb::kStatus) | Bit(Verb::kWorkers) |
-                            Bit(Verb::kExplain) | Bit(Verb::kOperations) | Bit(Verb::kEvents);
+                            Bit(Verb::kConfig) | Bit(Verb::kExplain) | Bit(Verb::kOperations) |
+                            Bit(Verb::kEvents);
 // Begin an operation.
 constexpr unsigned kBegins =
     Bit(Verb::kResize) | Bit(Verb::kRestart) | Bit(Verb::kDrain) | Bit(Verb::kKill);
-constexpr unsigned kChanges =
-    kBegins | Bit(Verb::kResetBreaker) | Bit(Verb::kCancel) | Bit(Verb::kShutdown);
+constexpr unsigned kChanges = kBegins | Bit(Verb::kResetBreaker) | Bit(Verb::kUpdate) |
+                              Bit(Verb::kCancel) | Bit(Verb::kShutdown);
 constexpr unsigned kCalls = kReads | kChanges | Bit(Verb::kWait) | Bit(Verb::kVersion);
 
 absl::Status ParseSeconds(std::string_view flag, std::string_view value, absl::Duration& out) {
@@ -128,6 +130,47 @@ absl::Status SetOnFailure(std::string_view, std::string_view value, CommandLine&
   return absl::OkStatus();
 }
 
+absl::Status SetAutoscaler(std::string_view flag, std::string_view value, CommandLine& line) {
+  if (value != "off" && value != "spare" && value != "backlog" && value != "cpu") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        ToAbsl(flag), " takes off, spare, backlog or cpu, not \"", ToAbsl(value), "\""));
+  }
+  return SetConfigField("autoscaler.mode", value == "off" ? "static" : value, line.update);
+}
+
+enum class ConfigField { kGrace, kKillAfter, kBootTimeout, kMinWorkers, kMaxWorkers };
+
+constexpr std::string_view PathOf(ConfigField field) {
+  switch (field) {
+    case ConfigField::kGrace:
+      return "drain.grace";
+    case ConfigField::kKillAfter:
+      return "drain.kill_after";
+    case ConfigField::kBootTimeout:
+      return "boot_timeout";
+    case ConfigField::kMinWorkers:
+      return "autoscaler.min_workers";
+    case ConfigField::kMaxWorkers:
+      return "autoscaler.max_workers";
+  }
+  return "";
+}
+
+template <ConfigField kField>
+absl::Status SetConfig(std::string_view, std::string_view value, CommandLine& line) {
+  return SetConfigField(PathOf(kField), value, line.update);
+}
+
+absl::Status SetAnyConfig(std::string_view flag, std::string_view value, CommandLine& line) {
+  const size_t equals = value.find('=');
+  if (equals == std::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(ToAbsl(flag), " takes a field and its value such as drain.grace=10s, not \"",
+                     ToAbsl(value), "\""));
+  }
+  return SetConfigField(value.substr(0, equals), value.substr(equals + 1), line.update);
+}
+
 }  // namespace
 
 bool Flag::IsCommon() const { return (verbs & kCalls) == kCalls; }
@@ -135,6 +178,7 @@ bool Flag::IsCommon() const { return (verbs & kCalls) == kCalls; }
 const std::vector<Flag>& Flags() {
   using Request = RestartPoolRequest;
   constexpr unsigned kRestart = Bit(Verb::kRestart);
+  constexpr unsigned kUpdate = Bit(Verb::kUpdate);
   static const auto* const kFlags = new std::vector<Flag>{
       {"--watch", Bit(Verb::kStatus), "", "", "keep showing; until ^C",
        &SetTrue<&CommandLine::watch>},
@@ -167,6 +211,24 @@ const std::vector<Flag>& Flags() {
        "rollback or pause when it fails; rollback: the old workers come back, pause: all stay as "
        "they are",
        &SetOnFailure},
+      {"--autoscaler", kUpdate, "MODE", "off spare backlog cpu",
+       "who decides on the number of workers; off: operators, spare: idle workers, backlog: "
+       "waiting "
+       "connections, cpu: processor time",
+       &SetAutoscaler},
+      {"--min-workers", kUpdate, "N", "", "the fewest that the autoscaler leaves",
+       &SetConfig<ConfigField::kMinWorkers>},
+      {"--max-workers", kUpdate, "N", "", "the most that the autoscaler starts",
+       &SetConfig<ConfigField::kMaxWorkers>},
+      {"--grace", kUpdate, "TIME", "", "for a worker that has to stop, until SIGTERM",
+       &SetConfig<ConfigField::kGrace>},
+      {"--kill-after", kUpdate, "TIME", "", "from SIGTERM until SIGKILL",
+       &SetConfig<ConfigField::kKillAfter>},
+      {"--boot-timeout", kUpdate, "TIME", "", "for a new worker to become ready",
+       &SetConfig<ConfigField::kBootTimeout>},
+      {"--set", kUpdate, "FIELD=VALUE", "",
+       "any field, by the name that config shows; \"unset\" is no value. May be repeated",
+       &SetAnyConfig},
       {"--fast", Bit(Verb::kShutdown), "", "", "SIGTERM to the workers at once",
        &SetTrue<&CommandLine::fast>},
       {"--dry-run", kChanges & ~Bit(Verb::kCancel), "", "", "say what would happen, change nothing",

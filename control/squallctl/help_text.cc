@@ -32,6 +32,13 @@ std::string_view Description(Verb verb) {
              "sorts "
              "by requests/s, CPU, memory, connections or slot, q quits. CPU and memory are known "
              "where squallctl runs beside the server.";
+    case Verb::kConfig:
+      return "Shows the configuration as it is now: what update can change, and what is fixed at "
+             "the "
+             "start of the server.";
+    case Verb::kUpdate:
+      return "Changes the configuration while the pool serves, all that is given or nothing. What "
+             "has begun keeps the times it began with. It holds until the server ends.";
     case Verb::kResize:
       return "Sets the number of workers. +N and -N are counted from the number that is wanted "
              "now, "

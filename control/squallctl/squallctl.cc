@@ -17,6 +17,7 @@
 #include "squall/control/squallctl/changes.h"
 #include "squall/control/squallctl/command_line.h"
 #include "squall/control/squallctl/completion.h"
+#include "squall/control/squallctl/config_commands.h"
 #include "squall/control/squallctl/connection.h"
 #include "squall/control/squallctl/events.h"
 #include "squall/control/squallctl/explain.h"
@@ -170,6 +171,10 @@ ExitCode RunSquallctl(const std::vector<std::string_view>& args, Console& consol
       return Operations(client, *line, console);
     case Verb::kEvents:
       return Events(client, *line, console);
+    case Verb::kConfig:
+      return ShowConfig(client, *line, console);
+    case Verb::kUpdate:
+      return UpdateConfig(client, *line, console);
     case Verb::kResize:
       return Resize(client, *line, console);
     case Verb::kRestart:

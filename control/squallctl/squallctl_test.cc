@@ -147,6 +147,35 @@ TEST_F(SquallctlTest, RestartsDrainsAndKills) {
   EXPECT_THAT(ran.out, HasSubstr("kind: OPERATION_KIND_RESTART\n"));
 }
 
+TEST_F(SquallctlTest, ShowsAndChangesTheConfiguration) {
+  Ran ran = RunWith({"config"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_THAT(ran.out, ContainsRegex("\ndrain.grace +5s\n"));
+  EXPECT_THAT(ran.out, ContainsRegex("\nmax_workers +8\n"));
+  ran = RunWith({"update", "--grace=2s", "--dry-run"});
+  EXPECT_EQ(ran.out, "would change drain.grace from 5s to 2s; nothing was changed\n") << ran.err;
+  ran = RunWith({"update", "--grace=2s", "--set", "watchdog.stall_kill=1m"});
+  EXPECT_EQ(ran.out, "changed drain.grace from 5s to 2s, watchdog.stall_kill from unset to 1m\n")
+      << ran.err;
+  EXPECT_EQ(RunWith({"update", "--grace=2s"}).out, "nothing to change, it is so already\n");
+  EXPECT_THAT(RunWith({"config"}).out, ContainsRegex("\ndrain.grace +2s\n"));
+  EXPECT_EQ(nlohmann::json::parse(RunWith({"config", "--output=json"}).out).at("drain").at("grace"),
+            "2s");
+  ExpectOneLine(RunWith({"update", "--kill-after=0s"}), ExitCode::kUsage,
+                "drain.kill_after must be positive and finite, not 0");
+  ExpectOneLine(RunWith({"update", "--set=max_workers=9"}), ExitCode::kPrecondition,
+                "max_workers is 8 and fixed at the start");
+  ExpectOneLine(RunWith({"update"}), ExitCode::kUsage, "update needs what to change");
+
+  EXPECT_THAT(RunWith({"explain"}).out, Not(HasSubstr("autoscaler")));
+  ran = RunWith({"update", "--autoscaler=spare", "--min-workers=3", "--max-workers=4"});
+  EXPECT_EQ(ran.code, ExitCode::kDone) << ran.err;
+  EXPECT_TRUE(Eventually([] { return Ready() == 3; }));
+  EXPECT_THAT(RunWith({"explain"}).out,
+              ContainsRegex("The autoscaler goes by idle workers. Its last decision: .*min_workers "
+                            "is 3.* It sees: desired 3,.*; it looks again in "));
+}
+
 TEST_F(SquallctlTest, AnOperationIsWaitedForAndCancelled) {
   ControlClient client(pool_.address());
   const pid_t worker = (*client.ListWorkers())[1].pid();
