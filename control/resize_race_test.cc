@@ -93,7 +93,10 @@ TEST(ResizeRace, EachOfAThousandCallsHasOneAnswerAndTheLastAcceptedOneHolds) {
       default:
         break;
     }
-    if (pick(5) == 0) call.request.set_etag(pick(2) == 0 ? stale_etag : before.etag());
+    // With an id as well it could be an answer to the request of that id.
+    if (call.request.request_id().empty() && pick(4) == 0) {
+      call.request.set_etag(pick(2) == 0 ? stale_etag : before.etag());
+    }
     call.context.set_deadline(absl::ToChronoTime(absl::Now() + kPatience));
   }
   const absl::Time begun = absl::Now();
@@ -115,7 +118,9 @@ TEST(ResizeRace, EachOfAThousandCallsHasOneAnswerAndTheLastAcceptedOneHolds) {
   const std::map<std::string, absl::StatusCode> documented = {
       {"SLOT_CAPACITY", absl::StatusCode::kFailedPrecondition},
       {"REQUEST_ID_REUSED", absl::StatusCode::kInvalidArgument},
-      {"STALE_ETAG", absl::StatusCode::kAborted}};
+      {"STALE_ETAG", absl::StatusCode::kAborted},
+      // On a machine that has no time for the master; "may still take effect".
+      {"MASTER_UNREACHABLE", absl::StatusCode::kUnavailable}};
   std::map<std::string, int> outcomes;
   std::map<std::string, std::set<std::string>> operations_of_id;
   std::map<std::string, std::set<int>> targets_of_id;
@@ -160,9 +165,12 @@ TEST(ResizeRace, EachOfAThousandCallsHasOneAnswerAndTheLastAcceptedOneHolds) {
 
   ASSERT_TRUE(Settled(client));
   const v1::Pool after = client.GetPool().value();
-  EXPECT_EQ(after.generation(), last_generation);
+  EXPECT_GE(after.generation(), last_generation);
+  if (outcomes["MASTER_UNREACHABLE"] == 0) {
+    EXPECT_EQ(after.generation(), last_generation);
+  }
   for (const auto& call : calls) {
-    if (call->status.ok() && call->response.operation().generation() == last_generation) {
+    if (call->status.ok() && call->response.operation().generation() == after.generation()) {
       EXPECT_EQ(call->request.desired_workers(), after.desired_workers());
     }
   }
