@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
 """squallctl(1) has every command and flag of squallctl and no other; the pages are well-formed."""
 
-import os
 import re
 import shutil
 import subprocess
 import unittest
 
-SQUALLCTL = os.path.abspath(os.environ["SQUALLCTL"])
-PAGES = os.environ["SQUALL_MAN_PAGES"].split()
+import harness
+
+PAGES = ("docs/man/squallctl.1", "docs/man/squall.7")
 
 
 def squallctl_page():
-    with open(next(path for path in PAGES if path.endswith("squallctl.1"))) as file:
+    with open(PAGES[0]) as file:
         return file.read()
 
 
 def help_text(*command):
-    return subprocess.run([SQUALLCTL, "help", *command], capture_output=True, text=True,
-                          check=True).stdout
+    return subprocess.run([harness.program("SQUALL_ADMIN"), "help", *command], capture_output=True,
+                          text=True, check=True).stdout
 
 
 def commands():
