@@ -122,14 +122,14 @@ class Proxy : public squall::TcpServer {
   }
 
   static Task<absl::StatusOr<IOStream>> ConnectUpstream() {
-    const std::string upstream = absl::GetFlag(FLAGS_upstream);
+    const squall::ListenAddress address =
+        squall::ListenAddress::Parse(absl::GetFlag(FLAGS_upstream)).value();
     squall::ConnectOptions options;
     options.timeout = absl::GetFlag(FLAGS_connect_timeout);
     options.stream = StreamOptions();
-    if (upstream.starts_with("unix")) {
-      return squall::Connect(SocketAddress::Parse(upstream).value(), options);
+    if (address.is_unix()) {
+      return squall::Connect(SocketAddress::FromUnixPath(address.unix_path).value(), options);
     }
-    const squall::ListenAddress address = squall::ListenAddress::Parse(upstream).value();
     return squall::Connect(address.host, address.port, options);
   }
 };

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import unittest
 
@@ -29,7 +30,8 @@ class TcpProxyTest(unittest.TestCase):
         self.addCleanup(self.listener.close)
 
     def start(self, *flags):
-        upstream = "--upstream=127.0.0.1:%d" % self.listener.getsockname()[1]
+        name = self.listener.getsockname()
+        upstream = "--upstream=" + ("unix:" + name if isinstance(name, str) else "127.0.0.1:%d" % name[1])
         program = Program("TCP_PROXY", "--listen=127.0.0.1:0", "--workers=1", upstream, *flags)
         self.addCleanup(program.__exit__, None, None, None)
         return program
@@ -149,6 +151,28 @@ class TcpProxyTest(unittest.TestCase):
             said = b" %d " % port if version == "1" else struct.pack("!H", port)
             self.assertIn(said, octets)
             self.assertEqual(octets[-1:], b"x")
+
+    def test_an_upstream_of_any_form(self):
+        path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "upstream")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            self.listener, listener = listener, self.listener
+            listener.close()
+            self.listener.settimeout(PATIENCE)
+            client, upstream = self.connect(self.start())
+            upstream.sendall(b"by a path")
+            self.assertEqual(client.recv(100), b"by a path")
+            # A host whose name begins as that of an address family does.
+            program = self.start("--upstream=unixhost.invalid:80", "--connect_timeout=10s")
+            client = socket.create_connection(("127.0.0.1", program.port), timeout=PATIENCE)
+            self.addCleanup(client.close)
+            self.assertEqual(client.recv(100), b"")
+            program.wait_for_log("unixhost.invalid")
+
+    def enterContext(self, manager):  # Python 3.11 has it.
+        self.addCleanup(manager.__exit__, None, None, None)
+        return manager.__enter__()
 
     def test_mistakes_are_told(self):
         for flag, error in (("--upstream=nowhere", "--upstream=nowhere is neither HOST:PORT"),
