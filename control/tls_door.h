@@ -6,8 +6,10 @@
 //
 // TLS is ours and not gRPC's, so that a certificate without a role is turned away before HTTP/2 is
 // spoken, for any service; so that callers are counted alike however they come; and so that the caller
-// is known by the server that a call arrives at. gRPC 1.51's TlsServerCredentials would tell each call
-// the names, and let everybody whom the root knows reach health and reflection.
+// is known by the server that a call arrives at. gRPC 1.51's TlsServerCredentials with a
+// FileWatcherCertificateProvider do work behind an external acceptor, and reload without dropping
+// connections (tried), but each call would have to ask for the names, and everybody whom the root
+// knows would reach health and reflection.
 //
 // Belongs to the thread of its loop.
 #ifndef SQUALL_CONTROL_TLS_DOOR_H_
