@@ -25,6 +25,8 @@ class SharedMemory {
   ~SharedMemory();
 
   char* data() const { return data_; }
+  // In octets.
+  size_t size() const { return size_; }
 
   // From now on this process can only read; a write is a SIGSEGV.
   absl::Status RestrictToReading();

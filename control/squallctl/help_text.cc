@@ -29,8 +29,8 @@ std::string_view Description(Verb verb) {
       return "Shows each worker with all its counters.";
     case Verb::kTop:
       return "Shows the pool and its workers on the whole terminal, the busiest first. Keys: s "
-             "sorts "
-             "by requests/s, CPU, memory, connections or slot, q quits. CPU and memory are known "
+             "sorts by requests/s, CPU, memory, connections or slot, q quits. CPU and memory are "
+             "known "
              "where squallctl runs beside the server.";
     case Verb::kConfig:
       return "Shows the configuration as it is now: what update can change, and what is fixed at "
