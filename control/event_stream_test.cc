@@ -1,6 +1,8 @@
 // ListEvents and WatchEvents over gRPC, above a pool without processes.
 #include "squall/control/event_stream.h"
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -12,8 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "grpcpp/create_channel_posix.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "squall/base/unique_fd.h"
 #include "squall/control/error_details.h"
 #include "squall/control/error_details.pb.h"
 #include "squall/control/event_to_proto.h"
@@ -320,11 +324,22 @@ class LimitsTest : public EventStreamTest {
   LimitsTest()
       : EventStreamTest({.max_watches = 2,
                          .bookmark_interval = absl::Milliseconds(20),
-                         .event_patience = absl::Milliseconds(100)}) {}
+                         .event_patience = absl::Milliseconds(100)}) {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    server_->Adopt(UniqueFd(ends[0]));
+    // A window that grows takes everything, and then nobody is slow.
+    grpc::ChannelArguments fixed_window;
+    fixed_window.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    slow_ = v1::ControlService::NewStub(
+        grpc::CreateCustomInsecureChannelFromFd("slow", ends[1], fixed_window));
+  }
+
+  std::unique_ptr<v1::ControlService::Stub> slow_;
 };
 
 TEST_F(LimitsTest, ASlowReaderIsCutWithTheVersionToGoOnFrom) {
-  Watch slow(*stub_);
+  Watch slow(*slow_);
   const uint64_t before = slow.Next().snapshot().version();
   // More than HTTP/2's window holds, which is 64 KiB, but not more than is kept.
   const std::string text(400, 'x');
@@ -355,7 +370,7 @@ TEST_F(LimitsTest, ASlowReaderIsCutWithTheVersionToGoOnFrom) {
 // It reads, but slower than events come: what it has not got yet is overwritten.
 TEST_F(LimitsTest, AReaderThatFallsBehindByAllThatIsKeptIsTold) {
   core_.limits.event_patience = absl::Hours(1);
-  Watch slow(*stub_);
+  Watch slow(*slow_);
   ASSERT_TRUE(slow.Next().has_snapshot());
   Overflow();
   Overflow();
