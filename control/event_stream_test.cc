@@ -114,7 +114,7 @@ TEST(EventKinds, EachNoteHasOne) {
 
 // A refusal has the same reason in the answer and in its event.
 TEST(EventReasons, AreThoseOfTheAnswers) {
-  for (int i = 1; i <= static_cast<int>(RefusalReason::kBreakerClosed); ++i) {
+  for (int i = 1; i <= static_cast<int>(RefusalReason::kBadConfig); ++i) {
     for (const auto code :
          {absl::StatusCode::kInvalidArgument, absl::StatusCode::kFailedPrecondition}) {
       LinkReply reply;

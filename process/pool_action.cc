@@ -43,9 +43,9 @@ std::string_view RefusalReasonName(RefusalReason reason, absl::StatusCode code) 
     case RefusalReason::kBreakerClosed:
       return "BREAKER_CLOSED";
     case RefusalReason::kNoSuchMode:
-      return "NO_SUCH_MODE";
+      return "INVALID_FIELD";
     case RefusalReason::kBadConfig:
-      return "BAD_CONFIG";
+      return "INVALID_FIELD";
   }
   return "UNKNOWN";
 }
