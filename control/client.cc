@@ -314,9 +314,9 @@ absl::StatusOr<v1::GetPoolConfigResponse> ControlClient::GetPoolConfig() {
 }
 
 absl::StatusOr<v1::UpdatePoolResponse> ControlClient::UpdatePool(v1::UpdatePoolRequest request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
   v1::UpdatePoolResponse response;
-  RETURN_IF_ERROR(Call(&Stub::UpdatePool, options_.timeout, request, &response));
+  RETURN_IF_ERROR(
+      Call(&Stub::UpdatePool, options_.timeout, Identified(std::move(request)), &response));
   return response;
 }
 

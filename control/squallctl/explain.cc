@@ -84,9 +84,9 @@ std::string ExplainAutoscaler(const v1::AutoscalerStatus& autoscaler) {
   const v1::ScaleDecision& last = autoscaler.last_decision();
   absl::StrAppend(&line, ". ",
                   autoscaler.has_last_decision()
-                      ? absl::StrCat("Its last decision: ", last.reason(), ".")
+                      ? absl::StrCat("Its last decision: it ", last.reason(), ".")
                       : std::string("It has decided nothing yet."),
-                  " It sees: ", autoscaler.inputs(), "; it looks again in ",
+                  " It last saw: ", autoscaler.inputs(), "; it looks again in ",
                   FormatAge(FromProto(autoscaler.next_look_in())), ".");
   return line;
 }

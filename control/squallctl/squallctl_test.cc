@@ -173,7 +173,7 @@ TEST_F(SquallctlTest, ShowsAndChangesTheConfiguration) {
   EXPECT_TRUE(Eventually([] { return Ready() == 3; }));
   EXPECT_THAT(RunWith({"explain"}).out,
               ContainsRegex("The autoscaler goes by idle workers. Its last decision: .*min_workers "
-                            "is 3.* It sees: desired 3,.*; it looks again in "));
+                            "is 3.* It last saw: desired [23],.*; it looks again in "));
 }
 
 TEST_F(SquallctlTest, AnOperationIsWaitedForAndCancelled) {
