@@ -89,7 +89,8 @@ LinkRead ReceiveLink(int fd) {
       if (size != sizeof(LinkRequest)) return LinkMalformed{};
       auto request = Copy<LinkRequest>(bytes);
       if (!IsCommand(request.command)) return LinkMalformed{};
-      request.request_id[sizeof request.request_id - 1] = '\0';
+      Terminate(request.actor);
+      Terminate(request.request_id);
       return request;
     }
     case LinkPacketType::kReply: {

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "squall/base/logging.h"
@@ -55,7 +56,8 @@ RestartOptions FromLink(const LinkRestart& link, const RestartOptions& configure
 }
 
 std::string ActorName(const LinkRequest& request) {
-  return request.actor[0] != '\0' ? request.actor : "somebody";
+  // Its text is somebody else's.
+  return request.actor[0] != '\0' ? absl::CHexEscape(request.actor) : "somebody";
 }
 
 std::string CommandName(LinkCommand command) {
@@ -156,7 +158,7 @@ std::optional<LinkReply> PoolCommands::Handle(const LinkRequest& request, const 
       break;
     case RequestMemory::Known::kReused:
       Refuse(reply, absl::StatusCode::kInvalidArgument, RefusalReason::kRequestIdReused,
-             absl::StrCat("the request id ", request.request_id,
+             absl::StrCat("the request id ", absl::CHexEscape(request.request_id),
                           " was used for another request, it cannot be used again"));
       break;
     case RequestMemory::Known::kFull:

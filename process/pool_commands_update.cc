@@ -58,12 +58,14 @@ bool PoolCommands::Update(const Context& context, LinkReply& reply) {
   }
   // Nothing has to change: as with a resize to the present number, the generation stays.
   if (changes.empty() || request.validate_only != 0) return true;
+  // Before the generation: whoever reads the pool meanwhile has an etag that is refused, and not a new
+  // one beside the old configuration.
+  context.hooks.configure(after);
   if (!context.hooks.dispatch(ChangeOptions{.options = WithConfig(after, context.pool.options()),
                                             .what = absl::StrJoin(changes, ", "),
                                             .actor = context.actor})) {
     return false;
   }
-  context.hooks.configure(after);
   reply.generation = context.pool.pool().generation;
   return true;
 }
