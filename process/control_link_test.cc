@@ -70,9 +70,11 @@ TEST_F(ControlLinkTest, NothingToReadAndTheEnd) {
 TEST_F(ControlLinkTest, TextWithoutAnEndIsTerminated) {
   LinkRequest request;
   std::memset(request.request_id, 'x', sizeof request.request_id);
+  std::memset(request.actor, 'x', sizeof request.actor);
   ASSERT_TRUE(SendLink(sidecar_.get(), request));
   const LinkRead read = ReceiveLink(master_.get());
   EXPECT_EQ(std::strlen(std::get<LinkRequest>(read).request_id), sizeof request.request_id - 1);
+  EXPECT_EQ(std::strlen(std::get<LinkRequest>(read).actor), sizeof request.actor - 1);
 }
 
 TEST_F(ControlLinkTest, CarriesRefusals) {
