@@ -1,8 +1,6 @@
 // GzipTestCase of Tornado, and RFC 9110 12.5.3.
 #include "squall/web/body_encoder.h"
 
-#include <zlib.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,24 +9,11 @@
 #include "squall/httpserver/http_headers.h"
 #include "squall/web/compression_options.h"
 #include "squall/web/content_coding.h"
+#include "squall/web/gunzip.h"
 #include "squall/web/gzip_coding.h"
 
 namespace squall::internal {
 namespace {
-
-std::string Gunzip(std::string_view data) {
-  z_stream stream = {};
-  EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
-  std::string text(1 << 22, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-  stream.avail_in = data.size();
-  stream.next_out = reinterpret_cast<Bytef*>(text.data());
-  stream.avail_out = text.size();
-  EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
-  text.resize(stream.total_out);
-  inflateEnd(&stream);
-  return text;
-}
 
 HttpHeaders TextHeaders() {
   HttpHeaders headers;

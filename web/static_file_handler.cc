@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +38,8 @@ namespace {
 
 constexpr size_t kBlock = 64 << 10;
 constexpr uint64_t kWholeInMemory = 1 << 20;
+// To WouldCompress(): what leaves in pieces is compressed whatever its size, as in Tornado.
+constexpr uint64_t kInPieces = std::numeric_limits<uint64_t>::max();
 constexpr absl::Duration kVersionedCacheTime = absl::Hours(24 * 365 * 10);
 
 }  // namespace
@@ -124,7 +127,7 @@ Validators StaticFileHandler::ValidatorsOf(const File& file) const {
                                absl::Hex(file.open.stat.st_mtim.tv_sec), ".",
                                absl::Hex(file.open.stat.st_mtim.tv_nsec), "\""),
           .last_modified = absl::FromUnixSeconds(file.open.stat.st_mtim.tv_sec),
-          .body_size = static_cast<uint64_t>(file.open.stat.st_size)};
+          .body_size = file.open.stat.st_size > 0 ? kInPieces : 0};
 }
 
 void StaticFileHandler::SetFileHeaders(const File& file) {
@@ -173,6 +176,11 @@ Task<> StaticFileHandler::Get(std::string path) {
     const std::optional<OctetRange> octets = ResolveRange(*wanted, size);
     if (!octets.has_value()) {
       SetStatus(416);
+      // What was said of the file is not of this answer, and a cache must not keep it.
+      for (const std::string_view name :
+           {"Cache-Control", "Content-Encoding", "Etag", "Expires", "Last-Modified"}) {
+        ClearHeader(name);
+      }
       SetHeader("Content-Type", "text/plain");
       SetHeader("Content-Range", absl::StrCat("bytes */", size));
       return Task<>::Done();
@@ -185,16 +193,17 @@ Task<> StaticFileHandler::Get(std::string path) {
     }
   }
   SetHeader("Content-Length", absl::StrCat(end - start));
+  const bool in_pieces = end > start && WouldCompress(kInPieces);
   if (request().method() == "HEAD") {
     // With the fields of the GET, which has no length then (RFC 9110 8.6).
-    if (WouldCompress(static_cast<uint64_t>(end - start))) Flush();
+    if (in_pieces) Flush();
     return Task<>::Done();
   }
 
   FileRange range = {.file = file.open.fd,
                      .offset = static_cast<uint64_t>(start),
                      .size = static_cast<uint64_t>(end - start)};
-  if (WouldCompress(range.size)) return SendInPieces(std::move(range));
+  if (in_pieces) return SendInPieces(std::move(range));
   FinishWithFile(std::move(range));
   return Task<>::Done();
 }
@@ -219,7 +228,8 @@ Task<> StaticFileHandler::SendInPieces(FileRange left) {
     Write(std::string_view(block).substr(0, got));
     left.offset += got;
     left.size -= got;
-    if (left.size == 0) co_return;
+    // Finish() sends the last one, unless it is the only one and would then be a whole body.
+    if (left.size == 0 && head_written()) co_return;
     const absl::Status flushed = co_await Flush();
     if (!flushed.ok()) co_return;
   }

@@ -13,8 +13,9 @@
 // Answers have Content-Type by the name's extension, Last-Modified, a strong Etag of inode, size
 // and time, and Accept-Ranges; with `?v=` in the query they may be cached for ten years.
 // If-None-Match, If-Modified-Since, If-Range and one range per request are honoured (RFC 9110 13
-// and 14), and If-Match and If-Unmodified-Since. The kernel sends the file from its page cache. Files
-// stay open between requests, see open_file_cache.h; a change is seen at once or within a second.
+// and 14), and If-Match and If-Unmodified-Since. The kernel sends the file from its
+// page cache; what Settings::compress_response compresses leaves in pieces, however small it is.
+// Files stay open between requests, see open_file_cache.h; a change is seen at once or within a second.
 #ifndef SQUALL_WEB_STATIC_FILE_HANDLER_H_
 #define SQUALL_WEB_STATIC_FILE_HANDLER_H_
 
@@ -59,7 +60,7 @@ class StaticFileHandler : public RequestHandler {
   void SetFileHeaders(const File& file);
   Validators ValidatorsOf(const File& file) const;
 
-  // In pieces of moderate size if it is large.
+  // In pieces of moderate size if it is large, else in one that is flushed.
   Task<> SendInPieces(FileRange left);
 
   StaticFileOptions options_;

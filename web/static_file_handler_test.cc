@@ -112,50 +112,6 @@ TEST_F(StaticFileTest, TheKernelTakesTheBodyFromTheFile) {
   EXPECT_EQ(empty.body(), "");
 }
 
-TEST_F(StaticFileTest, CompressedFilesLeaveInPiecesAndOthersFromTheFile) {
-  std::ofstream(base_ / "static" / "big.txt") << std::string(3 << 20, 'x');
-  Settings settings = MakeSettings();
-  settings.compress_response = true;
-  Application app({}, settings);
-  FakeExchange text(app, GetRequest("/static/big.txt", "Accept-Encoding: gzip\r\n"));
-  ASSERT_TRUE(text.AwaitAnswer());
-  EXPECT_FALSE(text.from_file());
-  EXPECT_EQ(text.header("Content-Encoding"), "gzip");
-  EXPECT_EQ(text.writes(), 3 * 16);
-  // HEAD has the fields of GET.
-  std::string head = GetRequest("/static/big.txt", "Accept-Encoding: gzip\r\n");
-  const FakeExchange fields(app, head.replace(0, 3, "HEAD"));
-  EXPECT_EQ(fields.header("Content-Encoding"), "gzip");
-  EXPECT_FALSE(fields.has_header("Content-Length"));
-  EXPECT_EQ(fields.header("Etag"), text.header("Etag"));
-  EXPECT_LT(text.body().size(), size_t{3} << 14);
-  for (const char* fields : {"", "Accept-Encoding: br\r\n"}) {
-    FakeExchange plain(app, GetRequest("/static/big.txt", fields));
-    EXPECT_TRUE(plain.from_file()) << fields;
-    EXPECT_EQ(plain.header("Vary"), "Accept-Encoding");
-  }
-  FakeExchange binary(app, GetRequest("/static/big.bin", "Accept-Encoding: gzip\r\n"));
-  EXPECT_TRUE(binary.from_file());
-  EXPECT_EQ(binary.body(), std::string(3 << 20, 'x'));
-  FakeExchange part(
-      app, GetRequest("/static/big.txt", "Accept-Encoding: gzip\r\nRange: bytes=0-99999\r\n"));
-  EXPECT_TRUE(part.from_file());
-  EXPECT_EQ(part.header("Content-Length"), "100000");
-  const FakeExchange known(
-      app, GetRequest("/static/big.txt", absl::StrCat("Accept-Encoding: gzip\r\nIf-None-Match: ",
-                                                      text.header("Etag"), "\r\n")));
-  EXPECT_EQ(known.status(), 304);
-  EXPECT_EQ(known.header("Vary"), "Accept-Encoding");
-  // The tag of the 200, RFC 9110 15.4.5.
-  EXPECT_EQ(known.header("Etag"), text.header("Etag"));
-  const FakeExchange plain(app, GetRequest("/static/big.txt"));
-  const FakeExchange known_plain(
-      app,
-      GetRequest("/static/big.txt", absl::StrCat("If-None-Match: ", plain.header("Etag"), "\r\n")));
-  EXPECT_EQ(known_plain.status(), 304);
-  EXPECT_EQ(known_plain.header("Etag"), plain.header("Etag"));
-}
-
 TEST_F(StaticFileTest, CacheControlAndCharsetAreOptions) {
   Settings settings = MakeSettings();
   settings.static_options.cache_control = "max-age=60";
@@ -332,45 +288,6 @@ TEST_F(StaticFileTest, IfMatchAndIfUnmodifiedSince) {
   EXPECT_EQ(
       StatusOf("/static/robots.txt", "If-Unmodified-Since: Wed, 01 Jan 2020 00:00:00 GMT\r\n"),
       412);
-}
-
-TEST_F(StaticFileTest, Precompressed) {
-  const auto write = [this](const char* name, const char* text) {
-    std::ofstream(base_ / "static" / name) << text;
-  };
-  write("a.css.gz", "gzip");
-  write("a.css.br", "brotli");
-  write("a.css", "plain");
-  Application app({{"/(.*)", Handler<StaticFileHandler>(StaticFileOptions{.root = base_ / "static",
-                                                                          .precompressed = true})}},
-                  {.log_function = nullptr});
-  const auto get = [&](const std::string& accept) {
-    return FakeExchange(app, GetRequest("/a.css", "Accept-Encoding: " + accept + "\r\n")).body();
-  };
-  const FakeExchange plain(app, GetRequest("/a.css"));
-  EXPECT_EQ(plain.body(), "plain");
-  EXPECT_EQ(plain.header("Vary"), "Accept-Encoding");
-  EXPECT_FALSE(plain.has_header("Content-Encoding"));
-  const FakeExchange brotli(app, GetRequest("/a.css", "Accept-Encoding: gzip, br\r\n"));
-  EXPECT_EQ(brotli.body(), "brotli");
-  EXPECT_EQ(brotli.header("Content-Encoding"), "br");
-  EXPECT_EQ(brotli.header("Content-Type"), "text/css");
-  EXPECT_EQ(brotli.header("Content-Length"), "6");
-  EXPECT_NE(brotli.header("Etag"), plain.header("Etag"));
-  EXPECT_EQ(get("gzip, br;q=0.5"), "gzip");
-  EXPECT_EQ(get("br;q=0, gzip;q=0"), "plain");
-  EXPECT_EQ(get("identity, gzip;q=0.5"), "plain");
-  EXPECT_EQ(get("identity;q=0.5, gzip;q=0.5"), "gzip");
-  EXPECT_EQ(get("zstd"), "plain");
-  EXPECT_EQ(get("*"), "brotli");
-  // Older than what it was made of.
-  const timespec times[2] = {{1577934245, 0}, {1577934245, 0}};
-  ASSERT_EQ(::utimensat(AT_FDCWD, (base_ / "static" / "a.css.br").c_str(), times, 0), 0);
-  EXPECT_EQ(get("br"), "plain");
-  // The neighbour must not lead out of the root either.
-  std::filesystem::remove(base_ / "static" / "a.css.gz");
-  std::filesystem::create_symlink("../static_foo.txt", base_ / "static" / "a.css.gz");
-  EXPECT_EQ(get("gzip"), "plain");
 }
 
 TEST_F(StaticFileTest, TagAndBodyAreOfTheFileThatIsThereNow) {
