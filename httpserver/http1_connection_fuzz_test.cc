@@ -83,8 +83,9 @@ class Echo : public HttpServerConnectionDelegate {
     }
     void Switch() {
       ResponseHead head{.status = 101};
-      head.headers.Set("Upgrade", "foo");
-      connection().SwitchProtocols(head, [](std::unique_ptr<Transport>) {}).IgnoreError();
+      head.headers.Set("Upgrade", connection().head().headers().GetJoined("Upgrade"));
+      // Refused when it names nothing.
+      if (!connection().SwitchProtocols(head, [](std::unique_ptr<Transport>) {}).ok()) Answer();
     }
     void Answer() {
       std::string text(connection().head().path());

@@ -1,13 +1,34 @@
 // The end of HTTP on a connection that goes on with another protocol (RFC 9110 7.8).
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "squall/base/string_view.h"
 #include "squall/httpserver/http1_connection.h"
+#include "squall/httpserver/http_headers.h"
+#include "squall/httpserver/http_scan.h"
 #include "squall/ioloop/prefixed_transport.h"
 
 namespace squall::internal {
+
+namespace {
+
+absl::Status CheckOffered(const HttpHeaders& offer, const HttpHeaders& answer) {
+  const std::string protocols = answer.GetJoined("Upgrade");
+  for (const absl::string_view member : absl::StrSplit(protocols, ',')) {
+    const std::string_view protocol = TrimOws(ToStd(member));
+    if (protocol.empty() || offer.HasToken("Upgrade", protocol)) continue;
+    return absl::InvalidArgumentError(absl::StrCat("the client offers \"",
+                                                   offer.GetJoined("Upgrade"), "\" and not \"",
+                                                   ToAbsl(protocol), "\""));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status Http1Connection::SwitchProtocols(const ResponseHead& head, TakeOver take_over) {
   if (absl::Status status = CheckWritable(); !status.ok()) return status;
@@ -16,6 +37,9 @@ absl::Status Http1Connection::SwitchProtocols(const ResponseHead& head, TakeOver
   }
   // Octets behind a request that is not at its end would be taken for the new protocol's.
   if (!RequestIsRead()) return absl::FailedPreconditionError("the request is not read to its end");
+  if (absl::Status status = CheckOffered(parser_->head().headers(), head.headers); !status.ok()) {
+    return status;
+  }
   if (absl::Status status = encoder_.SwitchProtocols(head, &Tail()); !status.ok()) return status;
   take_over_ = std::move(take_over);
   AnswerEnds();

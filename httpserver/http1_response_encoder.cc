@@ -192,7 +192,7 @@ absl::Status Http1ResponseEncoder::SwitchProtocols(const ResponseHead& head, std
     return absl::InvalidArgumentError(
         absl::StrCat("status ", head.status, " does not switch protocols; 101 does"));
   }
-  if (!head.headers.Get("Upgrade").has_value()) {
+  if (head.headers.Get("Upgrade").value_or("").empty()) {
     return absl::InvalidArgumentError("an answer that switches protocols names it in Upgrade");
   }
   for (const std::string_view name : {"Content-Length", "Transfer-Encoding"}) {

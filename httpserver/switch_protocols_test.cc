@@ -151,6 +151,49 @@ TEST_F(SwitchProtocolsTest, WhoDidNotAskIsAnsweredInHttp) {
   }
 }
 
+// RFC 9110 7.8: a server must not switch to what the client did not offer.
+TEST_F(SwitchProtocolsTest, OnlyToWhatTheClientOffers) {
+  HttpServerThread server(app_);
+  const auto request = [](const std::string& offer) {
+    return "GET /lines HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: " + offer +
+           "\r\n\r\n";
+  };
+  for (const char* offer : {"foo/1", "lines", "lines/2", "lines/10", "lines/1 x", "foo, bar", ""}) {
+    RawClient client(server.port());
+    client.Send(request(offer));
+    EXPECT_EQ(client.ReadResponse().status, 426) << offer;
+    server.Run([&] { EXPECT_EQ(refused_.code(), absl::StatusCode::kInvalidArgument) << offer; });
+  }
+  server.Run([&] { EXPECT_EQ(refused_.message(), "the client offers \"\" and not \"lines/1\""); });
+  for (const char* offer : {"foo/1, lines/1", "LINES/1", "foo\r\nUpgrade: lines/1,bar"}) {
+    RawClient client(server.port());
+    client.Send(request(offer));
+    EXPECT_EQ(client.ReadUntil("\r\n\r\n"), kAnswer) << offer;
+  }
+}
+
+// All layers of it are named, as in "TLS/1.0, lines/1".
+TEST_F(SwitchProtocolsTest, EachProtocolOfTheAnswerIsOneOfTheOffers) {
+  std::vector<absl::StatusCode> codes;
+  app_.Route("/layers", {.finish = [&](TestApp::Exchange& e) {
+               for (const char* protocols : {"lines/1, foo", "", "foo,lines/1"}) {
+                 ResponseHead head{.status = 101};
+                 head.headers.Set("Upgrade", protocols);
+                 codes.push_back(e.connection->SwitchProtocols(head, [](auto) {}).code());
+               }
+               e.Answer("in HTTP").IgnoreError();
+             }});
+  HttpServerThread server(app_);
+  RawClient client(server.port());
+  std::string request = kUpgrade;
+  request.replace(request.find("/lines"), 6, "/layers");
+  client.Send(request);
+  EXPECT_EQ(client.ReadResponse().body, "in HTTP");
+  server.Run([&] {
+    EXPECT_EQ(codes, std::vector<absl::StatusCode>(3, absl::StatusCode::kInvalidArgument));
+  });
+}
+
 TEST_F(SwitchProtocolsTest, AHeadThatSwitchesNothingIsRefusedAndAnotherAnswerMayCome) {
   std::vector<absl::StatusCode> codes;
   app_.Route("/wrong", {.finish = [&](TestApp::Exchange& e) {
