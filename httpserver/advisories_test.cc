@@ -1,6 +1,17 @@
 // One test for each of Tornado's advisories that is about what the engine reads or writes, named
 // after it, and for each fault of that kind that Tornado has still. Those of the web layer stand in
-// web, those of accepting in netutil. Quadratic work would not end within the test's time.
+// web/advisories_test.cc. Quadratic work would not end within the test's time.
+//
+// In other tests: accepting without descriptors, where Tornado spins, is
+// PausesWithoutDescriptorsAndRecovers of netutil/accept_faults_test.cc and out_of_descriptors of
+// httpserver/tcpserver_test.cc.
+//
+// Without a test, as squall has nothing that they could be about:
+//   4.0, a WebSocket from another Origin   no WebSocket; a handler of one has to check it
+//   CVE-2026-49853, 6.5.7: credentials     no HTTP client
+#include <clocale>
+#include <cstdlib>
+#include <locale>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +23,7 @@
 #include "squall/httpserver/http1_response_encoder.h"
 #include "squall/httpserver/http1_verdict.h"
 #include "squall/httpserver/http_headers.h"
+#include "squall/httpserver/http_range.h"
 #include "squall/httpserver/http_server_options.h"
 #include "squall/httpserver/http_server_thread.h"
 #include "squall/httpserver/http_status.h"
@@ -186,6 +198,54 @@ TEST(Advisories, LikeThem_LengthsOf64Bits) {
     EXPECT_EQ(Verdict(Chunked(std::string(size) + "\r\nx\r\n0\r\n\r\n")), "400") << size;
   }
   EXPECT_EQ(Verdict(Chunked("1\r\nx\r\nffffffffffffffff\r\nx")), "413");
+}
+
+// A locale that groups digits, installed or made here, for all of the process; else what is there.
+class GroupingLocale {
+ public:
+  GroupingLocale() {
+    const std::string folder = std::getenv("TEST_TMPDIR");
+    const std::string make = "localedef -i de_DE -f UTF-8 " + folder + "/de_DE.UTF-8";
+    if (!Set("de_DE.UTF-8") && !Set("en_US.UTF-8") && std::system(make.c_str()) == 0) {
+      ::setenv("LOCPATH", folder.c_str(), 1);
+      Set("de_DE.UTF-8");
+    }
+  }
+  ~GroupingLocale() { std::locale::global(std::locale::classic()); }
+  bool groups() const { return *std::localeconv()->grouping != 0; }
+
+ private:
+  static bool Set(const char* name) {
+    if (std::setlocale(LC_ALL, name) == nullptr) {
+      std::setlocale(LC_ALL, "");
+      return false;
+    }
+    std::locale::global(std::locale(name));
+    return true;
+  }
+};
+
+// Not Tornado's: who asks the locale takes 1.000 or 1,000 for a thousand, and sends them.
+TEST(Advisories, LikeThem_NumbersUnderALocaleWithGrouping) {
+  const GroupingLocale locale;
+  if (!locale.groups()) {
+    GTEST_SKIP()
+        << "no locale here groups digits, and localedef makes none; Debian has it in `locales`";
+  }
+  const std::string body(1000, 'x');
+  EXPECT_EQ(Verdict(Post("Content-Length: 1000\r\n", body)), "parsed");
+  EXPECT_EQ(Verdict(Chunked("3e8\r\n" + body + "\r\n0\r\n\r\n")), "parsed");
+  for (const std::string number : {"1.000", "1,000", "1 000"}) {
+    EXPECT_EQ(Verdict(Post("Content-Length: " + number + "\r\n", body)), "400") << number;
+    EXPECT_EQ(Verdict(Chunked(number + "\r\nx\r\n0\r\n\r\n")), "400") << number;
+    EXPECT_FALSE(ParseRequestRange("bytes=" + number + "-").has_value()) << number;
+  }
+  EXPECT_EQ(FormatContentRange(1000, 2000, 3000), "bytes 1000-1999/3000");
+  internal::Http1ResponseEncoder encoder;
+  encoder.Start({});
+  std::string out;
+  ASSERT_TRUE(encoder.Begin({}, {.whole_body_size = 1000, .date = "now"}, &out).ok());
+  EXPECT_NE(out.find("Content-Length: 1000\r\n"), std::string::npos) << out;
 }
 
 // Not fixed in Tornado: refused.

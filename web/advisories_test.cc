@@ -1,5 +1,6 @@
 // Tornado's advisories about the web layer, each as a test of its name; those about the protocol are
-// in httpserver/advisories_test.cc.
+// in httpserver/advisories_test.cc, which also names those that squall has nothing for (WebSocket,
+// client).
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
