@@ -155,9 +155,9 @@ class HttpConnection {
   virtual bool write_blocked() const = 0;
 
   // Gives the connection up for another protocol, such as WebSocket (RFC 9110 7.8). Sends `101
-  // Switching Protocols` with the fields of `head`, whose Upgrade names the protocol, one that the
-  // client offers; Connection is added. When that is sent, `take_over` gets the transport, from
-  // which the octets that came behind the request are read first:
+  // Switching Protocols` with the fields of `head`, whose Upgrade names the protocol; Connection is
+  // added. When that is sent, `take_over` gets the transport, from which the octets that came
+  // behind the request are read first:
   //
   //   if (!connection.head().upgrade()) return RefuseInHttp();
   //   squall::ResponseHead head{.status = 101};
@@ -170,9 +170,8 @@ class HttpConnection {
   // its end. `take_over` runs in the loop, and the connection is no longer the server's: neither its
   // timeouts nor its drain know it. It is destroyed without a call when the client goes before.
   // Errors, with nothing written: FailedPrecondition (the client did not ask, the request is not
-  // read, an answer was started), InvalidArgument (a status other than 101, no Upgrade, one with a
-  // protocol that is no member of the request's Upgrade, name and version, a field that belongs to
-  // a body), Unavailable (the client is gone), Unimplemented (no such connection).
+  // read, an answer was started), InvalidArgument (a status other than 101, no Upgrade, a field that
+  // belongs to a body), Unavailable (the client is gone), Unimplemented (no such connection).
   using TakeOver = absl::AnyInvocable<void(std::unique_ptr<Transport>)>;
   virtual absl::Status SwitchProtocols(const ResponseHead& head, TakeOver take_over) {
     (void)head, (void)take_over;

@@ -21,8 +21,7 @@ struct CompressionOptions {
   // The client's weights decide (Accept-Encoding, RFC 9110 12.5.3); of those that it likes as much,
   // the first.
   std::vector<ContentCoding> codings = {GzipCoding()};
-  // Shorter bodies leave as they are. Does not count for bodies in pieces, by Flush(), as those of
-  // StaticFileHandler are.
+  // Shorter bodies leave as they are. Does not count for bodies in pieces, by Flush().
   size_t min_length = 1024;
   // Types of bodies that are compressed, in lower case and without parameters. "text/*" are all
   // that begin with "text/".
