@@ -55,7 +55,7 @@ std::optional<ControlError> ListEvents(ControlCore& core, const Caller& caller,
   const int page_size =
       request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
   const EventFilter filter(request.kinds());
-  Event event;
+  LoggedEvent event;
   while (response.events_size() < page_size) {
     const EventRead read = log.Next(&*cursor, &event);
     if (read == EventRead::kNone) break;

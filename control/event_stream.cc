@@ -104,7 +104,7 @@ void EventStream::SendNext() {
     const std::lock_guard lock(mutex_);
     if (writing_ || finished_) return;
     const MonotonicTime now = Clock::RealNow();
-    Event event;
+    LoggedEvent event;
     bool found = false;
     while (!found && !error.has_value()) {
       const EventRead read = core_.reader.events().Next(&cursor_, &event);

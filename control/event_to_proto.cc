@@ -141,7 +141,7 @@ v1::EventKind KindOf(PoolNote::Type type) {
   return v1::EVENT_KIND_UNSPECIFIED;
 }
 
-v1::Event EventToProto(const Event& event, v1::Role role) {
+v1::Event EventToProto(const LoggedEvent& event, v1::Role role) {
   const PoolNote& note = event.note;
   v1::Event proto;
   proto.set_version(event.version);
@@ -163,7 +163,7 @@ v1::Event EventToProto(const Event& event, v1::Role role) {
   return proto;
 }
 
-bool EventFilter::Wants(const Event& event) const {
+bool EventFilter::Wants(const LoggedEvent& event) const {
   return kinds_.empty() ||
          std::find(kinds_.begin(), kinds_.end(), KindOf(event.note.type)) != kinds_.end();
 }

@@ -12,7 +12,7 @@ namespace squall::internal {
 control::v1::EventKind KindOf(PoolNote::Type type);
 
 // As `role` may see it: what workers are asked is for operators.
-control::v1::Event EventToProto(const Event& event, control::v1::Role role);
+control::v1::Event EventToProto(const LoggedEvent& event, control::v1::Role role);
 
 // Which kinds a caller wants to hear of.
 class EventFilter {
@@ -21,7 +21,7 @@ class EventFilter {
   explicit EventFilter(const google::protobuf::RepeatedField<int>& kinds)
       : kinds_(kinds.begin(), kinds.end()) {}
 
-  bool Wants(const Event& event) const;
+  bool Wants(const LoggedEvent& event) const;
 
  private:
   std::vector<int> kinds_;

@@ -101,7 +101,7 @@ class RoleTest : public testing::ServedPoolTest, public ::testing::WithParamInte
   int RefusalsOf(const std::string& method) {
     int count = 0;
     EventCursor cursor = *pool_.events().Seek(1);
-    Event event;
+    LoggedEvent event;
     while (pool_.events().Next(&cursor, &event) == EventRead::kEvent) {
       count += event.note.method == method && event.note.reason == "ROLE_TOO_LOW" &&
                event.note.actor == "uid 4711" && !event.note.text.empty();

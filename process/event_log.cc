@@ -186,7 +186,7 @@ std::optional<EventCursor> EventLog::Seek(uint64_t version) const {
   return std::nullopt;
 }
 
-EventRead EventLog::Next(EventCursor* cursor, Event* event) const {
+EventRead EventLog::Next(EventCursor* cursor, LoggedEvent* event) const {
   const Bounds before = bounds();
   if (cursor->version >= before.next) return EventRead::kNone;
   if (cursor->position < before.head) return EventRead::kCompacted;

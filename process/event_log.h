@@ -6,7 +6,7 @@
 //   log.Append(note, absl::Now());
 //   // The control process:
 //   std::optional<EventCursor> cursor = log.Seek(17);      // nullopt: 17 is not kept any more
-//   Event event;
+//   LoggedEvent event;
 //   while (log.Next(&*cursor, &event) == EventRead::kEvent) Show(event);
 //
 // A reader waits for nobody. What it copies counts only if the master has not begun to overwrite it
@@ -28,7 +28,7 @@
 
 namespace squall {
 
-struct Event {
+struct LoggedEvent {
   uint64_t version = 0;  // 1, 2, … without a gap, anew with each start of the master.
   absl::Time at{};
   // Texts are cut to what EventLog keeps of them; `text` has a "…" then.
@@ -79,7 +79,7 @@ class EventLog {
   std::optional<EventCursor> Seek(uint64_t version) const;
 
   // Copies the event behind the cursor and takes the cursor over it.
-  EventRead Next(EventCursor* cursor, Event* event) const;
+  EventRead Next(EventCursor* cursor, LoggedEvent* event) const;
 
  private:
   struct Header;

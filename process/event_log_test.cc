@@ -36,8 +36,8 @@ PoolNote Note(uint64_t number, size_t extra = 0) {
 }
 
 // All that the log has from `cursor` on. Each must be whole, and they must be in order.
-void ReadOn(const EventLog& log, EventCursor* cursor, std::vector<Event>* events) {
-  Event event;
+void ReadOn(const EventLog& log, EventCursor* cursor, std::vector<LoggedEvent>* events) {
+  LoggedEvent event;
   while (true) {
     const uint64_t expected = cursor->version;
     switch (log.Next(cursor, &event)) {
@@ -63,7 +63,7 @@ TEST(EventLog, KeepsEverythingOfAnEvent) {
   EXPECT_EQ(log.range().first, 1u);
   EXPECT_EQ(log.range().next, 1u);
   EventCursor cursor = *log.Seek(1);
-  Event event;
+  LoggedEvent event;
   EXPECT_EQ(log.Next(&cursor, &event), EventRead::kNone);
 
   const absl::Time at = absl::FromUnixMicros(1'800'000'000'123'456);
@@ -92,7 +92,7 @@ TEST(EventLog, LongTextsAreCut) {
   note.actor = std::string(500, 'a');
   log.Append(note, absl::Now());
   EventCursor cursor = *log.Seek(1);
-  Event event;
+  LoggedEvent event;
   ASSERT_EQ(log.Next(&cursor, &event), EventRead::kEvent);
   EXPECT_EQ(event.note.text, absl::StrCat(std::string(EventLog::kMaxText - 3, 'x'), "…"));
   EXPECT_EQ(event.note.actor, std::string(EventLog::kMaxName, 'a'));
@@ -112,7 +112,7 @@ TEST(EventLog, TheOldestGoWhenItIsFull) {
     for (uint64_t version = range.first; version <= range.next; ++version) {
       std::optional<EventCursor> cursor = log.Seek(version);
       ASSERT_TRUE(cursor.has_value()) << version;
-      std::vector<Event> events;
+      std::vector<LoggedEvent> events;
       ReadOn(log, &*cursor, &events);
       ASSERT_EQ(events.size(), range.next - version);
     }
@@ -120,7 +120,7 @@ TEST(EventLog, TheOldestGoWhenItIsFull) {
   // A bound in octets: some 200 octets each.
   EXPECT_GT(log.range().first, kEvents - 60);
   EXPECT_LT(log.range().first, kEvents - 20);
-  Event event;
+  LoggedEvent event;
   EXPECT_EQ(log.Next(&old, &event), EventRead::kCompacted);
   EXPECT_FALSE(log.Seek(log.range().first - 1).has_value());
   EXPECT_FALSE(log.Seek(log.range().next + 1).has_value());
@@ -141,7 +141,7 @@ TEST(EventLog, AReaderBesideTheWriterNeverSeesHalfAnEvent) {
     readers.emplace_back([&] {
       EventCursor cursor;
       while (!done) {
-        std::vector<Event> events;
+        std::vector<LoggedEvent> events;
         ReadOn(log, &cursor, &events);
         seen += events.size();
       }
@@ -170,7 +170,7 @@ TEST(EventLog, AWriterThatIsKilledLeavesWholeEvents) {
     const EventLog::Range range = log.range();
     std::optional<EventCursor> cursor = log.Seek(range.first);
     ASSERT_TRUE(cursor.has_value());
-    std::vector<Event> events;
+    std::vector<LoggedEvent> events;
     ReadOn(log, &*cursor, &events);
     EXPECT_EQ(events.size(), range.next - range.first);
     EXPECT_GT(events.size(), 20u);
@@ -184,7 +184,7 @@ TEST(EventLog, AChildMayBeHeldToReading) {
   if (child == 0) {
     if (!log.RestrictToReading().ok()) _exit(1);
     EventCursor cursor = *log.Seek(1);
-    Event event;
+    LoggedEvent event;
     if (log.Next(&cursor, &event) != EventRead::kEvent) _exit(2);
     signal(SIGSEGV, [](int) { _exit(3); });
     log.Append(Note(2), absl::Now());

@@ -34,7 +34,7 @@ class PoolJournalTest : public ::testing::Test {
   }
   std::vector<std::string> NewTexts() {
     std::vector<std::string> texts;
-    Event event;
+    LoggedEvent event;
     while (log_.Next(&cursor_, &event) == EventRead::kEvent) texts.push_back(event.note.text);
     return texts;
   }
@@ -96,7 +96,7 @@ TEST_F(PoolJournalTest, AFloodDoesNotPushTheRestOut) {
   EXPECT_EQ(log_.range().first, 1u);
   EXPECT_LT(log_.range().next, 1500u);
   uint64_t told = 0;
-  Event event;
+  LoggedEvent event;
   while (log_.Next(&cursor_, &event) == EventRead::kEvent) {
     if (event.note.type == PoolNote::Type::kRequestRefused) told += event.note.count;
   }
