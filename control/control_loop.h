@@ -54,6 +54,7 @@ class ControlLoop {
   void Shutdown(absl::Duration patience);
 
   uint64_t refused_connections() const { return core_.refused_connections; }
+  const ControlCore& core() const { return core_; }
 
  private:
   void OnConnection(UniqueFd connection);

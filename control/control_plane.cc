@@ -1,5 +1,7 @@
 #include "squall/control/control_plane.h"
 
+#include <unistd.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@
 #include "squall/control/control_process.h"
 #include "squall/control/control_tls.h"
 #include "squall/control/default_address.h"
+#include "squall/control/status/status_options.h"
 #include "squall/netutil/listen_address.h"
 #include "squall/netutil/sockets.h"
 #include "squall/process/privilege_drop.h"
@@ -141,11 +144,17 @@ absl::StatusOr<Resolved> Resolve(const ControlPlaneOptions& options) {
         absl::StrCat("control \"", options.address, "\" is not \"unix:\" with an absolute path"));
   }
   RETURN_IF_ERROR(CheckLimits(options.limits));
+  RETURN_IF_ERROR(Validate(options.status));
   ASSIGN_OR_RETURN(resolved.roles, ControlRoles::Resolve(options.roles));
   RETURN_IF_ERROR(CheckReach(options, resolved.roles));
   ASSIGN_OR_RETURN(resolved.identity, ResolveUser(options.user));
   ASSIGN_OR_RETURN(resolved.tls, ResolveTls(options.tls, resolved.identity));
   return resolved;
+}
+
+void NoteFile(const ListenSocket& socket, std::vector<std::string>& files) {
+  if (socket.inherited() || !socket.address().is_unix()) return;
+  files.emplace_back(socket.address().unix_path());
 }
 
 }  // namespace
@@ -178,10 +187,22 @@ absl::StatusOr<ControlPlane> BindControlPlane(const ControlPlaneOptions& options
                          .roles = std::move(resolved.roles),
                          .limits = options.limits,
                          .tls = std::move(resolved.tls),
-                         .identity = std::move(resolved.identity)};
-  // Last, for it leaves a file.
-  ASSIGN_OR_RETURN(control.listener,
-                   BindControlSocket(plane.address.substr(kUnix.size()), options.socket));
+                         .identity = std::move(resolved.identity),
+                         .status = options.status};
+  // Last, for they leave files.
+  if (!options.status.address.empty()) {
+    ASSIGN_OR_RETURN(control.status_listener, BindStatusListener(options.status));
+    plane.status_address = control.status_listener.address();
+    NoteFile(control.status_listener, plane.socket_files);
+  }
+  absl::StatusOr<ListenSocket> listener =
+      BindControlSocket(plane.address.substr(kUnix.size()), options.socket);
+  if (!listener.ok()) {
+    for (const std::string& file : plane.socket_files) unlink(file.c_str());
+    return listener.status();
+  }
+  NoteFile(*listener, plane.socket_files);
+  control.listener = *std::move(listener);
   plane.sidecar = MakeControlSidecar(std::move(control));
   return plane;
 }

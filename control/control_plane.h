@@ -30,6 +30,10 @@ struct ControlPlane {
   Sidecar sidecar;  // For ForkOptions::sidecar.
   std::string address;
   std::vector<SocketAddress> tls_addresses;
+  SocketAddress status_address;  // Unspecified: none.
+  // Files of sockets that were bound here. The master removes them at its end; whoever does not get as
+  // far as a master has to.
+  std::vector<std::string> socket_files;
 };
 
 // All that can be known before binding: names, users, files, and whether those who have a role can get

@@ -11,6 +11,7 @@
 #include "squall/control/control_limits.h"
 #include "squall/control/control_roles.h"
 #include "squall/control/control_socket.h"
+#include "squall/control/status/status_options.h"
 #include "squall/ioloop/tls_options.h"
 
 namespace squall {
@@ -34,6 +35,8 @@ struct ControlPlaneOptions {
   std::string user = {};
   ControlTlsOptions tls = {};
   ControlLimits limits = {};
+  // /metrics and the like over HTTP; without an address nowhere.
+  StatusOptions status = {};
 };
 
 }  // namespace squall

@@ -17,6 +17,7 @@ namespace squall {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -48,6 +49,27 @@ TEST(ControlPlane, IsBound) {
   struct stat info = {};
   ASSERT_EQ(stat(options.address.substr(5).c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777, 0600u);
+}
+
+TEST(ControlPlane, TheStatusListenerIsOneOfThem) {
+  ControlPlaneOptions options = WithTls();
+  options.status.address = "unix:" + testing::NewSocketPath();
+  const auto plane = BindControlPlane(options);
+  ASSERT_THAT(plane, IsOk());
+  EXPECT_EQ(plane->status_address.unix_path(), options.status.address.substr(5));
+  EXPECT_THAT(plane->sidecar.fds, SizeIs(3));
+  EXPECT_THAT(plane->socket_files,
+              ElementsAre(options.status.address.substr(5), options.address.substr(5)));
+  options.status.address = "0.0.0.0:0";
+  EXPECT_THAT(Complaint(options), HasSubstr("status.address 0.0.0.0:0"));
+}
+
+TEST(ControlPlane, NothingStaysOfOneThatCannotBeBound) {
+  ControlPlaneOptions options = Good();
+  options.address = "unix:/nowhere/control.sock";
+  options.status.address = "unix:" + testing::NewSocketPath();
+  EXPECT_FALSE(BindControlPlane(options).ok());
+  EXPECT_NE(access(options.status.address.substr(5).c_str(), F_OK), 0);
 }
 
 TEST(ControlPlane, NamesThatAreUnknown) {

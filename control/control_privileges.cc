@@ -19,7 +19,7 @@
 namespace squall::internal {
 namespace {
 
-// 128 connections of two descriptors, those over TLS of four, and what gRPC needs.
+// 128 connections of two descriptors, those over TLS of four, 64 over HTTP, and what gRPC needs.
 constexpr rlim_t kMostDescriptors = 1024;
 
 // All rights of landlock's first version that change a file system.

@@ -23,12 +23,16 @@
 #include "squall/base/status.h"
 #include "squall/base/status_macros.h"
 #include "squall/base/unique_fd.h"
+#include "squall/control/control_core.h"
 #include "squall/control/control_limits.h"
 #include "squall/control/control_loop.h"
 #include "squall/control/control_privileges.h"
 #include "squall/control/control_roles.h"
 #include "squall/control/control_tls.h"
 #include "squall/control/pool_backend.h"
+#include "squall/control/status/control_metrics.h"
+#include "squall/control/status/status_options.h"
+#include "squall/control/status/status_server.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/netutil/address.h"
 #include "squall/netutil/sockets.h"
@@ -67,6 +71,9 @@ class ScoreboardReader : public PoolReader {
 // What each incarnation of the process is told.
 struct Settings {
   ListenSocket listener;
+  bool has_status = false;
+  ListenSocket status_listener;
+  StatusOptions status;
   ControlRoles roles;
   ControlLimits limits;
   std::optional<ControlTls> tls;
@@ -92,14 +99,25 @@ absl::StatusOr<ListenSocket> CopyOf(int fd) {
   return ListenSocket(std::move(copy), address);
 }
 
-// The first descriptor is the unix socket's, those behind it are for TLS.
+// In the order of MakeControlSidecar().
 absl::Status TakeListeners(const std::vector<int>& fds, Settings& settings) {
-  ASSIGN_OR_RETURN(settings.listener, CopyOf(fds[0]));
-  for (size_t i = 1; i < fds.size(); ++i) {
-    ASSIGN_OR_RETURN(ListenSocket listener, CopyOf(fds[i]));
+  auto fd = fds.begin();
+  ASSIGN_OR_RETURN(settings.listener, CopyOf(*fd++));
+  if (settings.has_status) {
+    ASSIGN_OR_RETURN(settings.status_listener, CopyOf(*fd++));
+  }
+  for (; fd != fds.end(); ++fd) {
+    ASSIGN_OR_RETURN(ListenSocket listener, CopyOf(*fd));
     settings.tls->listeners.push_back(std::move(listener));
   }
   return absl::OkStatus();
+}
+
+internal::ControlCounts CountsOf(const internal::ControlCore& core) {
+  return {.started_at = core.started_at,
+          .refused_connections = core.refused_connections,
+          .watches = core.watches,
+          .waits = core.waits};
 }
 
 int RunControlProcess(SidecarContext& context, Settings& settings) {
@@ -138,6 +156,14 @@ int RunControlProcess(SidecarContext& context, Settings& settings) {
     LOG(ERROR) << "control process: " << started;
     return 1;
   }
+  std::unique_ptr<internal::StatusServer> status;
+  if (settings.has_status) {
+    status = std::make_unique<internal::StatusServer>(
+        internal::StatusSources{.reader = &reader,
+                                .commander = &control.core().commander,
+                                .counts = [&control] { return CountsOf(control.core()); }},
+        std::move(settings.status_listener), settings.status);
+  }
   loop.Start();
 
   // Whatever gRPC does now, the process ends.
@@ -163,14 +189,23 @@ Sidecar MakeControlSidecar(ControlOptions options) {
       << "the control listener must be a unix socket, not " << options.listener.address();
   Sidecar sidecar;
   sidecar.name = "control";
-  const std::string path(options.listener.address().unix_path());
-  struct stat bound;
-  // An inherited socket's file belongs to its service manager.
-  if (!options.listener.inherited() && !path.empty() && path[0] == '/' &&
-      lstat(path.c_str(), &bound) == 0) {
-    sidecar.at_exit = [path, bound] { UnlinkIfSame(path, bound); };
+  const bool has_status = options.status_listener.valid();
+  std::vector<std::pair<std::string, struct stat>> files;
+  // The descriptors are in the order that TakeListeners() knows.
+  for (ListenSocket* listener : {&options.listener, &options.status_listener}) {
+    if (!listener->valid()) continue;
+    const std::string path(listener->address().unix_path());
+    struct stat bound;
+    // An inherited socket's file belongs to its service manager.
+    if (!listener->inherited() && !path.empty() && path[0] == '/' &&
+        lstat(path.c_str(), &bound) == 0) {
+      files.emplace_back(path, bound);
+    }
+    sidecar.fds.push_back(listener->Release());
   }
-  sidecar.fds.push_back(options.listener.Release());
+  sidecar.at_exit = [files = std::move(files)] {
+    for (const auto& [path, bound] : files) UnlinkIfSame(path, bound);
+  };
   if (options.tls.has_value()) {
     for (ListenSocket& listener : options.tls->listeners) {
       CHECK(!listener.address().is_unix()) << "ControlTls::listeners has " << listener.address();
@@ -179,6 +214,9 @@ Sidecar MakeControlSidecar(ControlOptions options) {
     options.tls->listeners.clear();
   }
   auto settings = std::make_shared<Settings>(Settings{.listener = {},
+                                                      .has_status = has_status,
+                                                      .status_listener = {},
+                                                      .status = std::move(options.status),
                                                       .roles = std::move(options.roles),
                                                       .limits = options.limits,
                                                       .tls = std::move(options.tls),

@@ -9,6 +9,9 @@
 // and forks it before anybody used gRPC. It reads the pool from the scoreboard and holds nothing
 // else: kill -9 costs its clients their calls in flight and nobody else anything.
 //
+// A second listener, which nobody has to give, serves /metrics and the like over HTTP
+// (status/status_options.h); it outlives the control process in the same way.
+//
 // Callers are known by SO_PEERCRED: the server's own user and root are admins, others have the role
 // that ControlOptions::roles gives them. Who has none is closed at once, counted and logged. Over TCP
 // callers are known by their certificate, see control_tls.h.
@@ -24,6 +27,7 @@
 #include "squall/control/control_limits.h"
 #include "squall/control/control_roles.h"
 #include "squall/control/control_tls.h"
+#include "squall/control/status/status_options.h"
 #include "squall/netutil/sockets.h"
 #include "squall/process/privilege_drop.h"
 #include "squall/process/sidecar.h"
@@ -43,6 +47,9 @@ struct ControlOptions {
   // Whom the process becomes, from ResolveControlUser(). Nothing: the master's user. Best one that
   // nothing else runs as, for processes of the same user may stop one another.
   std::optional<Identity> identity = {};
+  // From BindStatusListener(status). Not valid: nothing is served over HTTP.
+  ListenSocket status_listener = {};
+  StatusOptions status = {};
 };
 
 // Looks up names or numbers. No group: the user's own. Nothing when `user` is empty or is the one of

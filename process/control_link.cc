@@ -26,6 +26,7 @@ bool IsCommand(LinkCommand command) {
     case LinkCommand::kShutdown:
     case LinkCommand::kCancelOperation:
     case LinkCommand::kUpdate:
+    case LinkCommand::kPing:
       return true;
   }
   return false;

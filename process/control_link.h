@@ -42,6 +42,7 @@ enum class LinkCommand : uint32_t {
   kShutdown = 6,         // target: ShutdownMode
   kCancelOperation = 7,  // operation
   kUpdate = 8,           // config
+  kPing = 64,            // changes nothing: does the master answer?
 };
 
 struct LinkHeader {

@@ -78,6 +78,8 @@ std::string CommandName(LinkCommand command) {
       return "cancellation";
     case LinkCommand::kUpdate:
       return "change of the configuration";
+    case LinkCommand::kPing:
+      return "ping";
   }
   return "request";
 }
@@ -101,6 +103,8 @@ std::string MethodName(LinkCommand command) {
       return "CancelOperation";
     case LinkCommand::kUpdate:
       return "UpdatePool";
+    case LinkCommand::kPing:
+      break;  // It is none.
   }
   return "";
 }
@@ -193,11 +197,14 @@ std::optional<LinkReply> PoolCommands::Handle(const LinkRequest& request, const 
         case LinkCommand::kUpdate:
           master = Update(context, reply);
           break;
+        case LinkCommand::kPing:
+          break;
       }
       if (!master) return std::nullopt;
       if (reply.code == 0 && request.validate_only == 0) requests_.Remember(request, reply, now);
   }
-  const bool changed = request.validate_only == 0 && reply.replayed == 0;
+  const bool changed =
+      request.validate_only == 0 && reply.replayed == 0 && request.command != LinkCommand::kPing;
   if (!noted_ && (reply.code != 0 || changed)) NoteOutcome(context, reply);
   handled_ = nullptr;
   reply.sequence = request.sequence;

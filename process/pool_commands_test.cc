@@ -170,6 +170,17 @@ TEST_F(PoolCommandsTest, AResizeIsAnOperationUntilTheLastHasDrained) {
       << "nothing had to change";
 }
 
+TEST_F(PoolCommandsTest, APingIsAnsweredAndNothingElse) {
+  const PoolView before = pool_->pool();
+  EXPECT_EQ(Send(Request(LinkCommand::kPing)).code, 0);
+  Dispatch(ShutdownRequest{});
+  notes_.clear();
+  EXPECT_EQ(Send(Request(LinkCommand::kPing)).code, 0) << "the master answers until its end";
+  EXPECT_THAT(notes_, IsEmpty());
+  EXPECT_THAT(board_.List(), IsEmpty());
+  EXPECT_EQ(pool_->pool().generation, before.generation);
+}
+
 TEST_F(PoolCommandsTest, ALaterResizeSupersedesOnlyAnotherTarget) {
   const uint64_t first = Send(Resize(3)).operation;
   const uint64_t same = Send(Resize(3)).operation;

@@ -33,6 +33,8 @@ struct WorkerSnapshot {
   // As the worker wrote it. Counters and latencies are since this worker's start.
   WorkerCounters counters;
   LatencyHistogram latency;
+  // Of its row, over all workers that ever were in it: they never go back.
+  WorkerCounters row_counters;
   int64_t connections = 0;
   uint64_t in_flight = 0;
   bool accepting = false;                       // Takes new connections.

@@ -38,6 +38,7 @@ void PoolState::CountDeath(Row& row, DeathCause cause, const ExitStatus& status)
   ++history_[view.slot].restarts;
   ++history_[view.slot].deaths[static_cast<size_t>(cause)];
   ++pool_.restarts;
+  ++pool_.deaths[static_cast<size_t>(cause)];
   RecordExit(row, status, cause);
   const std::string what =
       absl::StrCat(Name(row), " was ", status.signal == 0 ? "lost: it " : "", status.ToString(),

@@ -123,8 +123,9 @@ struct PoolView {
       0;  // The newest one that was met: all READY or DONE, none draining.
   ShutdownMode shutdown = ShutdownMode::kNone;
   MonotonicTime started_at = MonotonicTime::Infinite();
-  uint64_t restarts = 0;        // Unrequested deaths of all slots over the pool's life.
-  uint64_t spawn_failures = 0;  // Failed forks, likewise.
+  uint64_t restarts = 0;  // Unrequested deaths of all slots over the pool's life.
+  std::array<uint64_t, kNumDeathCauses> deaths{};  // The same by cause.
+  uint64_t spawn_failures = 0;                     // Failed forks, likewise.
   // Rows by WorkerState; their sum is max_workers + surge_slots.
   std::array<int, kNumWorkerStates> slots{};
 

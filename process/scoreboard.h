@@ -36,7 +36,7 @@ namespace squall {
 class Scoreboard {
  public:
   // Of everything in the mapping. A reader of another version is refused.
-  static constexpr uint32_t kSchemaVersion = 3;
+  static constexpr uint32_t kSchemaVersion = 4;
   static constexpr int kMaxRows = 4096;
 
   // A new scoreboard in a memfd (close-on-exec, mode 0600, sealed against resizing), with

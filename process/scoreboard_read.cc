@@ -45,7 +45,8 @@ PoolSnapshot Scoreboard::Read(MonotonicTime now) const {
     LatencyHistogram latency_base;
     static_cast<void>(master.counters_base.Load(&counters_base));
     static_cast<void>(master.latency_base.Load(&latency_base));
-    worker.counters = row.counters();
+    worker.row_counters = row.counters();
+    worker.counters = worker.row_counters;
     worker.latency = row.latency();
     snapshot.totals += worker.counters;
     snapshot.latency += worker.latency;

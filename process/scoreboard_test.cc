@@ -400,7 +400,7 @@ TEST(ScoreboardTest, AnotherSchemaIsRefusedInClearWords) {
   const uint32_t version = 77;
   EXPECT_THAT(MapCorrupted(8, &version, sizeof(version)),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("schema version 77, this program reads version 3")));
+                       HasSubstr("schema version 77, this program reads version 4")));
   EXPECT_THAT(MapCorrupted(0, "NOTMAGIC", 8),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not a scoreboard")));
   const uint32_t slots = 1'000'000'000;

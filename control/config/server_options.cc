@@ -378,6 +378,9 @@ absl::StatusOr<ServerOptions> ToServerOptions(const ServerConfig& config) {
         options.control = text;
         return text == "none" || absl::StartsWith(text, "unix:/");
       });
+  reader.Read("status.address", options.control_plane.status.address);
+  reader.Read("status.allow_remote", options.control_plane.status.allow_remote);
+  reader.ReadAll("status.hosts", options.control_plane.status.hosts);
   reader.Read("static", options.static_root);
   reader.Read("static_list_directories", options.static_list_directories);
   reader.Read("static_precompressed", options.static_precompressed);

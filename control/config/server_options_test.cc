@@ -51,6 +51,8 @@ TEST(ServerOptions, NothingIsTheDefault) {
   EXPECT_EQ(options.serve.workers, 0);
   EXPECT_EQ(options.serve.fork.max_workers, 64);
   EXPECT_EQ(options.control, std::nullopt);
+  EXPECT_EQ(options.control_plane.status.address, "");
+  EXPECT_FALSE(options.control_plane.status.allow_remote);
   EXPECT_EQ(options.static_root, "");
   EXPECT_FALSE(options.static_list_directories);
   EXPECT_FALSE(options.static_precompressed);
@@ -75,6 +77,9 @@ TEST(ServerOptions, EveryOptionIsInTheGoldenFile) {
 TEST(ServerOptions, EveryOptionOfServeArrives) {
   const ServerOptions options = ToServerOptions(EveryOption()).value();
   EXPECT_THAT(options.control, Optional(Eq("unix:/run/control.sock")));
+  EXPECT_EQ(options.control_plane.status.address, "127.0.0.1:9090");
+  EXPECT_TRUE(options.control_plane.status.allow_remote);
+  EXPECT_THAT(options.control_plane.status.hosts, ElementsAre("web1", "web1.example"));
   EXPECT_EQ(options.static_root, "/srv/static");
   EXPECT_TRUE(options.static_list_directories);
   EXPECT_TRUE(options.static_precompressed);

@@ -39,6 +39,9 @@ std::string Describe(const Announcement& announcement, const squall::PoolSnapsho
   for (const squall::SocketAddress& address : announcement.control_tls) {
     absl::StrAppend(&text, " tls:", address.ToString());
   }
+  if (announcement.status.size() > 0) {
+    absl::StrAppend(&text, "\n  status ", Where(announcement.status, "http"));
+  }
   absl::StrAppend(&text, "\ntry\n  ",
                   CurlCommand(announcement.addresses.front(), announcement.scheme), "\n");
   if (!control.empty()) {

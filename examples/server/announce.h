@@ -3,6 +3,7 @@
 //   serving http://127.0.0.1:8888/ http://[::1]:8888/
 //     master 5574, workers 5947 5948
 //     control unix:/run/squall/control.sock
+//     status http://127.0.0.1:9090/
 //   try
 //     curl 'http://127.0.0.1:8888/?sleep=3'
 //     bazel run admin -- resize 4
@@ -21,6 +22,7 @@ struct Announcement {
   std::string control = {};      // Empty: none.
   bool control_is_default = false;
   std::vector<squall::SocketAddress> control_tls = {};
+  squall::SocketAddress status = {};  // Unspecified: none.
   std::string scheme = "http";
 };
 

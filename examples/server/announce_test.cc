@@ -45,6 +45,9 @@ TEST(Announce, OnlyWhatThereIs) {
   announcement.addresses = {SocketAddress::Parse("127.0.0.1:8888").value()};
   EXPECT_NE(Describe(announcement, Pool()).find("  curl 'https://127.0.0.1:8888/?sleep=3'\n"),
             std::string::npos);
+  announcement.status = SocketAddress::Parse("127.0.0.1:9090").value();
+  EXPECT_NE(Describe(announcement, Pool()).find("  status http://127.0.0.1:9090/\ntry\n"),
+            std::string::npos);
   announcement.control = "unix:/c";
   announcement.control_tls = {SocketAddress::Parse("127.0.0.1:8443").value()};
   EXPECT_NE(Describe(announcement, Pool()).find("  control unix:/c tls:127.0.0.1:8443\n"),

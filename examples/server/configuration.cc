@@ -17,6 +17,7 @@
 #include "squall/base/status_macros.h"
 #include "squall/control/config/config_file.h"
 #include "squall/control/control_plane.h"
+#include "squall/control/status/status_options.h"
 #include "squall/httpserver/serve_options.h"
 #include "squall/ioloop/tls_acceptor.h"
 #include "squall/web/access_log.h"
@@ -48,6 +49,12 @@ absl::Status CheckAccessLog(const squall::ServerConfig& config,
   return absl::OkStatus();
 }
 
+absl::Status CheckNoStatus(const squall::StatusOptions& status) {
+  if (status.address.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "status.address needs the control process, and control says that there is none");
+}
+
 }  // namespace
 
 absl::StatusOr<Configuration::Loaded> Configuration::Load() const {
@@ -58,7 +65,9 @@ absl::StatusOr<Configuration::Loaded> Configuration::Load() const {
   RETURN_IF_ERROR(SetFromFlags(loaded.config));
   ASSIGN_OR_RETURN(loaded.options, squall::ToServerOptions(loaded.config));
   RETURN_IF_ERROR(loaded.config.Locate(Validate(loaded.options.serve)));
-  if (loaded.options.control != "none") {
+  if (loaded.options.control == "none") {
+    RETURN_IF_ERROR(loaded.config.Locate(CheckNoStatus(loaded.options.control_plane.status)));
+  } else {
     loaded.options.control_plane.address = loaded.options.control.value_or("");
     RETURN_IF_ERROR(loaded.config.Locate(CheckControlPlane(loaded.options.control_plane)));
   }

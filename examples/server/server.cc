@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,8 +55,6 @@ int CheckConfig(const Configuration& configuration) {
   return EXIT_SUCCESS;
 }
 
-std::string ControlPath(const std::string& address) { return address.substr(sizeof("unix:") - 1); }
-
 std::vector<squall::Rule> Rules() {
   return {{"/", squall::Handler<ArticleHandler>()}, {"/json", squall::Handler<JsonHandler>()}};
 }
@@ -65,6 +64,11 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
   squall::ServeOptions& serve = loaded.options.serve;
   Announcement announcement{.static_root = loaded.options.static_root};
   announcement.control_is_default = !loaded.options.control.has_value();
+  // For a master who did not come to be and would have removed them.
+  std::vector<std::string> socket_files;
+  absl::Cleanup remove = [&socket_files] {
+    for (const std::string& file : socket_files) unlink(file.c_str());
+  };
   if (loaded.options.control != "none") {
     absl::StatusOr<squall::ControlPlane> control =
         squall::BindControlPlane(loaded.options.control_plane);
@@ -72,6 +76,8 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
     serve.fork.sidecar = std::move(control->sidecar);
     announcement.control = control->address;
     announcement.control_tls = control->tls_addresses;
+    announcement.status = control->status_address;
+    socket_files = std::move(control->socket_files);
   }
   serve.on_listening = [&](const std::vector<squall::SocketAddress>& addresses) {
     announcement.addresses = addresses;
@@ -102,10 +108,7 @@ absl::StatusOr<int> Serve(const Configuration& configuration) {
   }
   squall::Application app(Rules(), std::move(settings));
   absl::StatusOr<int> served = squall::Serve(app, std::move(serve));
-  // The master, which would remove it, did not come to be.
-  if (!served.ok() && !announcement.control.empty()) {
-    unlink(ControlPath(announcement.control).c_str());
-  }
+  if (served.ok()) std::move(remove).Cancel();
   return served;
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The files of deploy/ are well-formed, and name only flags and commands that there are."""
+"""The files of deploy/ are well-formed, and name only flags and paths that there are."""
 
 import glob
 import os
@@ -79,11 +79,15 @@ class NamesTest(unittest.TestCase):
         self.assertGreater(len(used), 5)
         self.assertEqual([use for use in used if use[1] not in known], [])
 
-    def test_commands_of_squallctl(self):
-        known = re.findall(r'{"([\w-]+)", Verb::', source_tree.read("control/squallctl/verb.cc"))
-        used = re.findall(r"\[squallctl, ([\w-]+)", read("kubernetes.yaml"))
-        self.assertTrue(used)
+    def test_paths_of_probes(self):
+        text = read("kubernetes.yaml")
+        known = re.findall(r'constexpr char k\w+\[\] = "(/\w+)";',
+                           source_tree.read("control/status/status_server.cc"))
+        used = re.findall(r"httpGet: {path: (/\w*), port: status}", text)
+        self.assertEqual(len(used), 3)
         self.assertLessEqual(set(used), set(known))
+        port = re.search(r"{name: status, containerPort: (\d+)}", text)[1]
+        self.assertIn("--status_address=0.0.0.0:" + port, text)
 
 
 if __name__ == "__main__":

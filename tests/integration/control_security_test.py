@@ -10,6 +10,7 @@ import unittest
 
 import certificates
 import harness
+import status_listener
 
 OPS, STRANGER = 4000001, 4000002  # users that no account has
 OPS_GROUP = 4000003
@@ -77,6 +78,37 @@ class ControlSecurityTest(unittest.TestCase):
         with harness.Server("--user=nobody") as server:
             status = status_of(self.reached(server))
             self.assertEqual(status["Uid"].split(), ["65534"] * 4, "as the workers")
+
+    def check_status_listener(self, server):
+        status = status_listener.StatusListener(server)
+        self.assertEqual(status.get("/readyz").status, 200)
+        self.assertEqual(status.get("/healthz").status, 200)
+        families = status.metrics()
+        for name in ("resident_memory_bytes", "threads", "open_fds", "max_fds"):
+            self.assertGreater(families["squall_control_" + name].value(), 0, name)
+        told = server.admin.run("events")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertNotIn("ping", told.stdout, "asking is no event")
+
+    @unittest.skipUnless(has_other_users(), "needs root and other users")
+    def test_another_user_serves_metrics(self):
+        with harness.Server("--user=nobody", "--control_user=daemon:nogroup",
+                            "--status_address=127.0.0.1:0") as server:
+            self.check_status_listener(server)
+            self.assertEqual(status_of(self.reached(server))["Uid"].split(), ["1"] * 4)
+            # What the master sampled of a worker under another user.
+            harness.wait_until(
+                lambda: status_listener.StatusListener(server).metrics()
+                ["squall_worker_resident_memory_bytes"].value() > 0, "the memory is sampled")
+
+    def test_metrics_stand_beside_tls(self):
+        servers, clients = self.authorities()
+        with harness.Server("--status_address=127.0.0.1:0",
+                            *self.tls_flags(servers, clients)) as server:
+            self.check_status_listener(server)
+            mine = clients.issue("mine")
+            found = self.over_tls(server, servers, mine, "status")
+            self.assertEqual(found.returncode, 0, found.stderr)
 
     @unittest.skipUnless(has_other_users(), "needs root and other users")
     def test_a_supplementary_group_has_a_role_and_a_stranger_none(self):
