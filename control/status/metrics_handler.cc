@@ -15,6 +15,8 @@ void MetricsHandler::Get() {
   AppendPoolMetrics(snapshot, began, text);
   AppendControlMetrics(sources_->counts(), text);
   sources_->tally->Append(text);
+  text.Family("squall_control_page_streams", MetricType::kGauge, "Status pages that are open.");
+  text.Sample(sources_->feed->seats());
   text.Family("squall_control_scrape_seconds_total", MetricType::kCounter,
               "Time that the answers for /metrics before this one took to make.");
   text.Sample(sources_->spent);

@@ -8,6 +8,7 @@
 #include "squall/control/pool_backend.h"
 #include "squall/control/status/answer_tally.h"
 #include "squall/control/status/control_metrics.h"
+#include "squall/control/status/status_feed.h"
 #include "squall/control/status/status_handler.h"
 
 namespace squall::internal {
@@ -16,7 +17,8 @@ namespace squall::internal {
 struct MetricsSources {
   PoolReader* reader = nullptr;  // not owned
   std::function<ControlCounts()> counts = nullptr;
-  AnswerTally* tally = nullptr;  // not owned
+  AnswerTally* tally = nullptr;      // not owned
+  const StatusFeed* feed = nullptr;  // not owned
   absl::Duration spent;
 };
 

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "squall/base/string_view.h"
-#include "squall/httpserver/http_status.h"
 
 namespace squall::internal {
 
@@ -39,6 +38,6 @@ void StatusHandler::Answer(int status, std::string_view sentence) {
   Finish(absl::StrCat(ToAbsl(sentence), "\n"));
 }
 
-void NoSuchPage::Get() { Answer(404, "there are /metrics, /healthz and /readyz"); }
+void NoSuchPage::Get() { Answer(404, "there are /, /metrics, /healthz and /readyz"); }
 
 }  // namespace squall::internal

@@ -1,9 +1,11 @@
 #include "squall/control/status/status_server.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/time/time.h"
 #include "squall/control/status/health_handlers.h"
+#include "squall/control/status/page_handlers.h"
 #include "squall/control/status/status_handler.h"
 #include "squall/ioloop/ioloop.h"
 #include "squall/web/handler.h"
@@ -12,6 +14,8 @@
 namespace squall::internal {
 namespace {
 
+constexpr char kPage[] = "/";
+constexpr char kStream[] = "/stream";
 constexpr char kMetrics[] = "/metrics";
 constexpr char kHealth[] = "/healthz";
 constexpr char kReady[] = "/readyz";
@@ -27,6 +31,8 @@ HttpServerOptions HttpOptions() {
   options.body_timeout = absl::Seconds(5);
   options.write_timeout = absl::Seconds(10);
   options.max_connections = 64;
+  // Who closes the page does so without a reset.
+  options.answer_half_closed = false;
   // One process accepts here.
   options.accept_policy = AcceptPolicy::kShared;
   options.accept_budget = 16;
@@ -39,9 +45,15 @@ StatusServer::StatusServer(StatusSources sources, ListenSocket listener,
                            const StatusOptions& options)
     : hosts_(options.allow_remote, options.hosts),
       master_(IOLoop::Current(), *sources.commander),
-      tally_({kMetrics, kHealth, kReady}),
-      metrics_{.reader = sources.reader, .counts = std::move(sources.counts), .tally = &tally_},
-      app_({{kMetrics, Handler<MetricsHandler>(&hosts_, &metrics_)},
+      feed_(std::make_shared<StatusFeed>(IOLoop::Current(), *sources.reader)),
+      tally_({kPage, kStream, kMetrics, kHealth, kReady}),
+      metrics_{.reader = sources.reader,
+               .counts = std::move(sources.counts),
+               .tally = &tally_,
+               .feed = feed_.get()},
+      app_({{kPage, Handler<PageHandler>(&hosts_)},
+            {kStream, Handler<StreamHandler>(&hosts_, feed_)},
+            {kMetrics, Handler<MetricsHandler>(&hosts_, &metrics_)},
             {kHealth, Handler<HealthHandler>(&hosts_, &master_)},
             {kReady, Handler<ReadyHandler>(&hosts_, sources.reader)}},
            {.default_handler = Handler<NoSuchPage>(&hosts_),

@@ -12,6 +12,7 @@
 #define SQUALL_CONTROL_STATUS_STATUS_SERVER_H_
 
 #include <functional>
+#include <memory>
 
 #include "squall/control/pool_backend.h"
 #include "squall/control/status/answer_tally.h"
@@ -19,6 +20,7 @@
 #include "squall/control/status/host_rule.h"
 #include "squall/control/status/master_probe.h"
 #include "squall/control/status/metrics_handler.h"
+#include "squall/control/status/status_feed.h"
 #include "squall/control/status/status_options.h"
 #include "squall/httpserver/httpserver.h"
 #include "squall/netutil/sockets.h"
@@ -44,6 +46,7 @@ class StatusServer {
  private:
   const HostRule hosts_;
   MasterProbe master_;
+  const std::shared_ptr<StatusFeed> feed_;
   AnswerTally tally_;
   MetricsSources metrics_;
   Application app_;

@@ -70,10 +70,9 @@ ABSL_FLAG(int, control_limits_changes_burst, squall::ControlLimits().changes_bur
           "changes that one operator may ask for at once");
 ABSL_FLAG(double, control_limits_changes_per_second, squall::ControlLimits().changes_per_second,
           "and in each second after that");
-ABSL_FLAG(
-    std::string, status_address, "",
-    "where the server tells of itself over HTTP (/metrics, /healthz, /readyz): 127.0.0.1:PORT, "
-    "[::1]:PORT or unix:PATH; by default nowhere");
+ABSL_FLAG(std::string, status_address, "",
+          "where the server tells of itself over HTTP (a page, /metrics, /healthz, /readyz): "
+          "127.0.0.1:PORT, [::1]:PORT or unix:PATH; by default nowhere");
 ABSL_FLAG(bool, status_allow_remote, false,
           "that may be an address that other machines reach, who see the pool without a password");
 ABSL_FLAG(Strings, status_hosts, {},
