@@ -261,6 +261,8 @@ TEST(ServerOptions, EveryOptionRefusesWhatItIsNot) {
                                                "control_tls.certificate",
                                                "control_tls.key",
                                                "control_tls.client_ca",
+                                               "status.address",
+                                               "status.hosts",
                                                "static",
                                                "user",
                                                "group",

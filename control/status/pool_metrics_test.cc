@@ -149,11 +149,11 @@ TEST(PoolWords, SayWhetherThePoolServes) {
   pool.Resize(3);
   pool.Kill(1, ExitStatus::Exited(3));
   EXPECT_FALSE(IsServing(pool.Read()));
-  EXPECT_EQ(Readiness(pool.Read()), "0 of 3 workers serve, 1 starting, 2 given up");
+  EXPECT_EQ(Readiness(pool.Read()), "0 of 3 workers serve, 2 starting, 1 given up");
   pool.MakeAllReady();
   pool.BeginShutdown();
   EXPECT_FALSE(IsServing(pool.Read()));
-  EXPECT_EQ(Readiness(pool.Read()), "the pool is shutting down, 1 draining");
+  EXPECT_EQ(Readiness(pool.Read()), "the pool is shutting down, 2 draining");
 }
 
 }  // namespace

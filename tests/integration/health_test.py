@@ -66,12 +66,19 @@ class Health(unittest.TestCase):
             self.assertNotEqual(status.curl("/readyz").returncode, 0, "nobody listens any more")
 
     def test_a_pool_without_workers_is_not_ready(self):
-        with harness.Server(LISTEN, "--breaker_deaths=0", workers=1, own_group=True) as server:
+        with harness.Server(LISTEN, "--backoff_initial=1h", "--backoff_max=1h", workers=1,
+                            own_group=True) as server:
             status = status_listener.StatusListener(server)
+            # The first death is forgiven at once.
             os.kill(server.first_workers[0], signal.SIGKILL)
-            harness.wait_until(lambda: status.get("/readyz").status == 503, "the breaker opens")
+            second = harness.wait_until(
+                lambda: [worker["pid"] for worker in server.admin.workers().values()
+                         if worker["state"] == "WORKER_STATE_READY" and
+                         worker["pid"] not in server.first_workers], "it is replaced")
+            os.kill(second[0], signal.SIGKILL)
+            harness.wait_until(lambda: status.get("/readyz").status == 503, "nobody serves")
             self.check(status, "/readyz", 503,
-                       "not ready: 0 of 1 workers serve, 1 given up")
+                       "not ready: 0 of 1 workers serve, 1 waiting for their next start")
             self.check(status, "/healthz", 200, "healthy: the master answers")
             self.assertEqual(server.admin.run("reset-breaker").returncode, 0)
             harness.wait_until(lambda: status.get("/readyz").status == 200, "it serves again")

@@ -36,14 +36,15 @@ class StatusListener:
                    "--max-time", str(timeout)]
         if self.unix_path:
             command += ["--unix-socket", self.unix_path]
+        # Not as text, which would lose what the lines of a head end with.
         return subprocess.run(command + [*flags, self.url + path.lstrip("/")], capture_output=True,
-                              text=True, check=False, stdin=subprocess.DEVNULL)
+                              check=False, stdin=subprocess.DEVNULL)
 
     def get(self, path, *flags, timeout=harness.PATIENCE):
         result = self.curl(path, *flags, timeout=timeout)
         if result.returncode != 0:
-            raise AssertionError("curl %s: %s" % (path, result.stderr))
-        return Answer(result.stdout)
+            raise AssertionError("curl %s: %s" % (path, result.stderr.decode()))
+        return Answer(result.stdout.decode())
 
     def metrics(self):
         """What /metrics says, as exposition.parse() reads it."""
