@@ -53,7 +53,7 @@ json LastExitOf(const SlotView& slot) {
 
 // What a row did since `before`; nothing when another process has it, or none had it then.
 const WorkerSnapshot* SameProcess(const WorkerSnapshot& worker, const TimedSnapshot* before) {
-  if (before == nullptr) return nullptr;
+  if (before == nullptr || worker.slot.pid == 0) return nullptr;
   for (const WorkerSnapshot& earlier : before->pool.workers) {
     if (earlier.slot.row == worker.slot.row && earlier.slot.slot == worker.slot.slot &&
         earlier.slot.incarnation == worker.slot.incarnation) {
@@ -94,8 +94,9 @@ json WorkerJson(const WorkerSnapshot& worker, const TimedSnapshot& now,
     out["health"] = WorkerHealthName(worker.sample->health);
   }
   if (const WorkerSnapshot* earlier = SameProcess(worker, before); earlier != nullptr) {
-    WorkerCounters done = worker.counters;
-    done -= earlier->counters;
+    // Those since its start begin anew the moment it is dead.
+    WorkerCounters done = worker.row_counters;
+    done -= earlier->row_counters;
     const double time = absl::ToDoubleSeconds(now.at - before->at);
     out["requests_per_second"] = static_cast<double>(done[WorkerCounter::kRequests]) / time;
     out["busy"] = static_cast<double>(done[WorkerCounter::kLoopBusyNanos]) / 1e9 / time;

@@ -67,6 +67,24 @@ TEST(PoolJson, ANewProcessHasNoRatesOfItsPredecessor) {
   EXPECT_EQ(out["workers"][0]["last_exit"], "killed by signal 9 (SIGKILL), signaled");
 }
 
+// When a worker is dead its counters since its start begin anew.
+TEST(PoolJson, ADeadWorkerHasNoRates) {
+  FakePool pool(PoolOptions{.desired = 2, .max_workers = 8, .breaker = {.deaths = 0}});
+  pool.row(1).Add(WorkerCounter::kRequests, 100);
+  const TimedSnapshot before{pool.Read(), Clock::RealNow()};
+  TimedSnapshot now = before;
+  now.at += absl::Seconds(1);
+  now.pool.workers[1].counters = {};
+  EXPECT_EQ(nlohmann::json::parse(PoolJson(now, &before))["workers"][1]["requests_per_second"], 0)
+      << "it is seen between its death and what follows it";
+  pool.Kill(1, ExitStatus::Killed(SIGKILL));
+  now.pool = pool.Read();
+  const nlohmann::json out = nlohmann::json::parse(PoolJson(now, &before));
+  EXPECT_EQ(out["workers"][1]["state"], "failed");
+  EXPECT_TRUE(out["workers"][1]["requests_per_second"].is_null());
+  EXPECT_TRUE(out["workers"][1]["busy"].is_null());
+}
+
 TEST(PoolJson, ShowsThatThereIsARequestAndNotWhich) {
   FakePool pool(1, 8);
   const MonotonicTime now = Clock::RealNow();
