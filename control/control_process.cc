@@ -69,7 +69,7 @@ class ScoreboardReader : public PoolReader {
 };
 
 // What each incarnation of the process is told.
-struct Settings {
+struct ControlSettings {
   ListenSocket listener;
   bool has_status = false;
   ListenSocket status_listener;
@@ -100,7 +100,7 @@ absl::StatusOr<ListenSocket> CopyOf(int fd) {
 }
 
 // In the order of MakeControlSidecar().
-absl::Status TakeListeners(const std::vector<int>& fds, Settings& settings) {
+absl::Status TakeListeners(const std::vector<int>& fds, ControlSettings& settings) {
   auto fd = fds.begin();
   ASSIGN_OR_RETURN(settings.listener, CopyOf(*fd++));
   if (settings.has_status) {
@@ -120,7 +120,7 @@ internal::ControlCounts CountsOf(const internal::ControlCore& core) {
           .waits = core.waits};
 }
 
-int RunControlProcess(SidecarContext& context, Settings& settings) {
+int RunControlProcess(SidecarContext& context, ControlSettings& settings) {
   CHECK(!context.fds.empty());
   if (const absl::Status less = internal::GiveUpPrivileges(
           {.identity = settings.identity, .has_secrets = settings.tls.has_value()});
@@ -213,14 +213,15 @@ Sidecar MakeControlSidecar(ControlOptions options) {
     }
     options.tls->listeners.clear();
   }
-  auto settings = std::make_shared<Settings>(Settings{.listener = {},
-                                                      .has_status = has_status,
-                                                      .status_listener = {},
-                                                      .status = std::move(options.status),
-                                                      .roles = std::move(options.roles),
-                                                      .limits = options.limits,
-                                                      .tls = std::move(options.tls),
-                                                      .identity = std::move(options.identity)});
+  auto settings =
+      std::make_shared<ControlSettings>(ControlSettings{.listener = {},
+                                                        .has_status = has_status,
+                                                        .status_listener = {},
+                                                        .status = std::move(options.status),
+                                                        .roles = std::move(options.roles),
+                                                        .limits = options.limits,
+                                                        .tls = std::move(options.tls),
+                                                        .identity = std::move(options.identity)});
   // Each incarnation has its own copy, by the fork.
   sidecar.main = [settings](SidecarContext& context) {
     return RunControlProcess(context, *settings);
