@@ -43,8 +43,7 @@ absl::Status CallerTable::CheckRoom(const Caller& caller, const Entry* entry) co
                      " connections already, the most that one caller may have"));
   }
   // So that an administrator gets in whatever others do.
-  const int reserved =
-      caller.role == control::v1::ROLE_ADMIN ? 0 : (limits.max_connections + 7) / 8;
+  const int reserved = ReservedFor(caller, limits.max_connections);
   if (connections_ >= limits.max_connections - reserved) {
     return absl::ResourceExhaustedError(
         absl::StrCat("there are ", connections_, " connections already, the most for ", caller.name,
@@ -57,7 +56,7 @@ absl::StatusOr<CallerTable::Entry*> CallerTable::FindOrStart(const Caller& calle
   Key key(caller.name, caller.role);
   const auto found = callers_.find(key);
   if (found != callers_.end()) return &found->second;
-  RETURN_IF_ERROR(MakeRoom());
+  RETURN_IF_ERROR(MakeRoom(caller));
   ASSIGN_OR_RETURN(std::unique_ptr<ControlServer> server, ControlServer::Start(core_, caller));
   server->SetServing(serving_);
   Entry& entry = callers_[std::move(key)];
@@ -65,8 +64,11 @@ absl::StatusOr<CallerTable::Entry*> CallerTable::FindOrStart(const Caller& calle
   return &entry;
 }
 
-absl::Status CallerTable::MakeRoom() {
-  if (static_cast<int>(callers_.size()) < core_.limits.max_callers) return absl::OkStatus();
+absl::Status CallerTable::MakeRoom(const Caller& caller) {
+  const int reserved = ReservedFor(caller, core_.limits.max_callers);
+  if (static_cast<int>(callers_.size()) < core_.limits.max_callers - reserved) {
+    return absl::OkStatus();
+  }
   for (auto entry = callers_.begin(); entry != callers_.end(); ++entry) {
     if (!entry->second.connections.empty()) continue;
     entry->second.server->Shutdown(absl::ZeroDuration());
@@ -74,7 +76,8 @@ absl::Status CallerTable::MakeRoom() {
     return absl::OkStatus();
   }
   return absl::ResourceExhaustedError(absl::StrCat(
-      "there are ", callers_.size(), " callers already, the most that may be connected at once"));
+      "there are ", callers_.size(), " callers already, the most that may be connected at once",
+      reserved == 0 ? "" : "; the last places are for admins"));
 }
 
 void CallerTable::OnEnd(const Key& key, uint64_t number) {

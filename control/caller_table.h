@@ -65,7 +65,7 @@ class CallerTable {
   absl::Status CheckRoom(const Caller& caller, const Entry* entry) const;
   absl::StatusOr<Entry*> FindOrStart(const Caller& caller);
   // Makes room for one more caller, in the place of one without connections.
-  absl::Status MakeRoom();
+  absl::Status MakeRoom(const Caller& caller);
   void OnEnd(const Key& key, uint64_t number);
 
   ControlCore& core_;

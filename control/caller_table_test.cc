@@ -87,15 +87,17 @@ TEST_F(CallerTableTest, ASilentConnectionIsCutAndItsPlaceIsFree) {
 }
 
 TEST_F(CallerTableTest, SoManyCallersAtOnceAndAnIdleOneMakesRoom) {
-  core_.limits.max_callers = 2;
+  core_.limits.max_callers = 3;  // The last one is for an admin.
   EXPECT_THAT(Connect("a"), IsOk());
   EXPECT_THAT(Connect("b"), IsOk());
   EXPECT_THAT(Connect("c"), StatusIs(absl::StatusCode::kResourceExhausted,
                                      HasSubstr("there are 2 callers already")));
   EXPECT_THAT(Connect("b", v1::ROLE_OPERATOR), StatusIs(absl::StatusCode::kResourceExhausted))
       << "with another role it is another caller";
+  EXPECT_THAT(Connect("root", v1::ROLE_ADMIN), IsOk());
+  EXPECT_THAT(Connect("boss", v1::ROLE_ADMIN), StatusIs(absl::StatusCode::kResourceExhausted));
   clients_.erase(clients_.begin());
-  EXPECT_TRUE(Eventually([&] { return table_.connections() == 1; }));
+  EXPECT_TRUE(Eventually([&] { return table_.connections() == 2; }));
   EXPECT_THAT(Connect("c"), IsOk());
 }
 

@@ -107,6 +107,10 @@ void SetDeadline(grpc::ClientContext& context, absl::Time deadline) {
 
 }  // namespace
 
+bool IsConnectFailure(const absl::Status& status) {
+  return status.GetPayload(kConnectErrorUrl).has_value();
+}
+
 std::string ErrorReason(const absl::Status& status) {
   const std::optional<control::internal::ErrorInfo> info = ErrorInfoOf(status);
   return info.has_value() ? info->reason() : "";

@@ -44,6 +44,9 @@ namespace squall {
 
 // The reason in the error's details, "STALE_ETAG"; "" when there is none.
 std::string ErrorReason(const absl::Status& status);
+
+// Whether the connection was not made because connect(2) failed: no server is there.
+bool IsConnectFailure(const absl::Status& status);
 // What the reason's metadata says; empty when there is none.
 std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
 

@@ -110,6 +110,22 @@ int64_t Read(const ConfigField& field, const Place& place, const v1::PoolConfig&
   return 0;
 }
 
+// Of a field that is set: durations are kept as nanoseconds of 64 bits.
+std::optional<ControlError> CheckDuration(const ConfigField& field, const Place& place,
+                                          const std::string& name, const v1::PoolConfig& config) {
+  if (field.kind != ConfigKind::kDuration) return std::nullopt;
+  constexpr int64_t kMostSeconds = 9'000'000'000;
+  const Message& holder = *Holder(place, config);
+  const auto& duration = static_cast<const google::protobuf::Duration&>(
+      holder.GetReflection()->GetMessage(holder, place.leaf));
+  if (duration.seconds() >= -kMostSeconds && duration.seconds() <= kMostSeconds) {
+    return std::nullopt;
+  }
+  return InvalidField(name,
+                      absl::StrCat(name, " is ", duration.seconds(), "s; a duration is between ",
+                                   -kMostSeconds, "s and ", kMostSeconds, "s"));
+}
+
 bool Covers(const std::string& mask_path, std::string_view path) {
   return path == mask_path || (path.size() > mask_path.size() && path[mask_path.size()] == '.' &&
                                path.starts_with(mask_path));
@@ -187,6 +203,7 @@ std::optional<ControlError> ReadChange(const v1::UpdatePoolRequest& request,
       change.Set(i, field.optional ? kNoConfigValue : kInfiniteDuration);
       continue;
     }
+    if (const auto error = CheckDuration(field, place, name, request.config())) return error;
     const int64_t value = Read(field, place, request.config());
     PoolConfig scratch;
     if (field.optional && value == kNoConfigValue) {

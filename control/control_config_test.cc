@@ -183,6 +183,18 @@ TEST_F(ControlConfigTest, NonsenseIsRefusedAndItsFieldNamed) {
       {"config.drain.kill_after",
        [](auto& request) { request.mutable_config()->mutable_drain()->mutable_kill_after(); },
        "drain.kill_after must be positive and finite, not 0"},
+      {"config.drain.kill_after",
+       [](auto& request) {
+         request.mutable_config()->mutable_drain()->mutable_kill_after()->set_seconds(
+             -10'000'000'000);
+       },
+       "config.drain.kill_after is -10000000000s; a duration is between"},
+      {"config.drain.kill_after",
+       [](auto& request) {
+         request.mutable_config()->mutable_drain()->mutable_kill_after()->set_seconds(
+             10'000'000'000);
+       },
+       "config.drain.kill_after is 10000000000s; a duration is between"},
       {"config.drain.grace",
        [](auto& request) { request.mutable_update_mask()->add_paths("drain.grace"); },
        "drain.grace must be finite and not negative: inf"},

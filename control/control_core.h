@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -23,6 +24,7 @@ namespace squall::internal {
 struct CallerUse {
   RateLimit changes;
   std::atomic<int> watches = 0;
+  std::atomic<int> waits = 0;
 };
 
 // Who is at the other end of a connection, as the kernel or the certificate said when it was
@@ -39,6 +41,11 @@ struct Caller {
   static constexpr uid_t kNoUid = static_cast<uid_t>(-1);
 };
 
+// Of the `most` places that all callers share: how many `caller` must leave for admins.
+inline int ReservedFor(const Caller& caller, int most) {
+  return caller.role == control::v1::ROLE_ADMIN ? 0 : (most + 7) / 8;
+}
+
 struct ControlCore {
   ControlCore(PoolReader& reader, PoolCommander& commander, SnapshotHub& hub)
       : reader(reader), commander(commander), hub(hub) {}
@@ -52,6 +59,20 @@ struct ControlCore {
   std::atomic<uint64_t> refused_connections = 0;
   std::atomic<int> watches = 0;
   std::atomic<int> waits = 0;
+
+  // Counts a call that waits, of all and of its caller, until EndWait(). The limit, and nothing is
+  // counted, when there are too many.
+  std::optional<int> CountWait(CallerUse& use) {
+    const bool too_many = waits.fetch_add(1) >= limits.max_waits;
+    const bool too_many_of_caller = use.waits.fetch_add(1) >= limits.max_waits_per_caller;
+    if (!too_many && !too_many_of_caller) return std::nullopt;
+    EndWait(use);
+    return too_many ? limits.max_waits : limits.max_waits_per_caller;
+  }
+  void EndWait(CallerUse& use) {
+    waits.fetch_sub(1);
+    use.waits.fetch_sub(1);
+  }
 };
 
 }  // namespace squall::internal

@@ -17,12 +17,15 @@ struct ControlLimits {
   // Of all callers, of which the last eighth is for admins, and of one.
   int max_connections = 128;
   int max_connections_per_caller = 32;
-  // Each has a gRPC server.
+  // Each has a gRPC server. The last eighth is for admins.
   int max_callers = 32;
   int max_streams_per_connection = 64;
+  // Of all callers, of which the last eighth is for admins, and of one.
   int max_watches = 512;
   int max_watches_per_caller = 256;
+  // Calls that wait for the pool: of all callers and of one.
   int max_waits = 1024;
+  int max_waits_per_caller = 512;
   // What a caller may change: so much at once, and then so much a second. Together no more in ten
   // minutes than the master remembers request ids (RequestMemory::kCapacity), so that one caller
   // cannot use up those of all.

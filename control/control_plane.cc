@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "squall/base/status_macros.h"
+#include "squall/control/control_privileges.h"
 #include "squall/control/control_process.h"
 #include "squall/control/control_tls.h"
 #include "squall/control/default_address.h"
@@ -120,6 +121,20 @@ absl::Status CheckLimits(const ControlLimits& limits) {
   if (limits.max_connections < 8) {
     return Invalid(absl::StrCat("control_limits.max_connections must be at least 8, not ",
                                 limits.max_connections));
+  }
+  if (limits.max_callers < 8) {
+    return Invalid(
+        absl::StrCat("control_limits.max_callers must be at least 8, not ", limits.max_callers));
+  }
+  const int64_t descriptors =
+      internal::kOtherDescriptors +
+      internal::kDescriptorsPerConnection * int64_t{limits.max_connections} +
+      internal::kDescriptorsPerCaller * int64_t{limits.max_callers};
+  if (descriptors > internal::kControlDescriptors) {
+    return Invalid(absl::StrCat("control_limits.max_connections ", limits.max_connections,
+                                " with max_callers ", limits.max_callers, " needs ", descriptors,
+                                " descriptors, and the control process has ",
+                                internal::kControlDescriptors));
   }
   if (limits.max_connections_per_caller < 1) {
     return Invalid(

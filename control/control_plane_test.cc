@@ -150,6 +150,11 @@ TEST(ControlPlane, LimitsThatLetNobodyIn) {
   options.limits.max_connections = 7;
   EXPECT_THAT(Complaint(options), HasSubstr("control_limits.max_connections must be at least 8"));
   options = Good();
+  options.limits.max_connections = 1000;
+  EXPECT_THAT(Complaint(options),
+              HasSubstr("control_limits.max_connections 1000 with max_callers 32 needs 5320 "
+                        "descriptors, and the control process has 1024"));
+  options = Good();
   options.limits.changes_per_second = 0;
   EXPECT_THAT(Complaint(options), HasSubstr("control_limits.changes_per_second must be above 0"));
 }

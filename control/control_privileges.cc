@@ -19,9 +19,6 @@
 namespace squall::internal {
 namespace {
 
-// 128 connections of two descriptors, those over TLS of four, 64 over HTTP, and what gRPC needs.
-constexpr rlim_t kMostDescriptors = 1024;
-
 // All rights of landlock's first version that change a file system.
 constexpr __u64 kWrites = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
                           LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
@@ -34,7 +31,7 @@ absl::Status Limit() {
   if (setrlimit(RLIMIT_CORE, &no_core) != 0) return StatusFromErrno(errno, "RLIMIT_CORE");
   rlimit files = {};
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) return StatusFromErrno(errno, "RLIMIT_NOFILE");
-  files.rlim_cur = std::min(files.rlim_cur, kMostDescriptors);
+  files.rlim_cur = std::min(files.rlim_cur, rlim_t{kControlDescriptors});
   files.rlim_max = files.rlim_cur;
   if (setrlimit(RLIMIT_NOFILE, &files) != 0) return StatusFromErrno(errno, "RLIMIT_NOFILE");
   return absl::OkStatus();

@@ -14,6 +14,14 @@
 
 namespace squall::internal {
 
+// RLIMIT_NOFILE of the control process, and what takes of it: a connection over TLS has its socket,
+// both ends of the pair to gRPC and a copy of each; a caller has a gRPC server. The others are connections that
+// shake hands, those of the status listener, and the process' own.
+inline constexpr int kControlDescriptors = 1024;
+inline constexpr int kDescriptorsPerConnection = 5;
+inline constexpr int kDescriptorsPerCaller = 4;
+inline constexpr int kOtherDescriptors = 192;
+
 struct ControlPrivileges {
   // Who to become. Nothing: as it is.
   std::optional<Identity> identity = {};

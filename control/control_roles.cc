@@ -13,6 +13,7 @@
 #include "squall/base/status_macros.h"
 #include "squall/base/string_view.h"
 #include "squall/process/account_lookup.h"
+#include "squall/process/operation.h"
 
 namespace squall {
 namespace {
@@ -75,6 +76,12 @@ absl::Status ControlRoles::Add(std::string_view list, const std::string& entry, 
   if (!IsEntry(entry)) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, " is not one of user:NAME, group:NAME, uri:URI and dns:NAME"));
+  }
+  const bool of_certificate = absl::StartsWith(entry, kUri) || absl::StartsWith(entry, kDns);
+  if (of_certificate && entry.size() > kMaxActor) {
+    return absl::InvalidArgumentError(absl::StrCat(what, " has ", entry.size(),
+                                                   " octets; a name may have ", kMaxActor,
+                                                   " at most, so that the audit shows it whole"));
   }
   if (absl::StartsWith(entry, kUser)) {
     const absl::StatusOr<internal::Account> user = internal::FindUser(entry.substr(kUser.size()));

@@ -70,6 +70,15 @@ TEST(ControlRoles, WhatIsUnknownIsOneSentence) {
   }
 }
 
+TEST(ControlRoles, ANameThatTheAuditWouldCutIsRefused) {
+  const std::string longest = "uri:spiffe://a/" + std::string(80, 'x');
+  EXPECT_THAT(ControlRoles::Resolve({.viewers = {longest}}), IsOk());
+  EXPECT_THAT(ControlRoles::Resolve({.viewers = {longest + "y"}}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("control_viewers"),
+                             HasSubstr("has 96 octets; a name may have 95"))));
+}
+
 TEST(ControlRoles, ACertificateIsKnownByExactlyItsNames) {
   const auto roles =
       ControlRoles::Resolve({.viewers = {"dns:Watch.example.org", "uri:spiffe://a/b"},

@@ -67,13 +67,14 @@ std::optional<ControlError> ControlService::Admit(std::string_view method) {
 }
 
 std::optional<ControlError> ControlService::CountWatch() {
-  const bool too_many = core_.watches.fetch_add(1) >= core_.limits.max_watches;
+  const int most = core_.limits.max_watches - ReservedFor(caller_, core_.limits.max_watches);
+  const bool too_many = core_.watches.fetch_add(1) >= most;
   const bool too_many_of_caller =
       caller_.use->watches.fetch_add(1) >= core_.limits.max_watches_per_caller;
   if (!too_many && !too_many_of_caller) return std::nullopt;
   core_.watches.fetch_sub(1);
   caller_.use->watches.fetch_sub(1);
-  const int limit = too_many ? core_.limits.max_watches : core_.limits.max_watches_per_caller;
+  const int limit = too_many ? most : core_.limits.max_watches_per_caller;
   return ControlError{
       .code = absl::StatusCode::kResourceExhausted,
       .reason = "TOO_MANY_STREAMS",
@@ -258,19 +259,17 @@ grpc::ServerUnaryReactor* ControlService::WaitOperation(grpc::CallbackServerCont
   if (const auto error = FindOperation(request->name(), core_.reader.Read(), &id)) {
     return Answer(context, error->ToGrpc());
   }
-  if (core_.waits.fetch_add(1) >= core_.limits.max_waits) {
-    core_.waits.fetch_sub(1);
-    return Answer(
-        context,
-        ControlError{.code = absl::StatusCode::kResourceExhausted,
-                     .reason = "TOO_MANY_WAITS",
-                     .message = absl::StrCat(core_.limits.max_waits,
-                                             " calls wait already, the most that may; ask again "
-                                             "with GetOperation"),
-                     .metadata = {{"limit", absl::StrCat(core_.limits.max_waits)}}}
-            .ToGrpc());
+  if (const std::optional<int> limit = core_.CountWait(*caller_.use); limit.has_value()) {
+    return Answer(context, ControlError{.code = absl::StatusCode::kResourceExhausted,
+                                        .reason = "TOO_MANY_WAITS",
+                                        .message = absl::StrCat(
+                                            *limit,
+                                            " calls wait already, the most that may; ask again "
+                                            "with GetOperation"),
+                                        .metadata = {{"limit", absl::StrCat(*limit)}}}
+                               .ToGrpc());
   }
-  return OperationWaitCall::Start(core_, id, timeout, *response);
+  return OperationWaitCall::Start(core_, caller_.use, id, timeout, *response);
 }
 
 grpc::ServerWriteReactor<v1::WatchPoolResponse>* ControlService::WatchPool(

@@ -13,12 +13,15 @@
 #include "squall/base/status_macros.h"
 #include "squall/base/unique_fd.h"
 #include "squall/ioloop/tls_server_context.h"
+#include "squall/process/capabilities.h"
 
 namespace squall {
 namespace {
 
 absl::Status TryAs(const ControlTls& tls, const std::optional<Identity>& identity) {
   if (identity.has_value()) RETURN_IF_ERROR(internal::DropPrivileges(*identity));
+  // As the control process: root without CAP_DAC_OVERRIDE does not read the files of others.
+  RETURN_IF_ERROR(internal::ClearCapabilities());
   return TlsServerContext::Create(internal::ToTlsServerOptions(tls)).status();
 }
 

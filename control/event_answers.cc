@@ -15,6 +15,8 @@ namespace v1 = ::squall::control::v1;
 
 constexpr int kDefaultPage = 100;
 constexpr int kMaxPage = 500;
+// Of the first event, while others overwrite it.
+constexpr int kMaxSeeks = 64;
 
 }  // namespace
 
@@ -55,10 +57,18 @@ std::optional<ControlError> ListEvents(ControlCore& core, const Caller& caller,
   const int page_size =
       request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kMaxPage);
   const EventFilter filter(request.kinds());
+  const bool from_first = request.from_version() == 0 && request.page_token().empty();
+  int seeks = 0;
   LoggedEvent event;
   while (response.events_size() < page_size) {
     const EventRead read = log.Next(&*cursor, &event);
     if (read == EventRead::kNone) break;
+    // The client named no version and has nothing of it yet: the first is another one now.
+    if (read == EventRead::kCompacted && from_first && response.events_size() == 0 &&
+        seeks++ < kMaxSeeks) {
+      if (const auto first = log.Seek(log.range().first); first.has_value()) *cursor = *first;
+      continue;
+    }
     // While the page is made: the client begins anew, as if it had been before.
     if (read == EventRead::kCompacted) return EventsNotKept(log, cursor->version);
     if (filter.Wants(event)) *response.add_events() = EventToProto(event, caller.role);

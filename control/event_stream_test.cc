@@ -286,6 +286,19 @@ TEST_F(EventStreamTest, TextThatIsNoUtf8IsEscaped) {
   EXPECT_EQ(watch.NextEvent().message(), "path \\xff\\x01");
 }
 
+TEST_F(EventStreamTest, TextThatIsUtf8StaysUnlessATerminalObeysIt) {
+  Watch watch(*stub_);
+  ASSERT_TRUE(watch.Next().has_snapshot());
+  pool_.Note({.text = "cut é…"});
+  EXPECT_EQ(watch.NextEvent().message(), "cut é…");
+  pool_.Note({.text = "a\xc2\x9b"
+                      "31m"});
+  EXPECT_EQ(watch.NextEvent().message(), "a\\xc2\\x9b31m");
+  pool_.Note({.text = "a\xe2\x80\xae"
+                      "b"});
+  EXPECT_EQ(watch.NextEvent().message(), "a\\xe2\\x80\\xaeb");
+}
+
 TEST_F(EventStreamTest, AWatcherThatLeavesIsForgotten) {
   {
     Watch watch(*stub_);

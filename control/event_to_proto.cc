@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/stubs/common.h"
 #include "squall/control/pool_to_proto.h"
 
 namespace squall::internal {
@@ -25,10 +27,38 @@ v1::EventSeverity SeverityOf(PoolNote::Severity severity) {
   return v1::EVENT_SEVERITY_UNSPECIFIED;
 }
 
+// Nothing that a terminal obeys or that turns or hides text: U+0080 to U+009F, U+200B to U+200F,
+// U+2028 to U+202E, U+2060 to U+206F, U+FEFF.
+bool HasInvisible(std::string_view text) {
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    const auto at = [&](size_t ahead) {
+      return i + ahead < text.size() ? static_cast<unsigned char>(text[i + ahead]) : 0u;
+    };
+    if (at(0) == 0xc2 && at(1) < 0xa0) return true;
+    if (at(0) == 0xe2 && at(1) == 0x80 &&
+        ((at(2) >= 0x8b && at(2) <= 0x8f) || (at(2) >= 0xa8 && at(2) <= 0xae))) {
+      return true;
+    }
+    if (at(0) == 0xe2 && at(1) == 0x81 && at(2) >= 0xa0 && at(2) <= 0xaf) return true;
+    if (at(0) == 0xef && at(1) == 0xbb && at(2) == 0xbf) return true;
+  }
+  return false;
+}
+
+bool IsPlain(const std::string& text) {
+  const bool printable = std::all_of(text.begin(), text.end(), [](unsigned char octet) {
+    return octet >= 0x80 || absl::ascii_isprint(octet);
+  });
+  // protobuf's own check, the one that it holds strings to.
+  return printable &&
+         google::protobuf::internal::IsStructurallyValidUTF8(text.data(),
+                                                             static_cast<int>(text.size())) &&
+         !HasInvisible(text);
+}
+
 // A string of protobuf's is UTF-8, and some texts have what the kernel or a file said in them.
 std::string Printable(const std::string& text) {
-  const bool plain = std::all_of(text.begin(), text.end(), absl::ascii_isprint);
-  return plain ? text : absl::CHexEscape(text);
+  return IsPlain(text) ? text : absl::CHexEscape(text);
 }
 
 // With the request line, which may hold secrets.

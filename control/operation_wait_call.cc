@@ -13,11 +13,12 @@
 
 namespace squall::internal {
 
-grpc::ServerUnaryReactor* OperationWaitCall::Start(ControlCore& core, uint64_t id,
+grpc::ServerUnaryReactor* OperationWaitCall::Start(ControlCore& core,
+                                                   std::shared_ptr<CallerUse> use, uint64_t id,
                                                    absl::Duration timeout,
                                                    control::v1::WaitOperationResponse& response) {
   std::shared_ptr<OperationWaitCall> call(
-      new OperationWaitCall(core, id, absl::Now() + timeout, response));
+      new OperationWaitCall(core, std::move(use), id, absl::Now() + timeout, response));
   call->self_ = call;
   core.hub.Subscribe(call);
   call->OnSnapshot(core.reader.Read());
@@ -55,7 +56,7 @@ void OperationWaitCall::OnCancel() {
 }
 
 void OperationWaitCall::OnDone() {
-  core_.waits.fetch_sub(1);
+  core_.EndWait(*use_);
   self_.reset();
 }
 

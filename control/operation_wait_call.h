@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
@@ -18,22 +19,24 @@ namespace squall::internal {
 
 class OperationWaitCall final : public grpc::ServerUnaryReactor, public SnapshotHub::Listener {
  public:
-  // The reactor to return to gRPC. The caller has counted the call in core.waits; it counts itself
+  // The reactor to return to gRPC. The caller has counted the call with core.CountWait(*use); it counts itself
   // out.
-  static grpc::ServerUnaryReactor* Start(ControlCore& core, uint64_t id, absl::Duration timeout,
+  static grpc::ServerUnaryReactor* Start(ControlCore& core, std::shared_ptr<CallerUse> use,
+                                         uint64_t id, absl::Duration timeout,
                                          control::v1::WaitOperationResponse& response);
 
   void OnSnapshot(const PoolSnapshot& snapshot) override;
 
  private:
-  OperationWaitCall(ControlCore& core, uint64_t id, absl::Time ends,
+  OperationWaitCall(ControlCore& core, std::shared_ptr<CallerUse> use, uint64_t id, absl::Time ends,
                     control::v1::WaitOperationResponse& response)
-      : core_(core), id_(id), ends_(ends), response_(response) {}
+      : core_(core), use_(std::move(use)), id_(id), ends_(ends), response_(response) {}
 
   void OnCancel() override;
   void OnDone() override;
 
   ControlCore& core_;
+  const std::shared_ptr<CallerUse> use_;
   const uint64_t id_;
   const absl::Time ends_;
   control::v1::WaitOperationResponse& response_;

@@ -41,16 +41,16 @@ std::optional<ControlError> Check(const v1::ResizePoolRequest& request) {
 grpc::ServerUnaryReactor* ResizeCall::Start(ControlCore& core, const Caller& caller,
                                             const v1::ResizePoolRequest& request,
                                             v1::ResizePoolResponse& response) {
-  std::shared_ptr<ResizeCall> call(new ResizeCall(core, request, response));
+  std::shared_ptr<ResizeCall> call(new ResizeCall(core, caller.use, request, response));
   call->self_ = call;
   call->Ask(caller);
   // gRPC does not run OnDone before it has got the reactor.
   return call.get();
 }
 
-ResizeCall::ResizeCall(ControlCore& core, const v1::ResizePoolRequest& request,
-                       v1::ResizePoolResponse& response)
-    : core_(core), request_(request), response_(response) {}
+ResizeCall::ResizeCall(ControlCore& core, std::shared_ptr<CallerUse> use,
+                       const v1::ResizePoolRequest& request, v1::ResizePoolResponse& response)
+    : core_(core), use_(std::move(use)), request_(request), response_(response) {}
 
 void ResizeCall::Ask(const Caller& caller) {
   const auto refuse = [&](const ControlError& error) {
@@ -94,14 +94,13 @@ void ResizeCall::OnReply(const absl::StatusOr<LinkReply>& reply) {
 }
 
 void ResizeCall::Wait() {
-  if (core_.waits.fetch_add(1) >= core_.limits.max_waits) {
-    core_.waits.fetch_sub(1);
+  if (const std::optional<int> limit = core_.CountWait(*use_); limit.has_value()) {
     FinishOnce(ControlError{
         .code = absl::StatusCode::kResourceExhausted,
         .reason = "TOO_MANY_WAITS",
-        .message = absl::StrCat("the resize was accepted, but ", core_.limits.max_waits,
+        .message = absl::StrCat("the resize was accepted, but ", *limit,
                                 " calls wait already, the most that may; watch the pool instead"),
-        .metadata = {{"limit", absl::StrCat(core_.limits.max_waits)}}}
+        .metadata = {{"limit", absl::StrCat(*limit)}}}
                    .ToGrpc());
     return;
   }
@@ -109,7 +108,7 @@ void ResizeCall::Wait() {
   {
     std::lock_guard lock(mutex_);
     if (finished_) {  // Cancelled meanwhile; OnDone may have been.
-      core_.waits.fetch_sub(1);
+      core_.EndWait(*use_);
       return;
     }
     counted_as_wait_ = true;
@@ -187,7 +186,7 @@ void ResizeCall::FinishOnce(const grpc::Status& status) {
 void ResizeCall::OnCancel() { FinishOnce(grpc::Status(grpc::StatusCode::CANCELLED, "")); }
 
 void ResizeCall::OnDone() {
-  if (counted_as_wait_) core_.waits.fetch_sub(1);
+  if (counted_as_wait_) core_.EndWait(*use_);
   self_.reset();
 }
 

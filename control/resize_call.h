@@ -25,7 +25,8 @@ class ResizeCall final : public grpc::ServerUnaryReactor, public SnapshotHub::Li
   void OnSnapshot(const PoolSnapshot& snapshot) override;
 
  private:
-  ResizeCall(ControlCore& core, const control::v1::ResizePoolRequest& request,
+  ResizeCall(ControlCore& core, std::shared_ptr<CallerUse> use,
+             const control::v1::ResizePoolRequest& request,
              control::v1::ResizePoolResponse& response);
 
   // gRPC's callbacks. The caller is gone: the resize goes on, only the waiting ends.
@@ -40,6 +41,7 @@ class ResizeCall final : public grpc::ServerUnaryReactor, public SnapshotHub::Li
   void FinishWithOperation(const PoolSnapshot& snapshot);
 
   ControlCore& core_;
+  const std::shared_ptr<CallerUse> use_;
   const control::v1::ResizePoolRequest request_;
   control::v1::ResizePoolResponse& response_;
   LinkRequest link_request_;

@@ -1,8 +1,10 @@
 #include "squall/control/tls_door.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -19,9 +21,12 @@
 #include "absl/strings/str_join.h"
 #include "squall/base/logging.h"
 #include "squall/base/status_macros.h"
+#include "squall/ioloop/event.h"
+#include "squall/ioloop/handler_registration.h"
 #include "squall/ioloop/handshake.h"
 #include "squall/ioloop/iostream.h"
 #include "squall/ioloop/race.h"
+#include "squall/ioloop/sleep.h"
 #include "squall/ioloop/tls_ticket_keys.h"
 #include "squall/ioloop/tls_transport.h"
 
@@ -41,6 +46,25 @@ Task<> Pump(IOStream* from, IOStream* to) {
     if (!written.ok()) co_return;
     from->Consume(octets->size());
   }
+}
+
+// Ends a while after the server has closed its side of `inside`: what it sent before has that long to
+// reach a client that reads; one that does not would hold the pumps for ever.
+Task<> OutlastServer(int inside, absl::Duration patience) {
+  const UniqueFd copy(fcntl(inside, F_DUPFD_CLOEXEC, 0));
+  Event hung_up;
+  HandlerRegistration ends;
+  if (copy.valid()) {
+    absl::StatusOr<HandlerRegistration> added =
+        HandlerRegistration::Add(copy.get(), EPOLLRDHUP, [&hung_up, &ends](uint32_t) {
+          hung_up.Set();
+          ends.Remove();
+        });
+    if (added.ok()) ends = *std::move(added);
+  }
+  // Without it the kernel's time limit is what is left.
+  (void)co_await hung_up.Wait();
+  co_await Sleep(patience);
 }
 
 // For the log: "uri:spiffe://a/b, dns:c"; what comes from the peer is escaped.
@@ -95,6 +119,11 @@ absl::Status TlsDoor::Open() {
 Task<> TlsDoor::Serve(std::shared_ptr<Shared> shared, UniqueFd connection, SocketAddress peer) {
   const int no_delay = 1;
   (void)setsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof(no_delay));
+  // For a peer that takes nothing, or is gone.
+  const ControlLimits& limits = shared->core.limits;
+  const auto patience = static_cast<unsigned>(
+      absl::ToInt64Milliseconds(limits.keepalive_time + limits.keepalive_timeout));
+  (void)setsockopt(connection.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
   std::unique_ptr<Transport> transport = shared->acceptor->MakeTransport(std::move(connection));
   ++shared->handshakes;
   const absl::Status shaken =
@@ -124,6 +153,7 @@ Task<> TlsDoor::Serve(std::shared_ptr<Shared> shared, UniqueFd connection, Socke
     co_return;
   }
   UniqueFd of_server(ends[0]);
+  const int inside_fd = ends[1];
   IOStream inside{UniqueFd(ends[1])};
   const absl::Status admitted = shared->callers.Admit(caller, std::move(of_server));
   if (!admitted.ok()) {
@@ -131,7 +161,8 @@ Task<> TlsDoor::Serve(std::shared_ptr<Shared> shared, UniqueFd connection, Socke
     co_return;
   }
   IOStream outside(std::move(transport));
-  co_await Race(Pump(&outside, &inside), Pump(&inside, &outside));
+  co_await Race(Pump(&outside, &inside), Pump(&inside, &outside),
+                OutlastServer(inside_fd, shared->core.limits.handshake_timeout));
 }
 
 std::vector<TlsDoor::FileStamp> TlsDoor::Stamps() const {

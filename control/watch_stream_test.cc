@@ -191,6 +191,19 @@ TEST_F(LimitsTest, TooManyWatches) {
   EXPECT_EQ(InfoOf(status).reason(), "TOO_MANY_STREAMS");
 }
 
+class NoWaitsTest : public ServedPoolTest {
+ protected:
+  NoWaitsTest() : ServedPoolTest({.max_waits_per_caller = 0}) {}
+};
+
+TEST_F(NoWaitsTest, TheWaitsOfOneCallerHaveALimitOfTheirOwn) {
+  const absl::Status status = Resize(To(4, v1::WAIT_FOR_READY));
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(InfoOf(status).reason(), "TOO_MANY_WAITS");
+  EXPECT_EQ(InfoOf(status).metadata().at("limit"), "0");
+  EXPECT_EQ(core_.waits, 0);
+}
+
 TEST_F(LimitsTest, AWaitHasAnEndOfTheServersOwn) {
   std::atomic<bool> stop = false;
   std::thread ticks([&] {

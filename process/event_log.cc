@@ -22,11 +22,17 @@ constexpr char kCut[] = "…";
 // How often a reader begins anew when the master overwrites what it reads.
 constexpr int kReadAttempts = 64;
 
-std::string_view Cut(std::string_view text, size_t size) { return text.substr(0, size); }
+// At most `size` octets, and no half of a character of UTF-8.
+std::string_view Cut(std::string_view text, size_t size) {
+  if (text.size() <= size) return text;
+  size_t end = size;
+  while (end > 0 && size - end < 3 && (text[end] & 0xc0) == 0x80) --end;
+  return text.substr(0, (text[end] & 0xc0) == 0x80 ? size : end);
+}
 
 std::string CutText(std::string_view text) {
   if (text.size() <= EventLog::kMaxText) return std::string(text);
-  std::string cut(text.substr(0, EventLog::kMaxText - (sizeof(kCut) - 1)));
+  std::string cut(Cut(text, EventLog::kMaxText - (sizeof(kCut) - 1)));
   return cut.append(kCut);
 }
 

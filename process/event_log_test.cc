@@ -98,6 +98,21 @@ TEST(EventLog, LongTextsAreCut) {
   EXPECT_EQ(event.note.actor, std::string(EventLog::kMaxName, 'a'));
 }
 
+TEST(EventLog, NoCharacterIsCutInHalf) {
+  EventLog log = EventLog::Create(kSmall).value();
+  PoolNote note;
+  note.text = "x";
+  for (int i = 0; i < 1000; ++i) note.text += "é";
+  note.actor = "x" + note.text.substr(1, 200);
+  log.Append(note, absl::Now());
+  EventCursor cursor = *log.Seek(1);
+  LoggedEvent event;
+  ASSERT_EQ(log.Next(&cursor, &event), EventRead::kEvent);
+  // 1021 octets are left for the text, and 96 for the name: whole characters only.
+  EXPECT_EQ(event.note.text, note.text.substr(0, 1021) + "…");
+  EXPECT_EQ(event.note.actor, note.actor.substr(0, 95));
+}
+
 TEST(EventLog, TheOldestGoWhenItIsFull) {
   EventLog log = EventLog::Create(kSmall).value();
   EventCursor old = *log.Seek(1);

@@ -13,7 +13,7 @@ namespace {
 // A sentence that says what to do next, or nothing.
 std::string NextStep(const absl::Status& status) {
   const std::string reason = ErrorReason(status);
-  if (status.code() == absl::StatusCode::kUnavailable && reason.empty()) {
+  if (IsConnectFailure(status)) {
     return ". Start one (bazel run server), or name its socket with --address or SQUALL_CONTROL.";
   }
   if (reason == "MASTER_UNREACHABLE") {

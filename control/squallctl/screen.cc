@@ -33,6 +33,13 @@ void Restore() {
 
 void OnStopSignal(int) { Screen::Leave(); }
 
+// The terminal is put right, and the process ends as it would have.
+void OnDeadlySignal(int number) {
+  Restore();
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
 std::optional<winsize> SizeOf(int terminal) {
   winsize size = {};
   if (terminal < 0 || ioctl(terminal, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
@@ -57,6 +64,10 @@ void TakeKeys() {
 Screen::Screen(Console& console, ScreenMode mode) : console_(console), mode_(mode) {
   signal(SIGINT, &OnStopSignal);
   signal(SIGTERM, &OnStopSignal);
+  for (const int number : {SIGQUIT, SIGHUP}) {
+    // Under nohup it stays ignored.
+    if (signal(number, &OnDeadlySignal) == SIG_IGN) signal(number, SIG_IGN);
+  }
   if (console_.terminal < 0 || mode_ != ScreenMode::kWhole) return;
   restore_text = kLeaveWhole;
   TakeKeys();

@@ -72,7 +72,8 @@ ExitCode Top(ControlClient& client, const CommandLine& line, Console& console) {
   }
   const absl::StatusOr<v1::GetServerInfoResponse> info = client.GetServerInfo();
   if (!info.ok()) return Fail(info.status(), console);
-  ProcessUseMeter meter(info->master_pid(), line.interval);
+  std::string instance_id = info->instance_id();
+  std::optional<ProcessUseMeter> meter(std::in_place, info->master_pid(), line.interval);
   PoolFollower follower(client, line.interval);
   size_t order = 0;
   bool has_keys = isatty(STDIN_FILENO) == 1;
@@ -89,7 +90,16 @@ ExitCode Top(ControlClient& client, const CommandLine& line, Console& console) {
       const absl::Time now = absl::Now();
       WatchedPool::View view = follower.At(now);
       view.rates.uses_shown = true;
-      view.rates.uses = meter.Measure(view.workers, now);
+      if (view.pool.instance_id() != instance_id) {
+        // The server was started anew, and its master is another process.
+        meter.reset();
+        const absl::StatusOr<v1::GetServerInfoResponse> again = client.GetServerInfo();
+        if (again.ok()) {
+          instance_id = again->instance_id();
+          meter.emplace(again->master_pid(), line.interval);
+        }
+      }
+      if (meter.has_value()) view.rates.uses = meter->Measure(view.workers, now);
       std::stable_sort(view.workers.begin(), view.workers.end(),
                        [&](const v1::Worker& a, const v1::Worker& b) {
                          return KeyOf(a, view.rates, kOrders[order].first) >
