@@ -70,7 +70,7 @@ class RoleTest : public testing::ServedPoolTest, public ::testing::WithParamInte
     grpc::ClientContext context;
     SetDeadline(context);
     grpc::CompletionQueue queue;
-    const std::string path = absl::StrCat("/", Service().full_name(), "/", method);
+    const std::string path = absl::StrCat("/", ControlServiceDescriptor().full_name(), "/", method);
     grpc::ByteBuffer request;
     bool own = false;
     v1::GetPoolRequest empty;

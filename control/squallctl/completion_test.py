@@ -119,14 +119,17 @@ class Completion:
                     # As it was typed.
                     if not any(other.startswith(flag[:-1]) for other in own):
                         self.check(start, start)
-                elif own[flag]:
-                    self.check_value_flag(command, flag)
+                    continue
+                if any(other.startswith(flag[:-1]) for other in own if other != flag):
+                    start = "%s %s" % (command, flag)  # --tls-c may become two
+                if own[flag]:
+                    self.check_value_flag(command, flag, start)
                 else:
                     self.check(start, "%s %s" % (command, flag))
         self.check("--addr", "--address" + self.sign)
 
-    def check_value_flag(self, command, flag):
-        self.check("%s %s" % (command, flag[:-1]), "%s %s%s" % (command, flag, self.sign))
+    def check_value_flag(self, command, flag, start):
+        self.check(start, "%s %s%s" % (command, flag, self.sign))
 
     def test_values(self):
         for value in ("table", "json", "yaml"):

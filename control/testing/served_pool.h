@@ -43,7 +43,8 @@ class ServedPoolTest : public ::testing::Test {
                           control::v1::Role role = control::v1::ROLE_ADMIN)
       : core_(pool_, pool_, hub_) {
     core_.limits = limits;
-    server_ = internal::ControlServer::Start(core_, {.uid = 4711, .role = role}).value();
+    server_ = internal::ControlServer::Start(core_, {.uid = 4711, .role = role, .name = "uid 4711"})
+                  .value();
     server_->SetServing(true);
     pool_.OnChange([this] { hub_.Refresh(); });
     channel_ = NewChannel();

@@ -91,6 +91,7 @@ class ChatTest(unittest.TestCase):
         self.wait_for_line(anna, "anna: done")
 
     def test_a_worker_that_dies_takes_its_members_alone(self):
+        self.program.wait_for_log("is ready", count=WORKERS)  # so that each gets its share
         clients = [self.join("n%d" % i) for i in range(2 * WORKERS)]
         os.kill(self.program.workers()[0], signal.SIGKILL)
         self.program.wait_for_log("is ready", count=WORKERS + 1)
