@@ -191,7 +191,7 @@ TEST_F(LimitsTest, TooManyWatches) {
   EXPECT_EQ(InfoOf(status).reason(), "TOO_MANY_STREAMS");
 }
 
-class NoWaitsTest : public ServedPoolTest {
+class NoWaitsTest : public WatchPoolTest {
  protected:
   NoWaitsTest() : ServedPoolTest({.max_waits_per_caller = 0}) {}
 };
