@@ -293,10 +293,10 @@ TEST_F(EventStreamTest, TextThatIsUtf8StaysUnlessATerminalObeysIt) {
   EXPECT_EQ(watch.NextEvent().message(), "cut é…");
   pool_.Note({.text = "a\xc2\x9b"
                       "31m"});
-  EXPECT_EQ(watch.NextEvent().message(), "a\\xc2\\x9b31m");
+  EXPECT_EQ(watch.NextEvent().message(), "a\\xc2\\x9b\\x33\\x31m");
   pool_.Note({.text = "a\xe2\x80\xae"
                       "b"});
-  EXPECT_EQ(watch.NextEvent().message(), "a\\xe2\\x80\\xaeb");
+  EXPECT_EQ(watch.NextEvent().message(), "a\\xe2\\x80\\xae\\x62");
 }
 
 TEST_F(EventStreamTest, AWatcherThatLeavesIsForgotten) {
