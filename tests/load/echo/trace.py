@@ -26,6 +26,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import echo  # noqa: E402
 
+FOLDER = os.path.abspath("tests/load/echo")  # of the runfiles, where the programs are
 PATIENCE = 120.0
 MESSAGE = b"m" * 64
 ROUNDS = 40
@@ -84,7 +85,7 @@ def trace(name, connections):
     with tempfile.NamedTemporaryFile(prefix="squall-trace") as log:
         process = subprocess.Popen(
             ["valgrind", "--tool=lackey", "--trace-mem=yes", "--trace-syscalls=yes", "--basic-counts=no",
-             "--log-file=" + log.name, os.path.join(echo.FOLDER, program)] + arguments,
+             "--log-file=" + log.name, os.path.join(FOLDER, program)] + arguments,
             stdout=subprocess.PIPE, text=True)
         try:
             drive(int(process.stdout.readline()), connections)
