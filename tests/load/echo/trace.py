@@ -17,6 +17,7 @@ import collections
 import os
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -35,12 +36,17 @@ SYSTEM_CALL = re.compile(rb"SYSCALL\[\d+,\d+\]\( *\d+\) (?:sys_)?(\w+)")
 Turn = collections.namedtuple("Turn", "instructions pages lines answers")
 
 
-def drive(port, connections):
-    """Sends ROUNDS times a message on each connection, all at once, and reads them back."""
+def drive(pid, port, connections):
+    """Sends ROUNDS times a message on each connection and reads them back.
+
+    The server stands still meanwhile, so that one epoll_wait finds all of them.
+    """
     clients = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(connections)]
     for _ in range(ROUNDS):
+        os.kill(pid, signal.SIGSTOP)
         for client in clients:
             client.sendall(MESSAGE)
+        os.kill(pid, signal.SIGCONT)
         for client in clients:
             data = b""
             while len(data) < len(MESSAGE):
@@ -88,7 +94,7 @@ def trace(name, connections):
              "--log-file=" + log.name, os.path.join(FOLDER, program)] + arguments,
             stdout=subprocess.PIPE, text=True)
         try:
-            drive(int(process.stdout.readline()), connections)
+            drive(process.pid, int(process.stdout.readline()), connections)
         finally:
             process.kill()
             process.wait()
