@@ -15,19 +15,22 @@ namespace squall::internal {
 namespace v1 = ::squall::control::v1;
 
 v1::Operation CommandAnswer::Operation() const {
-  const Moment now = RightNow();
   v1::Operation operation;
+  const auto view = reader.FindOperation(reply.operation);
+  // Never older than the operation.
+  const PoolSnapshot latest = reader.Read();
+  const Moment now = RightNow();
   if (request.validate_only != 0) {
     operation.set_state(v1::OPERATION_STATE_VALIDATED);
     operation.set_generation(reply.generation);
     if (request.command == LinkCommand::kResize) operation.set_desired_workers(reply.desired);
-  } else if (const auto view = reader.FindOperation(reply.operation)) {
-    operation = OperationToProto(*view, snapshot.instance_id, now);
+  } else if (view.has_value()) {
+    operation = OperationToProto(*view, latest.instance_id, now);
   } else {
     // A request that was sent again, and the operation is forgotten.
-    operation.set_name(OperationName(snapshot.instance_id, reply.operation));
+    operation.set_name(OperationName(latest.instance_id, reply.operation));
   }
-  *operation.mutable_pool() = PoolToProto(snapshot, now);
+  *operation.mutable_pool() = PoolToProto(latest, now);
   return operation;
 }
 

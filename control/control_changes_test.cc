@@ -1,5 +1,7 @@
 // The methods that ask the master for something, and the operations that come of it, over a real
 // gRPC channel above a pool without processes.
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -118,6 +120,32 @@ TEST_F(ControlChangesTest, ARestartRunsIsShownAndIsDone) {
   EXPECT_EQ(waited.state(), v1::OPERATION_STATE_DONE);
   EXPECT_TRUE(waited.has_end_time());
   EXPECT_EQ(waited.pool().restart().phase(), v1::RESTART_PHASE_SUCCEEDED);
+}
+
+// The end may come between the readings of the pool and of the operation.
+TEST_F(ControlChangesTest, AnOperationAtItsEndComesWithThePoolOfThatTime) {
+  std::atomic<int> finds_left = -1;
+  pool_.BeforeFindOperation([&] {
+    if (--finds_left == 0) pool_.MakeAllReady();
+  });
+  // The first look of each method is for whether there is such an operation.
+  const auto get = [this](const std::string& name, v1::Operation* operation) {
+    return Get(name, operation);
+  };
+  const auto wait = [this](const std::string& name, v1::Operation* operation) {
+    return Wait(name, {}, operation);
+  };
+  int workers = 2;
+  for (const auto& method : {std::function(get), std::function(wait)}) {
+    pool_.Resize(++workers);
+    v1::ListOperationsResponse operations;
+    ASSERT_TRUE(Call(&Stub::ListOperations, v1::ListOperationsRequest(), &operations).ok());
+    v1::Operation operation;
+    finds_left = 2;
+    ASSERT_TRUE(method(operations.operations(0).name(), &operation).ok());
+    EXPECT_EQ(operation.state(), v1::OPERATION_STATE_DONE);
+    EXPECT_EQ(operation.pool().ready_workers(), workers);
+  }
 }
 
 TEST_F(ControlChangesTest, EachOptionOfARestartIsCheckedByName) {

@@ -253,6 +253,22 @@ TEST(ControlProcess, OperationsAndRequestIdsSurviveTheControlProcess) {
   EXPECT_EQ(client.ListOperations()->size(), 1u);
 }
 
+TEST(ControlProcess, AResizeAtItsEndIsSeenInThePool) {
+  RunningPool running;
+  ControlClient client(running.address(), kPatient);
+  WaitUntilReady(client, 2);
+  for (int i = 0; i < 40; ++i) {
+    const int workers = i % 2 == 0 ? 4 : 1;
+    absl::StatusOr<v1::Operation> operation = client.ResizePool({.desired_workers = workers});
+    ASSERT_TRUE(operation.ok()) << operation.status();
+    operation = client.WaitOperation(operation->name(), kPatience);
+    ASSERT_TRUE(operation.ok()) << operation.status();
+    EXPECT_EQ(operation->state(), v1::OPERATION_STATE_DONE);
+    EXPECT_EQ(operation->pool().ready_workers(), workers);
+    EXPECT_EQ(operation->pool().draining_workers(), 0);
+  }
+}
+
 TEST(ControlProcess, AWorkerIsDrainedAndKilledByItsIncarnation) {
   RunningPool running;
   ControlClient client(running.address(), kPatient);

@@ -200,13 +200,15 @@ grpc::ServerUnaryReactor* ControlService::GetOperation(grpc::CallbackServerConte
   if (const auto error = Admit("GetOperation")) {
     return Answer(context, error->ToGrpc());
   }
-  const PoolSnapshot snapshot = core_.reader.Read();
   uint64_t id = 0;
-  if (const auto error = FindOperation(request->name(), snapshot, &id)) {
+  if (const auto error = FindOperation(request->name(), core_.reader.Read(), &id)) {
     return Answer(context, error->ToGrpc());
   }
+  const auto operation = core_.reader.FindOperation(id);
+  // Never older than the operation.
+  const PoolSnapshot snapshot = core_.reader.Read();
   const Moment now = RightNow();
-  if (const auto operation = core_.reader.FindOperation(id)) {
+  if (operation.has_value()) {
     *response->mutable_operation() = OperationToProto(*operation, snapshot.instance_id, now);
   }
   *response->mutable_operation()->mutable_pool() = PoolToProto(snapshot, now);

@@ -25,13 +25,15 @@ grpc::ServerUnaryReactor* OperationWaitCall::Start(ControlCore& core,
   return call.get();
 }
 
-void OperationWaitCall::OnSnapshot(const PoolSnapshot& snapshot) {
+void OperationWaitCall::OnSnapshot(const PoolSnapshot&) {
   const std::optional<OperationView> operation = core_.reader.FindOperation(id_);
   if (operation.has_value() && !operation->ended() && absl::Now() < ends_) return;
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(finished_, true)) return;
     if (operation.has_value()) {
+      // Read after the operation, for the one that was passed may be older than its end.
+      const PoolSnapshot snapshot = core_.reader.Read();
       const Moment now = RightNow();
       *response_.mutable_operation() = OperationToProto(*operation, snapshot.instance_id, now);
       *response_.mutable_operation()->mutable_pool() = PoolToProto(snapshot, now);

@@ -130,6 +130,8 @@ void ResizeCall::OnSnapshot(const PoolSnapshot& snapshot) {
                      .ToGrpc());
       return;
     case WaitVerdict::kReached:
+      // The master publishes the pool before the operation's end, and gives notice after both.
+      if (request_.wait_for() == v1::WAIT_FOR_DRAINED && OperationRuns()) return;
       FinishWithOperation(snapshot);
       return;
     case WaitVerdict::kSuperseded:
@@ -161,6 +163,11 @@ void ResizeCall::OnSnapshot(const PoolSnapshot& snapshot) {
                      .ToGrpc());
       return;
   }
+}
+
+bool ResizeCall::OperationRuns() const {
+  const std::optional<OperationView> operation = core_.reader.FindOperation(reply_.operation);
+  return operation.has_value() && !operation->ended();
 }
 
 void ResizeCall::FinishWithOperation(const PoolSnapshot& snapshot) {

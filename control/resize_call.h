@@ -39,6 +39,7 @@ class ResizeCall final : public grpc::ServerUnaryReactor, public SnapshotHub::Li
   // The first of these ends the call, later ones do nothing.
   void FinishOnce(const grpc::Status& status);
   void FinishWithOperation(const PoolSnapshot& snapshot);
+  bool OperationRuns() const;
 
   ControlCore& core_;
   const std::shared_ptr<CallerUse> use_;

@@ -304,9 +304,8 @@ bool Master::Watch(int fd, uint64_t tag, uint32_t events) {
 void Master::Unwatch(int fd) { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
 void Master::Publish() {
-  const bool operations_changed = commands_.Update(pool_, now_);
   if (pool_.revision() == published_) {
-    notify_ |= operations_changed;
+    notify_ |= commands_.Update(pool_, now_);
     return;
   }
   scoreboard_.PublishPool(pool_.pool());
@@ -314,6 +313,8 @@ void Master::Publish() {
     if (pool_.row_revision(row) > published_) scoreboard_.PublishSlot(pool_.row(row));
   }
   published_ = pool_.revision();
+  // After the pool: who finds an operation at its end reads a pool that is so.
+  commands_.Update(pool_, now_);
   notify_ = true;
   PublishServing();
   systemd_.Report(pool_.pool());

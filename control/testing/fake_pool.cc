@@ -173,9 +173,10 @@ void FakePool::Step(const PoolEvent& event) {
   }
   // In the master's order.
   journal_.Record(Clock::RealNow(), absl::Now());
-  commands_.Update(state_, Clock::Real().Now());
   scoreboard_.PublishPool(state_.pool());
   for (int row = 0; row < state_.rows(); ++row) scoreboard_.PublishSlot(state_.row(row));
+  // In the order of the master.
+  commands_.Update(state_, Clock::Real().Now());
 }
 
 void FakePool::Add(PoolNote note) {

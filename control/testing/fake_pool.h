@@ -10,6 +10,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "squall/control/pool_backend.h"
@@ -39,7 +40,10 @@ class FakePool : public PoolReader, public PoolCommander {
   explicit FakePool(const PoolOptions& options);
 
   PoolSnapshot Read() override;
-  std::optional<OperationView> FindOperation(uint64_t id) override { return board_.Find(id); }
+  std::optional<OperationView> FindOperation(uint64_t id) override {
+    if (before_find_) before_find_();
+    return board_.Find(id);
+  }
   std::vector<OperationView> ListOperations() override { return board_.List(); }
   const EventLog& events() override { return events_; }
   void Send(const LinkRequest& request, Done done) override;
@@ -53,6 +57,9 @@ class FakePool : public PoolReader, public PoolCommander {
 
   // Called after each change, without the lock.
   void OnChange(std::function<void()> callback);
+
+  // Runs before each look for an operation, in the thread that looks. To be set before the first.
+  void BeforeFindOperation(std::function<void()> callback) { before_find_ = std::move(callback); }
 
   // What the workers do. New ones stay STARTING, and those that are to go DRAINING, until then.
   void MakeAllReady();
@@ -87,6 +94,7 @@ class FakePool : public PoolReader, public PoolCommander {
   bool unreachable_ = false;
   LinkRequest last_command_;
   std::function<void()> on_change_;
+  std::function<void()> before_find_;
 };
 
 }  // namespace squall::testing
