@@ -99,11 +99,13 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   void AcceptWaiting() {
+    if (!LoopLives()) return;
     const std::shared_ptr<Acceptor> keep = shared_from_this();
     AcceptAll(fd_);
   }
 
   void AcceptLast() {
+    if (!LoopLives()) return;
     const std::shared_ptr<Acceptor> keep = shared_from_this();
     // One after the other: what comes to one that was shut down goes to one that was not yet.
     for (const pollfd& sibling : siblings_) {
@@ -167,9 +169,11 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   void Unregister() {
     if (state_ != State::kAccepting && state_ != State::kYielding) return;
     ++stats_.epoll_ctls;
-    // The loop may have ended before the handle.
-    if (IOLoop::IfExists() == &loop_) loop_.RemoveHandler(fd_);
+    if (LoopLives()) loop_.RemoveHandler(fd_);
   }
+
+  // The handle may outlive it.
+  bool LoopLives() const { return IOLoop::IfExists() == &loop_; }
 
   void ArmIdleTimer(absl::Duration delay) {
     idle_timer_ = loop_.CallLater(delay, [this] { OnIdleTimer(); });

@@ -115,6 +115,23 @@ TEST(AcceptFaultsTest, PausesWithoutDescriptorsAndRecovers) {
   EXPECT_EQ(result, Isolated::kPassed);
 }
 
+TEST(AcceptFaultsTest, AHandleWithoutItsLoopAcceptsNothing) {
+  const Isolated result = RunIsolated([] {
+    const ListenSocket socket = ListenOnLoopback();
+    AcceptHandle handle = AddAcceptHandler(IOLoop::Current(), socket, [](UniqueFd, SocketAddress) {
+      ADD_FAILURE() << "nobody is to serve it";
+    });
+    const UniqueFd client = ConnectTo(socket.address());
+    IOLoop::ClearCurrent();
+    handle.AcceptWaiting();
+    // Without descriptors it would pause, on the loop.
+    const std::vector<UniqueFd> taken = TakeAllDescriptors();
+    handle.AcceptWaiting();
+    handle.AcceptLast();
+  });
+  EXPECT_EQ(result, Isolated::kPassed);
+}
+
 TEST(AcceptFaultsTest, StopInTheErrorCallbackIsFinal) {
   const Isolated result = RunIsolated([] {
     const ListenSocket socket = ListenOnLoopback();

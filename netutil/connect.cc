@@ -157,6 +157,11 @@ Task<absl::StatusOr<IOStream>> ConnectToFirst(std::vector<SocketAddress> address
   if (!socket.ok()) co_return CannotConnect(target, socket.status(), options.timeout);
   if (options.transport == nullptr) co_return IOStream(*std::move(socket), options.stream);
   std::unique_ptr<Transport> transport = options.transport(*std::move(socket));
+  if (transport == nullptr) {
+    co_return absl::InvalidArgumentError(
+        absl::StrCat("cannot connect to ", target,
+                     ": ConnectOptions::transport made no transport of the socket"));
+  }
   absl::Status shaken = co_await ShakeHands(transport.get(), deadline);
   if (!shaken.ok()) co_return CannotConnect(target, shaken, options.timeout);
   co_return IOStream(std::move(transport), options.stream);

@@ -379,6 +379,14 @@ TEST_F(ConnectTest, ATransportOfTheCallers) {
   EXPECT_THAT(loop_.RunSync(stream->Write("x")), IsOk());
 }
 
+TEST_F(ConnectTest, ATransportThatIsNoneIsRefused) {
+  const auto sockets = BindSockets(0, {.address = "127.0.0.1"}).value();
+  ConnectOptions options;
+  options.transport = [](UniqueFd) { return nullptr; };
+  EXPECT_THAT(RunConnect(sockets[0].address(), std::move(options)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("made no transport")));
+}
+
 // A transport that shakes hands.
 class TlsConnectTest : public ConnectTest {
  protected:
