@@ -124,9 +124,10 @@ TEST_F(ControlChangesTest, ARestartRunsIsShownAndIsDone) {
 
 // The end may come between the readings of the pool and of the operation.
 TEST_F(ControlChangesTest, AnOperationAtItsEndComesWithThePoolOfThatTime) {
-  std::atomic<int> finds_left = -1;
-  pool_.BeforeFindOperation([&] {
-    if (--finds_left == 0) pool_.MakeAllReady();
+  // Shared, for the hub may still look when the test is over.
+  const auto finds_left = std::make_shared<std::atomic<int>>(-1);
+  pool_.BeforeFindOperation([this, finds_left] {
+    if (--*finds_left == 0) pool_.MakeAllReady();
   });
   // The first look of each method is for whether there is such an operation.
   const auto get = [this](const std::string& name, v1::Operation* operation) {
@@ -141,7 +142,7 @@ TEST_F(ControlChangesTest, AnOperationAtItsEndComesWithThePoolOfThatTime) {
     v1::ListOperationsResponse operations;
     ASSERT_TRUE(Call(&Stub::ListOperations, v1::ListOperationsRequest(), &operations).ok());
     v1::Operation operation;
-    finds_left = 2;
+    *finds_left = 2;
     ASSERT_TRUE(method(operations.operations(0).name(), &operation).ok());
     EXPECT_EQ(operation.state(), v1::OPERATION_STATE_DONE);
     EXPECT_EQ(operation.pool().ready_workers(), workers);

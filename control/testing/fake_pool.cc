@@ -175,7 +175,6 @@ void FakePool::Step(const PoolEvent& event) {
   journal_.Record(Clock::RealNow(), absl::Now());
   scoreboard_.PublishPool(state_.pool());
   for (int row = 0; row < state_.rows(); ++row) scoreboard_.PublishSlot(state_.row(row));
-  // In the order of the master.
   commands_.Update(state_, Clock::Real().Now());
 }
 
