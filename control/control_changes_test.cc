@@ -2,6 +2,7 @@
 // gRPC channel above a pool without processes.
 #include <atomic>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -147,6 +148,30 @@ TEST_F(ControlChangesTest, AnOperationAtItsEndComesWithThePoolOfThatTime) {
     EXPECT_EQ(operation.state(), v1::OPERATION_STATE_DONE);
     EXPECT_EQ(operation.pool().ready_workers(), workers);
   }
+}
+
+// The pool is there before the end of the operation is.
+TEST_F(ControlChangesTest, AResizeThatWaitsForTheDrainedEndsWithItsOperation) {
+  const auto looked = std::make_shared<std::promise<void>>();
+  const auto finds = std::make_shared<std::atomic<int>>(0);
+  pool_.BeforeFindOperation([looked, finds] {
+    if (++*finds == 1) looked->set_value();
+  });
+  pool_.HoldOperations();
+  v1::ResizePoolResponse response;
+  std::thread waiting([&] {
+    v1::ResizePoolRequest request = To(4);
+    request.set_wait_for(v1::WAIT_FOR_DRAINED);
+    EXPECT_TRUE(Call(&Stub::ResizePool, request, &response).ok());
+  });
+  // Until the resize has begun nobody is starting.
+  while (pool_.Read().pool.desired != 4) std::this_thread::yield();
+  pool_.MakeAllReady();
+  looked->get_future().wait();
+  pool_.LetOperationsGo();
+  waiting.join();
+  EXPECT_EQ(response.operation().state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(response.operation().pool().ready_workers(), 4);
 }
 
 TEST_F(ControlChangesTest, EachOptionOfARestartIsCheckedByName) {

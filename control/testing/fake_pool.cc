@@ -100,6 +100,20 @@ void FakePool::OnChange(std::function<void()> callback) {
   on_change_ = std::move(callback);
 }
 
+void FakePool::HoldOperations() {
+  std::lock_guard lock(mutex_);
+  operations_held_ = true;
+}
+
+void FakePool::LetOperationsGo() {
+  {
+    std::lock_guard lock(mutex_);
+    operations_held_ = false;
+    commands_.Update(state_, Clock::Real().Now());
+  }
+  Changed();
+}
+
 void FakePool::MakeAllReady() {
   {
     std::lock_guard lock(mutex_);
@@ -175,7 +189,7 @@ void FakePool::Step(const PoolEvent& event) {
   journal_.Record(Clock::RealNow(), absl::Now());
   scoreboard_.PublishPool(state_.pool());
   for (int row = 0; row < state_.rows(); ++row) scoreboard_.PublishSlot(state_.row(row));
-  commands_.Update(state_, Clock::Real().Now());
+  if (!operations_held_) commands_.Update(state_, Clock::Real().Now());
 }
 
 void FakePool::Add(PoolNote note) {

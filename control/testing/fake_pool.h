@@ -61,6 +61,10 @@ class FakePool : public PoolReader, public PoolCommander {
   // Runs before each look for an operation, in the thread that looks. To be set before the first.
   void BeforeFindOperation(std::function<void()> callback) { before_find_ = std::move(callback); }
 
+  // Operations end for the readers only when they are let go, as between the two writes of the master.
+  void HoldOperations();
+  void LetOperationsGo();
+
   // What the workers do. New ones stay STARTING, and those that are to go DRAINING, until then.
   void MakeAllReady();
   void FinishDraining();
@@ -92,6 +96,7 @@ class FakePool : public PoolReader, public PoolCommander {
   EventLog events_ = EventLog::Create(kEventBytes).value();
   PoolJournal journal_{events_};
   bool unreachable_ = false;
+  bool operations_held_ = false;
   LinkRequest last_command_;
   std::function<void()> on_change_;
   std::function<void()> before_find_;
